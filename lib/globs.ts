@@ -1,0 +1,42 @@
+/** Whether a path below the root is named by a list of globs. */
+export type Matcher = (path: string) => boolean;
+
+/**
+ * Compile globs once, with micromatch's semantics: dot files are included, and a pattern that begins with `!`
+ * takes out what the patterns before it named (all paths, where every pattern is such a one). Matched on
+ * `/`-separated paths below the root.
+ *
+ * @param option name of the option, for the error
+ * @returns `undefined` where there are no globs
+ * @throws RangeError for a glob that cannot be compiled
+ */
+export async function compileGlobs(option: string, globs: readonly string[]): Promise<Matcher | undefined> {
+  if (globs.length === 0) return undefined;
+  const { default: micromatch } = await import('micromatch');
+  const compile = (glob: string): RegExp => {
+    const regexp = micromatch.makeRe(withoutTrailingSlash(glob), { dot: true });
+    if (regexp instanceof RegExp) return regexp;
+    throw new RangeError(`${option}: glob ${JSON.stringify(glob)} cannot be compiled`);
+  };
+  if (!globs.some(isNegated)) {
+    const union = new RegExp(globs.map((glob) => compile(glob).source).join('|'));
+    return (path) => union.test(path);
+  }
+  const rules = globs.map((glob) => {
+    const negated = isNegated(glob);
+    return { negated, regexp: compile(negated ? glob.slice(1) : glob) };
+  });
+  const initial = rules.every(({ negated }) => negated);
+  return (path) =>
+    rules.reduce((named, { negated, regexp }) => (regexp.test(path) ? !negated : named), initial);
+}
+
+/** `!a` is a negated glob, `!(a)` an extglob. */
+function isNegated(glob: string): boolean {
+  return glob.startsWith('!') && !glob.startsWith('!(');
+}
+
+/** Directories are matched without a slash; `build/` means what `build` means. */
+function withoutTrailingSlash(glob: string): string {
+  return glob.length > 1 && glob.endsWith('/') ? glob.slice(0, -1) : glob;
+}

@@ -1,0 +1,21 @@
+export { applyPermissions } from './apply.ts';
+export {
+  type EntryFacts,
+  type EntryType,
+  ManifestError,
+  UnresolvedEntriesError,
+  UnresolvedEntryError,
+  type UnresolvedReason,
+} from './errors.ts';
+export type { Manifest, ManifestEntry, ManifestInput } from './manifest/manifest.ts';
+export { readManifest } from './manifest/read.ts';
+export { readZipManifest } from './manifest/zip.ts';
+export type { ApplyOptions, RetryOptions } from './options.ts';
+export type {
+  LinkReport,
+  PermissionChange,
+  PermissionCounts,
+  PermissionProgress,
+  PermissionReport,
+  SettleReport,
+} from './report.ts';

@@ -1,0 +1,38 @@
+/** One path that must exist below the root. */
+export interface ManifestEntry {
+  /** Path below the root, `/`-separated. As a bare string, a trailing `/` makes it a directory. */
+  path: string;
+  /** Kind of the entry; without one it may be anything but a link that dangles. */
+  type?: 'file' | 'directory' | 'symlink' | undefined;
+  /** Permission bits; only `mode & 0o777` is used. `undefined` and 0 mean unknown. */
+  mode?: number | undefined;
+  /** Size in bytes of a file's content. */
+  size?: number | undefined;
+  /** Text of a symbolic link, compared byte for byte. */
+  linkTarget?: string | undefined;
+}
+
+/** What an archive or list says must exist. Iterating it yields its entries. */
+export interface Manifest extends Iterable<ManifestEntry> {
+  /** What kind of source it was read from. */
+  readonly format: 'zip' | 'tar' | 'record' | 'list';
+  /** The file it was read from, or `undefined` where it was read from memory. */
+  readonly source: string | undefined;
+  /** Every entry once, in the source's order. */
+  readonly entries: readonly ManifestEntry[];
+}
+
+/** Everything that is taken where a manifest is asked for. */
+export type ManifestInput =
+  | Manifest
+  | Iterable<string | ManifestEntry>
+  | AsyncIterable<string | ManifestEntry>;
+
+/** Make a {@link Manifest} of entries that are already normal and unique. */
+export function createManifest(
+  format: Manifest['format'],
+  source: string | undefined,
+  entries: readonly ManifestEntry[],
+): Manifest {
+  return { format, source, entries, [Symbol.iterator]: () => entries[Symbol.iterator]() };
+}

@@ -1,0 +1,143 @@
+import { formatMode, ManifestError } from '../errors.ts';
+import type { ManifestEntry } from './manifest.ts';
+
+/** A drive letter, a NUL, or a component that is empty, `.` or `..`: anything that an ordinary path has not. */
+const unusual = /^[A-Za-z]:|\0|(?:^|\/)\.{0,2}(?:\/|$)/;
+
+/** A manifest path in its one spelling. */
+export interface NormalizedPath {
+  /** `/`-separated components below the root, without `.` and empty ones; `.` is the root. */
+  path: string;
+  /** True where the spelling says that it is a directory: a trailing `/` or `/.`, or the root itself. */
+  directory: boolean;
+}
+
+/**
+ * Bring a path of a manifest to its one spelling: `./a//b/` becomes `a/b`, a directory.
+ *
+ * @param path `/`-separated path below the root. A backslash is an ordinary character.
+ * @param source the archive or file that it stands in, for the message.
+ * @throws ManifestError where it is empty, absolute, has a `..` component or a NUL, or starts with a drive letter.
+ */
+export function normalizeManifestPath(path: string, source?: string): NormalizedPath {
+  if (!unusual.test(path)) return { path, directory: false };
+  const components = path.split('/');
+  const last = components[components.length - 1];
+  const normal = components.filter((component) => component !== '' && component !== '.').join('/');
+  const fault = findFault(path, components, normal);
+  if (fault !== undefined) throw new ManifestError(`path ${JSON.stringify(path)} ${fault}`, { source, path });
+  return { path: normal || '.', directory: last === '' || last === '.' };
+}
+
+function findFault(path: string, components: readonly string[], normal: string): string | undefined {
+  if (path === '') return 'is empty';
+  if (path.startsWith('/')) return 'is absolute';
+  if (path.includes('\0')) return 'contains a NUL';
+  if (components.includes('..')) return 'has a ".." component';
+  if (/^[A-Za-z]:/.test(normal)) return 'starts with a drive letter';
+  return undefined;
+}
+
+/**
+ * Gathers the entries of a manifest: every path in its one spelling, every fact checked, every entry once, in
+ * the order in which they were added.
+ */
+export class EntryCollector {
+  /** What was gathered so far. */
+  readonly entries: ManifestEntry[] = [];
+  readonly #known = new Map<string, ManifestEntry>();
+  readonly #source: string | undefined;
+
+  /** @param source the archive or file that the entries stand in, for the messages. */
+  constructor(source?: string) {
+    this.#source = source;
+  }
+
+  /**
+   * Add one entry. A bare string is a path of which nothing more is known. Properties that a
+   * {@link ManifestEntry} has not are ignored.
+   *
+   * @throws ManifestError where the path or a fact is not acceptable, or the path was added before with other
+   *   facts.
+   */
+  add(given: string | ManifestEntry): void {
+    const entry = this.#normalize(given);
+    const known = this.#known.get(entry.path);
+    if (known === undefined) {
+      this.#known.set(entry.path, entry);
+      this.entries.push(entry);
+    } else {
+      this.#compare(known, entry);
+    }
+  }
+
+  #normalize(given: string | ManifestEntry): ManifestEntry {
+    const facts: Partial<ManifestEntry> = typeof given === 'string' ? { path: given } : (given ?? {});
+    if (typeof facts.path !== 'string') {
+      throw new ManifestError(`an entry after ${this.entries.length} others has no path`, {
+        source: this.#source,
+      });
+    }
+    const { path, directory } = normalizeManifestPath(facts.path, this.#source);
+    const { type, mode, size, linkTarget } = facts;
+    if (type !== undefined && type !== 'file' && type !== 'directory' && type !== 'symlink') {
+      this.#reject(path, `type ${show(type)} is not 'file', 'directory' or 'symlink'`);
+    }
+    if (directory && type !== undefined && type !== 'directory') {
+      this.#reject(path, `is spelled as a directory (${JSON.stringify(facts.path)}) and given as a ${type}`);
+    }
+    if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o177777)) {
+      this.#reject(path, `mode ${show(mode)} is not an integer from 0 to 0o177777`);
+    }
+    if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
+      this.#reject(path, `size ${show(size)} is not a whole number of bytes that can be represented exactly`);
+    }
+    if (linkTarget !== undefined && !isLinkTarget(linkTarget)) {
+      this.#reject(
+        path,
+        `link target ${show(linkTarget)} is not a string of at least one character without NUL`,
+      );
+    }
+    return { path, type: directory ? 'directory' : type, mode, size, linkTarget };
+  }
+
+  #compare(known: ManifestEntry, entry: ManifestEntry): void {
+    const differences: string[] = [];
+    if (known.type !== entry.type) differences.push(`type ${show(known.type)} and ${show(entry.type)}`);
+    // A mode of 0 is unknown, as a mode that is not given.
+    if ((known.mode ?? 0) !== (entry.mode ?? 0)) {
+      differences.push(`mode ${formatMode(known.mode ?? 0)} and ${formatMode(entry.mode ?? 0)}`);
+    }
+    if (known.size !== entry.size) differences.push(`size ${show(known.size)} and ${show(entry.size)}`);
+    if (known.linkTarget !== entry.linkTarget) {
+      differences.push(`link target ${show(known.linkTarget)} and ${show(entry.linkTarget)}`);
+    }
+    if (differences.length > 0) {
+      this.#reject(entry.path, `stands twice with different facts: ${differences.join(', ')}`);
+    }
+  }
+
+  #reject(path: string, fault: string): never {
+    throw new ManifestError(`path ${JSON.stringify(path)}: ${fault}`, { source: this.#source, path });
+  }
+}
+
+/**
+ * The entries of a manifest, each once, paths in their one spelling; see {@link EntryCollector}.
+ *
+ * @throws ManifestError as {@link EntryCollector.add} does.
+ */
+export function collectEntries(given: Iterable<string | ManifestEntry>, source?: string): ManifestEntry[] {
+  const collector = new EntryCollector(source);
+  for (const entry of given) collector.add(entry);
+  return collector.entries;
+}
+
+function isLinkTarget(value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && !value.includes('\0');
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return 'unknown';
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}

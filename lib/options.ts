@@ -1,0 +1,271 @@
+import type { ManifestInput } from './manifest/manifest.ts';
+import { compileMode, type ModeRule } from './mode.ts';
+import type { PermissionChange, PermissionProgress } from './report.ts';
+import { processUmask } from './umask.ts';
+
+/** Bounds of the waiting, in p-retry's own names. */
+export interface RetryOptions {
+  /** Rounds without any progress before giving up. Default 10. */
+  retries?: number;
+  /** Factor between one wait and the next. Default 2. */
+  factor?: number;
+  /** Milliseconds before the first retry. Default 20. */
+  minTimeout?: number;
+  /** Longest wait between two rounds in milliseconds. Default 1000. */
+  maxTimeout?: number;
+  /** Milliseconds that all waiting together may take. Default 15000. */
+  maxRetryTime?: number;
+  /** Multiply each wait by a random factor from 1 to 2. Default true. */
+  randomize?: boolean;
+}
+
+/** What {@link applyPermissions} takes. */
+export interface ApplyOptions {
+  /** What must exist, and what the archive said of it. Default: nothing must. */
+  manifest?: ManifestInput;
+  /**
+   * Which mode an entry gets. Default `'executable'`.
+   *
+   * - `'executable'`: add exec bits, remove nothing: x for every class that has r, masked by umask, for
+   *   files that the manifest marks executable (any x bit) or that `executable` names. Directories get x
+   *   where they have r.
+   * - `'manifest'`: exactly the manifest's `mode & 0o777 & ~umask`; unknown modes change nothing.
+   * - a number (`0o644`), or the same as octal digits in a string: that mode for files; directories also
+   *   get x where it has r. As with GNU chmod, directories keep setuid and setgid.
+   * - any other string: a symbolic mode (`u+rwX,go+rX`) with the semantics of GNU chmod.
+   */
+  mode?: number | string;
+  /**
+   * micromatch globs of files that, in every mode, also get x where they have r, masked by umask. Matched
+   * on `/`-separated paths below the root; dot files are included. Default none.
+   */
+  executable?: string | readonly string[];
+  /** micromatch globs never touched, and not descended into when they name a directory. Default none. */
+  ignore?: string | readonly string[];
+  /**
+   * Walk the tree too, so that entries that no manifest names are counted and matched by the globs.
+   * Default: true without a manifest, else false.
+   */
+  discover?: boolean;
+  /**
+   * What is checked of every manifest path. `'presence'`: it exists with its type. `'size'` (default): and
+   * has the manifest's size. `'none'`: only what gets a mode is looked at.
+   */
+  verify?: 'size' | 'presence' | 'none';
+  /**
+   * What becomes of a link whose target is not there. `'defer'` (default): it waits where the manifest
+   * names the target, and is unresolved if that never comes; any other is looked at once more at the end
+   * and listed. `'skip'`: listed at once. `'error'`: unresolved if it dangles at the end.
+   */
+  danglingLinks?: 'defer' | 'skip' | 'error';
+  /** Bounds of the waiting; `false`: one look only. */
+  retry?: RetryOptions | false;
+  /** Reject with `UnresolvedEntriesError` when anything is unresolved. Default true. */
+  strict?: boolean;
+  /** Change nothing, report what would change. Default false. */
+  dryRun?: boolean;
+  /** Mask of permission bits, 0 to 0o777. Default: the process's. */
+  umask?: number;
+  /** Files with more than one link whose mode would change: `'apply'` (default), `'skip'` or `'error'`. */
+  hardLinks?: 'apply' | 'skip' | 'error';
+  /** Enter mount points below the root. Default false. */
+  crossDevice?: boolean;
+  /** Reject, with nothing more changed, past so many entries. Default: no bound. */
+  maxEntries?: number;
+  /** Abort between two slices of work; the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Called between slices of work. What it throws rejects the pass. */
+  onProgress?: (progress: PermissionProgress) => void;
+  /** Called for every mode that was changed (or would be, in a dry run). What it throws rejects the pass. */
+  onChange?: (change: PermissionChange) => void;
+}
+
+/** The options with their defaults, checked and compiled. */
+export interface Settings {
+  readonly manifest: ManifestInput | undefined;
+  /** Which bits an entry gets; see {@link ApplyOptions.mode}. */
+  readonly modeRule: ModeRule;
+  /** Which files get a mode from the manifest's: executable ones, those with a known mode, or all. */
+  readonly modeFrom: 'executable' | 'manifest' | 'all';
+  readonly executable: readonly string[];
+  readonly ignore: readonly string[];
+  readonly discover: boolean;
+  readonly verify: 'size' | 'presence' | 'none';
+  readonly danglingLinks: 'defer' | 'skip' | 'error';
+  readonly retry: Required<RetryOptions> | false;
+  readonly strict: boolean;
+  readonly dryRun: boolean;
+  readonly hardLinks: 'apply' | 'skip' | 'error';
+  readonly crossDevice: boolean;
+  readonly maxEntries: number;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((progress: PermissionProgress) => void) | undefined;
+  readonly onChange: ((change: PermissionChange) => void) | undefined;
+}
+
+const retryDefaults: Required<RetryOptions> = {
+  retries: 10,
+  factor: 2,
+  minTimeout: 20,
+  maxTimeout: 1000,
+  maxRetryTime: 15_000,
+  randomize: true,
+};
+
+const optionNames: ReadonlySet<string> = new Set<keyof ApplyOptions>([
+  'manifest',
+  'mode',
+  'executable',
+  'ignore',
+  'discover',
+  'verify',
+  'danglingLinks',
+  'retry',
+  'strict',
+  'dryRun',
+  'umask',
+  'hardLinks',
+  'crossDevice',
+  'maxEntries',
+  'signal',
+  'onProgress',
+  'onChange',
+]);
+
+/**
+ * Check every option and fill in the defaults. An option that is `undefined` is one that is not given.
+ *
+ * @throws TypeError for an unknown name or a wrong type, RangeError for a wrong value; both name the option.
+ */
+export function resolveOptions(root: string, options: ApplyOptions): Settings {
+  checkRoot(root);
+  checkObject('options', options);
+  checkNames('option', options, optionNames);
+  const mode = options.mode ?? 'executable';
+  const manifest = checkManifest(options.manifest);
+  return {
+    manifest,
+    modeRule: compileMode(mode, integer('umask', options.umask, 0, 0o777) ?? processUmask()),
+    modeFrom: mode === 'executable' || mode === 'manifest' ? mode : 'all',
+    executable: globs('executable', options.executable),
+    ignore: globs('ignore', options.ignore),
+    discover: boolean('discover', options.discover) ?? manifest === undefined,
+    verify: choice('verify', options.verify, ['size', 'presence', 'none']) ?? 'size',
+    danglingLinks: choice('danglingLinks', options.danglingLinks, ['defer', 'skip', 'error']) ?? 'defer',
+    retry: resolveRetry(options.retry),
+    strict: boolean('strict', options.strict) ?? true,
+    dryRun: boolean('dryRun', options.dryRun) ?? false,
+    hardLinks: choice('hardLinks', options.hardLinks, ['apply', 'skip', 'error']) ?? 'apply',
+    crossDevice: boolean('crossDevice', options.crossDevice) ?? false,
+    maxEntries:
+      integer('maxEntries', options.maxEntries, 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
+    signal: checkSignal(options.signal),
+    onProgress: callback('onProgress', options.onProgress),
+    onChange: callback('onChange', options.onChange),
+  };
+}
+
+function resolveRetry(retry: ApplyOptions['retry']): Required<RetryOptions> | false {
+  if (retry === false) return false;
+  if (retry === undefined) return retryDefaults;
+  checkObject('retry', retry);
+  checkNames('retry option', retry, new Set(Object.keys(retryDefaults)));
+  return {
+    retries: number('retry.retries', retry.retries, 0, true) ?? retryDefaults.retries,
+    factor: number('retry.factor', retry.factor, 0, false) ?? retryDefaults.factor,
+    minTimeout: number('retry.minTimeout', retry.minTimeout, 0, false) ?? retryDefaults.minTimeout,
+    maxTimeout: number('retry.maxTimeout', retry.maxTimeout, 0, true) ?? retryDefaults.maxTimeout,
+    maxRetryTime: number('retry.maxRetryTime', retry.maxRetryTime, 0, true) ?? retryDefaults.maxRetryTime,
+    randomize: boolean('retry.randomize', retry.randomize) ?? retryDefaults.randomize,
+  };
+}
+
+/** A value as it is shown in an error. */
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'function') return 'a function';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+function wrongType(name: string, value: unknown, expected: string): TypeError {
+  return new TypeError(`${name}: expected ${expected}, got ${show(value)}`);
+}
+
+function checkRoot(root: unknown): void {
+  if (typeof root !== 'string') throw wrongType('root', root, 'a path');
+  if (root === '' || root.includes('\0')) throw new RangeError(`root: ${show(root)} is not a path`);
+}
+
+function checkObject(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw wrongType(name, value, 'an object');
+  }
+}
+
+function checkNames(what: string, value: object, known: ReadonlySet<string>): void {
+  for (const name of Object.keys(value)) {
+    if (known.has(name)) continue;
+    throw new TypeError(`unknown ${what} ${show(name)}: known are ${[...known].join(', ')}`);
+  }
+}
+
+function checkManifest(value: ManifestInput | undefined): ManifestInput | undefined {
+  if (value === undefined) return undefined;
+  const isList = typeof value === 'object' && value !== null && !ArrayBuffer.isView(value);
+  if (isList && (Symbol.iterator in value || Symbol.asyncIterator in value)) return value;
+  const hint = typeof value === 'string' || ArrayBuffer.isView(value) ? '; readManifest reads one' : '';
+  throw wrongType('manifest', value, `a Manifest or an iterable of paths or entries${hint}`);
+}
+
+function checkSignal(value: AbortSignal | undefined): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value;
+  throw wrongType('signal', value, 'an AbortSignal');
+}
+
+function globs(name: string, value: string | readonly string[] | undefined): readonly string[] {
+  const list: unknown = typeof value === 'string' ? [value] : (value ?? []);
+  if (!Array.isArray(list)) throw wrongType(name, value, 'a glob or an array of globs');
+  for (const glob of list) {
+    if (typeof glob !== 'string') throw wrongType(name, glob, 'a glob');
+    if (glob === '') throw new RangeError(`${name}: "" is not a glob`);
+  }
+  return list;
+}
+
+function boolean(name: string, value: boolean | undefined): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw wrongType(name, value, 'true or false');
+}
+
+function choice<T extends string>(name: string, value: T | undefined, choices: readonly T[]): T | undefined {
+  if (value === undefined || choices.includes(value)) return value;
+  const expected = choices.map((known) => `'${known}'`).join(', ');
+  if (typeof value !== 'string') throw wrongType(name, value, `one of ${expected}`);
+  throw new RangeError(`${name}: ${show(value)} is not one of ${expected}`);
+}
+
+function number(
+  name: string,
+  value: number | undefined,
+  least: number,
+  allowInfinity: boolean,
+): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number') throw wrongType(name, value, 'a number');
+  if (value >= least && (allowInfinity || Number.isFinite(value))) return value;
+  throw new RangeError(
+    `${name}: ${value} is not a number from ${least}${allowInfinity ? ' to Infinity' : ''}`,
+  );
+}
+
+function integer(name: string, value: number | undefined, least: number, most: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number') throw wrongType(name, value, 'a number');
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new RangeError(`${name}: ${value} is not an integer from ${least} to ${most}`);
+}
+
+function callback<T>(name: string, value: T | undefined): T | undefined {
+  if (value === undefined || typeof value === 'function') return value;
+  throw wrongType(name, value, 'a function');
+}

@@ -1,0 +1,27 @@
+/** Longest stretch of synchronous work, in milliseconds. */
+const SLICE_MS = 4;
+
+/** Synchronous work in slices: when a slice is over, the event loop gets its turn. */
+export interface Pace {
+  /** True where the slice has used up its time. Cheap enough to ask for every entry. */
+  isOver(): boolean;
+  /** Let the event loop run, then begin a new slice. Rejects with the signal's reason once it is aborted. */
+  pause(): Promise<void>;
+}
+
+/**
+ * @param signal looked at between slices
+ * @param onPause called once for each slice, before the event loop runs; what it throws rejects the pause
+ */
+export function createPace(signal: AbortSignal | undefined, onPause: () => void): Pace {
+  let end = performance.now() + SLICE_MS;
+  return {
+    isOver: () => performance.now() >= end,
+    pause: async () => {
+      onPause();
+      await new Promise((resolve) => setImmediate(resolve));
+      signal?.throwIfAborted();
+      end = performance.now() + SLICE_MS;
+    },
+  };
+}

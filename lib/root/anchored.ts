@@ -1,0 +1,306 @@
+import { Buffer } from 'node:buffer';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  type Stats,
+  statfsSync,
+  statSync,
+} from 'node:fs';
+import { decodeName, encodeName, isWithin, joinPath, nameOf, parentOf } from './names.ts';
+import { listDirectory, readStart } from './read.ts';
+import {
+  type ChmodResult,
+  errorCode,
+  isSameInode,
+  type ListedEntry,
+  type Root,
+  renamed,
+  symlinkInPath,
+} from './root.ts';
+
+/** Linux's O_PATH (open(2)), which `fs.constants` lacks. */
+const O_PATH = 0o10000000;
+const OPEN_ENTRY = O_PATH | constants.O_NOFOLLOW;
+const OPEN_DIRECTORY = OPEN_ENTRY | constants.O_DIRECTORY;
+/** f_type of procfs (statfs(2)). */
+const PROC_SUPER_MAGIC = 0x9fa0;
+/** Directories held open: enough for most trees, few enough for a descriptor limit of 64. */
+const MAX_OPEN_DIRECTORIES = 24;
+
+/** One directory of the chain from the root to where the work is. */
+interface OpenDirectory {
+  readonly path: string;
+  /** -1 while it is closed to save descriptors. */
+  fd: number;
+  /** Facts at the moment it was opened, to know it again. */
+  readonly stats: Stats;
+}
+
+/** What the kernel resolves to the descriptor itself, without any path. */
+function descriptorPath(fd: number): string {
+  return `/proc/self/fd/${fd}`;
+}
+
+/** Open one entry of an open directory. */
+function openAt(directory: number, name: string, flags: number): number {
+  return openSync(encodeName(`${descriptorPath(directory)}/${name}`), flags);
+}
+
+/** Open a directory of an open directory; a link there is `symlink-in-path`. */
+function openDirectoryAt(directory: number, name: string, path: string): OpenDirectory {
+  let fd: number;
+  try {
+    fd = openAt(directory, name, OPEN_DIRECTORY);
+  } catch (error) {
+    // O_DIRECTORY|O_NOFOLLOW answers ENOTDIR for links and files alike.
+    if (errorCode(error) === 'ENOTDIR' || errorCode(error) === 'ELOOP') {
+      const there = lstatSync(encodeName(`${descriptorPath(directory)}/${name}`), { throwIfNoEntry: false });
+      if (there?.isSymbolicLink()) throw symlinkInPath(path);
+    }
+    throw error;
+  }
+  return adopt(fd, path);
+}
+
+/** Take a descriptor into the chain, or close it. */
+function adopt(fd: number, path: string): OpenDirectory {
+  try {
+    return { path, fd, stats: fstatSync(fd) };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Open a directory's parent where that is still the one we know. */
+function openParent(directory: number, known: Stats): number | undefined {
+  let fd: number;
+  try {
+    fd = openAt(directory, '..', OPEN_DIRECTORY);
+  } catch {
+    return undefined;
+  }
+  if (isSameInode(fstatSync(fd), known)) return fd;
+  closeSync(fd);
+  return undefined;
+}
+
+/** Open a real path from `/` down, one component at a time, so that no link is followed on the way. */
+function openRealPath(realPath: string): OpenDirectory {
+  let fd = openSync('/', OPEN_DIRECTORY);
+  for (const name of realPath.split('/').filter(Boolean)) {
+    try {
+      const next = openAt(fd, name, OPEN_DIRECTORY);
+      closeSync(fd);
+      fd = next;
+    } catch (error) {
+      closeSync(fd);
+      throw renamed(error, realPath);
+    }
+  }
+  return adopt(fd, '.');
+}
+
+/** `\040` and the like, as the kernel writes blanks in mountinfo (proc(5)). */
+function unescapeMount(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_match, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+}
+
+/** Paths below the root on which something is mounted, as they are when the pass begins. */
+function mountPointsBelow(realPath: string): Set<string> {
+  const below = new Set<string>();
+  const prefix = `${realPath}/`;
+  for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
+    const field = line.split(' ')[4];
+    if (field === undefined) continue;
+    const mountPoint = decodeName(Buffer.from(unescapeMount(field), 'latin1'));
+    if (mountPoint.startsWith(prefix)) below.add(mountPoint.slice(prefix.length));
+  }
+  return below;
+}
+
+/** True where `/proc` is procfs itself and not something that is mounted over it. */
+function isProcGenuine(): boolean {
+  try {
+    return process.platform === 'linux' && statfsSync('/proc').type === PROC_SUPER_MAGIC;
+  } catch {
+    return false;
+  }
+}
+
+/** True where a descriptor can be reached through `/proc`: not so after setuid without exec (proc(5), dumpable). */
+function isReachable(directory: OpenDirectory): boolean {
+  try {
+    return isSameInode(statSync(descriptorPath(directory.fd)), directory.stats);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * A root by descriptors (Linux). The root is opened once; from then on each directory is opened from the
+ * descriptor of its parent, one component at a time, and each entry is named `/proc/self/fd/<parent>/<name>`. No
+ * path is resolved from `/` again, so nothing that is renamed, swapped or linked can lead outside.
+ */
+class AnchoredRoot implements Root {
+  readonly backend = 'anchored';
+  readonly path: string;
+  readonly #device: number;
+  readonly #mountPoints: Set<string>;
+  /** The root, then each directory down to where the work is. */
+  readonly #chain: [OpenDirectory, ...OpenDirectory[]];
+
+  constructor(path: string, directory: OpenDirectory) {
+    this.path = path;
+    this.#device = directory.stats.dev;
+    this.#chain = [directory];
+    this.#mountPoints = mountPointsBelow(path);
+  }
+
+  list(directory: string): ListedEntry[] {
+    try {
+      return listDirectory(descriptorPath(this.#open(directory).fd));
+    } catch (error) {
+      throw renamed(error, directory);
+    }
+  }
+
+  lstat(path: string): Stats | undefined {
+    try {
+      if (path === '.') return fstatSync(this.#chain[0].fd);
+      return lstatSync(this.#name(path), { throwIfNoEntry: false });
+    } catch (error) {
+      throw renamed(error, path);
+    }
+  }
+
+  enter(directory: string): Stats {
+    try {
+      return fstatSync(this.#open(directory).fd);
+    } catch (error) {
+      throw renamed(error, directory);
+    }
+  }
+
+  readlink(path: string): string {
+    try {
+      return decodeName(readlinkSync(this.#name(path), { encoding: 'buffer' }));
+    } catch (error) {
+      throw renamed(error, path);
+    }
+  }
+
+  read(path: string, maxBytes: number): Uint8Array {
+    try {
+      const fd = openSync(this.#name(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      try {
+        return readStart(fd, maxBytes);
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      throw renamed(error, path);
+    }
+  }
+
+  chmod(path: string, decide: (found: Stats) => number | undefined): ChmodResult {
+    const current = this.#current;
+    const isOpen = current.path === path && current.fd !== -1;
+    let fd = -1;
+    try {
+      fd = isOpen ? current.fd : path === '.' ? this.#chain[0].fd : openSync(this.#name(path), OPEN_ENTRY);
+      const before = fstatSync(fd);
+      const mode = decide(before);
+      if (mode === undefined) return { before, after: undefined };
+      chmodSync(descriptorPath(fd), mode);
+      return { before, after: fstatSync(fd) };
+    } catch (error) {
+      throw renamed(error, path);
+    } finally {
+      if (!isOpen && path !== '.' && fd !== -1) closeSync(fd);
+    }
+  }
+
+  rewind(): void {
+    for (const directory of this.#chain.splice(1)) if (directory.fd !== -1) closeSync(directory.fd);
+  }
+
+  isMountPoint(path: string, found: Stats): boolean {
+    return found.dev !== this.#device || this.#mountPoints.has(path);
+  }
+
+  close(): void {
+    this.rewind();
+    closeSync(this.#chain[0].fd);
+  }
+
+  get #current(): OpenDirectory {
+    return this.#chain.at(-1) ?? this.#chain[0];
+  }
+
+  /** What the system calls take for an entry: its open parent, and its name. */
+  #name(path: string): string | Buffer {
+    return encodeName(`${descriptorPath(this.#open(parentOf(path)).fd)}/${nameOf(path)}`);
+  }
+
+  /** Move the chain to a directory: up to what both have in common, then down. */
+  #open(directory: string): OpenDirectory {
+    while (!isWithin(this.#current.path, directory)) this.#leave();
+    let current = this.#current;
+    if (current.path === directory) return current;
+    const rest = current.path === '.' ? directory : directory.slice(current.path.length + 1);
+    for (const name of rest.split('/')) {
+      current = openDirectoryAt(current.fd, name, joinPath(current.path, name));
+      this.#chain.push(current);
+      this.#spare();
+    }
+    return current;
+  }
+
+  /** Close the last directory of the chain, after opening its parent again where that was closed. */
+  #leave(): void {
+    const last = this.#chain.pop() as OpenDirectory;
+    try {
+      if (this.#current.fd === -1) this.#reopen(this.#current, last.fd);
+    } finally {
+      closeSync(last.fd);
+    }
+  }
+
+  /** Open a directory of the chain again: by its child's `..` where that is still the same, else from the root. */
+  #reopen(directory: OpenDirectory, child: number): void {
+    const fd = openParent(child, directory.stats);
+    if (fd !== undefined) {
+      directory.fd = fd;
+      return;
+    }
+    const { path } = directory;
+    this.rewind();
+    this.#open(path);
+  }
+
+  /** Keep the number of open descriptors bounded, however deep the tree. */
+  #spare(): void {
+    const spared = this.#chain[this.#chain.length - MAX_OPEN_DIRECTORIES];
+    if (spared === undefined || spared === this.#chain[0] || spared.fd === -1) return;
+    closeSync(spared.fd);
+    spared.fd = -1;
+  }
+}
+
+/** Open a real path as an anchored root, or `undefined` where the kernel does not give what it takes. */
+export function openAnchoredRoot(realPath: string): Root | undefined {
+  if (!isProcGenuine()) return undefined;
+  const directory = openRealPath(realPath);
+  if (isReachable(directory)) return new AnchoredRoot(realPath, directory);
+  closeSync(directory.fd);
+  return undefined;
+}

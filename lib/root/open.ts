@@ -1,0 +1,39 @@
+import { realpathSync, type Stats, statSync } from 'node:fs';
+import { openAnchoredRoot } from './anchored.ts';
+import { decodeName, encodeName } from './names.ts';
+import { openPathRoot } from './path.ts';
+import { isSameInode, type Root } from './root.ts';
+
+/**
+ * Hold a tree open. A root that is a link is resolved once, as chmod does with its arguments. The anchored root
+ * serves wherever `/proc` is genuine, the path root elsewhere.
+ *
+ * @throws ENOENT where nothing is there, ENOTDIR where it is not a directory, RangeError for `/`.
+ */
+export function openRoot(path: string): Root {
+  const realPath = realRootPath(path);
+  return openAnchoredRoot(realPath) ?? openPathRoot(realPath);
+}
+
+/** Real path of a root that may be worked on; see {@link openRoot}. */
+export function realRootPath(path: string): string {
+  const realPath = decodeName(realpathSync(encodeName(path), { encoding: 'buffer' }));
+  const stats = statSync(encodeName(realPath));
+  if (!stats.isDirectory()) throw notDirectory(realPath);
+  if (realPath === '/' || isFileSystemRoot(stats)) {
+    throw new RangeError(
+      `root ${JSON.stringify(path)} is the root of the file system: name a directory below it`,
+    );
+  }
+  return realPath;
+}
+
+/** True where another path leads to `/`, as a bind mount does. */
+function isFileSystemRoot(stats: Stats): boolean {
+  return isSameInode(stats, statSync('/'));
+}
+
+function notDirectory(path: string): Error {
+  const message = `ENOTDIR: not a directory, open ${JSON.stringify(path)}`;
+  return Object.assign(new Error(message), { code: 'ENOTDIR', syscall: 'open', path });
+}

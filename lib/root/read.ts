@@ -1,0 +1,47 @@
+import { Buffer } from 'node:buffer';
+import { type Dirent, fstatSync, readdirSync, readSync } from 'node:fs';
+import { decodeName } from './names.ts';
+import type { ListedEntry } from './root.ts';
+
+const REPLACEMENT_CHARACTER = '\ufffd';
+
+/** A listed entry whose name is not UTF-8. */
+class EscapedEntry implements ListedEntry {
+  name: string;
+  readonly #entry: Dirent<Buffer>;
+
+  constructor(entry: Dirent<Buffer>) {
+    this.name = decodeName(entry.name);
+    this.#entry = entry;
+  }
+
+  isFile(): boolean {
+    return this.#entry.isFile();
+  }
+
+  isDirectory(): boolean {
+    return this.#entry.isDirectory();
+  }
+
+  isSymbolicLink(): boolean {
+    return this.#entry.isSymbolicLink();
+  }
+}
+
+/** Entries of a directory, with names that lead back to the same bytes. Throws what readdir throws. */
+export function listDirectory(systemPath: string | Buffer): ListedEntry[] {
+  const entries = readdirSync(systemPath, { withFileTypes: true });
+  const mayBeUndecodable = entries.some(({ name }) => name.includes(REPLACEMENT_CHARACTER));
+  if (!mayBeUndecodable) return entries;
+  return readdirSync(systemPath, { withFileTypes: true, encoding: 'buffer' }).map(
+    (entry) => new EscapedEntry(entry),
+  );
+}
+
+/** First bytes of an open regular file. Throws EINVAL for anything else. */
+export function readStart(fd: number, maxBytes: number): Uint8Array {
+  if (!fstatSync(fd).isFile())
+    throw Object.assign(new Error('EINVAL: not a regular file'), { code: 'EINVAL' });
+  const bytes = Buffer.alloc(maxBytes);
+  return bytes.subarray(0, readSync(fd, bytes, 0, maxBytes, 0));
+}

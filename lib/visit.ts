@@ -1,0 +1,513 @@
+import { Buffer } from 'node:buffer';
+import type { Stats } from 'node:fs';
+import type { EntryFacts, EntryType, UnresolvedReason } from './errors.ts';
+import type { Finding, Ledger } from './ledger.ts';
+import type { Settings } from './options.ts';
+import type { Plan, PlannedEntry } from './plan.ts';
+import { type LinkResolution, resolveLink } from './root/links.ts';
+import { encodeName, isDecodable } from './root/names.ts';
+import {
+  type ChmodResult,
+  errorCode,
+  type ListedEntry,
+  type Root,
+  swapped,
+  typeOf,
+  UnsafePathError,
+} from './root/root.ts';
+
+/** What chmod can set. */
+const MODE_BITS = 0o7777;
+/** Errors that another moment may not have. */
+const transientCodes: ReadonlySet<string> = new Set([
+  'EMFILE',
+  'ENFILE',
+  'EAGAIN',
+  'ESTALE',
+  'EBUSY',
+  'EINTR',
+]);
+const reasons: ReadonlyMap<string, UnresolvedReason> = new Map([
+  ['EPERM', 'permission-denied'],
+  ['EACCES', 'permission-denied'],
+  ['EROFS', 'read-only'],
+]);
+const otherDeviceCode = 'ERR_PERMWALK_CROSS_DEVICE';
+/** How often an entry may turn into another kind while it is being dealt with. */
+const MAX_RELOOKS = 3;
+
+/** A directory's mode is right, was set, waits until what is in it is done, or could not be set (noted). */
+type DirectoryOutcome = 'changed' | 'unchanged' | 'deferred' | 'failed';
+
+/** Deals with one entry at a time: what is it, is it what the manifest says, which mode does it get. */
+export class Visit {
+  readonly #root: Root;
+  readonly #settings: Settings;
+  readonly #plan: Plan;
+  readonly #ledger: Ledger;
+  readonly #hasGlobs: boolean;
+  /** Directories whose new mode takes bits away: they are set when everything in them is done. */
+  readonly #deferred = new Map<string, PlannedEntry | undefined>();
+  /** Links that dangle and that nothing waits for, to be looked at once more at the end. */
+  readonly #dangling = new Map<string, PlannedEntry | undefined>();
+  /** Directories that were changed before their listing failed. */
+  readonly #changedUnlisted = new Set<string>();
+  /** How often an entry turned into something else. */
+  readonly #turned = new Map<string, number>();
+
+  constructor(root: Root, settings: Settings, plan: Plan, ledger: Ledger) {
+    this.#root = root;
+    this.#settings = settings;
+    this.#plan = plan;
+    this.#ledger = ledger;
+    this.#hasGlobs = plan.executable !== undefined || plan.ignore !== undefined;
+  }
+
+  /** Whether the walk goes into a directory that it found; for {@link walk}. */
+  descend(path: string): boolean {
+    if (this.#isUndecodable(path)) {
+      this.#ledger.fail(path, undefined, { reason: 'undecodable-name', actual: { type: 'directory' } });
+      return false;
+    }
+    if (!this.#plan.ignore?.(path)) return true;
+    this.#ledger.end(undefined, 'ignored');
+    return false;
+  }
+
+  /** Deal with a directory that the walk goes into, and list it; for {@link walk}. */
+  enter(path: string): ListedEntry[] {
+    const named = this.#plan.find(path);
+    if (path !== '.' && named === undefined) this.#countUnlisted();
+    const isMismatch = named?.type === 'file' || named?.type === 'symlink';
+    if (isMismatch) this.#mismatch(path, named, { type: 'directory' });
+    const planned = isMismatch ? this.#plan.directory(path) : named;
+    const outcome = isMismatch ? 'failed' : this.directory(path, planned);
+    if (typeof outcome === 'object') return [];
+    try {
+      const entries = this.#root.list(path);
+      this.#ledger.meet(entries.length);
+      this.endDirectory(path, planned, outcome);
+      return entries;
+    } catch (error) {
+      if (outcome === 'changed') this.#changedUnlisted.add(path);
+      this.#failed(path, planned ?? walked(path, 'directory'), error);
+      return [];
+    }
+  }
+
+  /** Deal with an entry that the walk found and that is no directory; for {@link walk}. */
+  visit(path: string, entry: ListedEntry): void {
+    if (this.#isUndecodable(path)) {
+      this.#ledger.fail(path, undefined, { reason: 'undecodable-name', actual: { type: typeOf(entry) } });
+      return;
+    }
+    if (this.#plan.ignore?.(path)) {
+      this.#ledger.end(undefined, 'ignored');
+      return;
+    }
+    const planned = this.#plan.find(path);
+    if (planned?.origin !== 'listed') this.#countUnlisted();
+    this.entry(path, planned?.origin === 'listed' ? planned : undefined, typeOf(entry));
+  }
+
+  /** Look for an entry, and deal with it. */
+  look(path: string, planned: PlannedEntry | undefined): void {
+    const stats = this.#stats(path, planned);
+    if (stats !== undefined) this.entry(path, planned, typeOf(stats), stats);
+  }
+
+  /** True where the options ask for nothing of an entry, not even to be there. */
+  isIrrelevant(planned: PlannedEntry): boolean {
+    return this.#settings.verify === 'none' && !this.#getsMode(planned.path, planned);
+  }
+
+  /**
+   * Deal with an entry whose kind is known.
+   *
+   * @param stats its facts where they were looked at; they are looked at when they are needed
+   */
+  entry(path: string, planned: PlannedEntry | undefined, type: EntryType, stats?: Stats): void {
+    if (type === 'file') this.#file(path, planned, stats);
+    else if (type === 'symlink') this.#link(path, planned);
+    else if (planned?.type !== undefined && planned.type !== type) this.#mismatch(path, planned, { type });
+    else if (type === 'other') this.#ledger.end(planned, 'special');
+    else {
+      const outcome = this.directory(path, planned);
+      if (typeof outcome !== 'object') this.endDirectory(path, planned, outcome);
+    }
+  }
+
+  /**
+   * Go into a directory, and open it where its final mode would: what that takes away waits for the end.
+   *
+   * @returns what came of its mode, or what kept us out, which has been noted
+   */
+  directory(path: string, planned: PlannedEntry | undefined): DirectoryOutcome | { error: unknown } {
+    let stats: Stats;
+    try {
+      stats = this.#root.enter(path);
+      if (this.#isBeyond(path, stats)) throw otherDevice(path);
+    } catch (error) {
+      this.#notEntered(path, planned, error);
+      return { error };
+    }
+    return this.#directoryMode(path, planned, stats);
+  }
+
+  /** Note what came of a directory's mode, once it has been listed where it had to be. */
+  endDirectory(path: string, planned: PlannedEntry | undefined, outcome: DirectoryOutcome): void {
+    if (outcome === 'failed') return;
+    if (outcome === 'deferred') {
+      this.#deferred.set(path, planned);
+      if (planned !== undefined) this.#ledger.arrived(planned);
+      return;
+    }
+    const wasChanged = this.#changedUnlisted.delete(path);
+    this.#ledger.end(planned, wasChanged ? 'changed' : outcome);
+  }
+
+  /** Note of a planned entry that it cannot be reached, for a reason that lies above it. */
+  unreachable(planned: PlannedEntry, error: unknown): void {
+    this.#failed(planned.path, planned, error);
+  }
+
+  /** True where the root was removed while it was held open: nothing can appear in it any more. */
+  isRootGone(): boolean {
+    return this.#root.backend === 'anchored' && this.#root.lstat('.')?.nlink === 0;
+  }
+
+  /** Set the modes that take something away from directories, the deepest first. */
+  closeDirectories(): void {
+    const paths = [...this.#deferred.keys()].sort().reverse();
+    for (const path of paths) {
+      const planned = this.#deferred.get(path);
+      const stats = this.#stats(path, planned);
+      const ending = stats && this.#changeMode(path, planned, stats);
+      if (ending !== undefined) this.#ledger.end(planned, ending);
+    }
+  }
+
+  /** Look once more at the links that dangled and that nothing waited for. */
+  closeLinks(): void {
+    for (const [path, planned] of this.#dangling) {
+      try {
+        const target = this.#root.readlink(path);
+        this.#endLink(path, planned, target, resolveLink(this.#root, path, target));
+      } catch (error) {
+        this.#failed(path, planned, error);
+      }
+    }
+  }
+
+  #file(path: string, planned: PlannedEntry | undefined, known: Stats | undefined): void {
+    if (planned?.type === 'symlink') return this.#flattened(path, planned);
+    if (planned?.type === 'directory') return this.#mismatch(path, planned, { type: 'file' });
+    const size = this.#settings.verify === 'size' ? planned?.size : undefined;
+    if (size === undefined && !this.#getsMode(path, planned)) return this.#ledger.end(planned, 'unchanged');
+    const stats = known ?? this.#stats(path, planned);
+    if (stats === undefined) return;
+    if (!stats.isFile()) return this.entry(path, planned, typeOf(stats), stats);
+    if (this.#isBeyond(path, stats)) return this.#beyond(path, planned);
+    if (planned !== undefined && size !== undefined && stats.size !== size) {
+      const actual: EntryFacts = { type: 'file', size: stats.size };
+      return this.#ledger.wait(planned, {
+        reason: 'size-mismatch',
+        expected: { type: 'file', size },
+        actual,
+      });
+    }
+    const ending = this.#changeMode(path, planned, stats);
+    if (ending !== undefined) this.#ledger.end(planned, ending);
+  }
+
+  /** A file where the manifest has a link: the link's text as its content is what many extractors leave. */
+  #flattened(path: string, planned: PlannedEntry): void {
+    const { linkTarget } = planned;
+    if (linkTarget === undefined) return this.#mismatch(path, planned, { type: 'file' });
+    try {
+      const expected = encodeName(linkTarget);
+      const content = this.#root.read(path, Buffer.byteLength(expected) + 1);
+      if (!Buffer.from(expected).equals(content)) return this.#mismatch(path, planned, { type: 'file' });
+      const facts: Finding = {
+        reason: 'link-flattened',
+        expected: expectedFacts(planned),
+        actual: { type: 'file', size: content.length },
+        target: linkTarget,
+      };
+      this.#ledger.fail(path, planned, facts);
+    } catch (error) {
+      this.#failed(path, planned, error);
+    }
+  }
+
+  #link(path: string, planned: PlannedEntry | undefined): void {
+    try {
+      const target = this.#root.readlink(path);
+      const actual: EntryFacts = { type: 'symlink', linkTarget: target };
+      if (planned?.type === 'file' || planned?.type === 'directory')
+        return this.#mismatch(path, planned, actual);
+      const isOther = planned?.linkTarget !== undefined && planned.linkTarget !== target;
+      if (isOther && this.#settings.verify !== 'none') {
+        const expected = expectedFacts(planned);
+        return this.#ledger.fail(path, planned, { reason: 'link-mismatch', expected, actual, target });
+      }
+      this.#followLink(path, planned, target);
+    } catch (error) {
+      this.#failed(path, planned, error);
+    }
+  }
+
+  #followLink(path: string, planned: PlannedEntry | undefined, target: string): void {
+    const resolution = resolveLink(this.#root, path, target);
+    const leadsNowhere = resolution.kind === 'dangling' || resolution.kind === 'loop';
+    if (!leadsNowhere || this.#settings.danglingLinks === 'skip') {
+      return this.#listLink(path, planned, target, resolution);
+    }
+    const awaited = resolution.kind === 'dangling' ? this.#plan.find(resolution.missing) : undefined;
+    const mustLead = planned?.origin === 'listed' && planned.type === undefined;
+    if (awaited === undefined && !mustLead) {
+      // Nothing that is promised can mend it, so nothing waits for it.
+      this.#dangling.set(path, planned);
+      if (planned !== undefined) this.#ledger.arrived(planned);
+      return;
+    }
+    const finding = danglingLink(target, resolution);
+    const isHopeless = resolution.kind === 'loop' || awaited?.state === 'done';
+    if (isHopeless) this.#ledger.fail(path, planned, finding);
+    else this.#ledger.wait(planned ?? walked(path, 'symlink'), finding);
+  }
+
+  /** What becomes at the end of a link that nothing waited for. */
+  #endLink(
+    path: string,
+    planned: PlannedEntry | undefined,
+    target: string,
+    resolution: LinkResolution,
+  ): void {
+    const leadsNowhere = resolution.kind === 'dangling' || resolution.kind === 'loop';
+    if (leadsNowhere && this.#settings.danglingLinks === 'error') {
+      this.#ledger.fail(path, planned, danglingLink(target, resolution));
+    } else {
+      this.#listLink(path, planned, target, resolution);
+    }
+  }
+
+  #listLink(
+    path: string,
+    planned: PlannedEntry | undefined,
+    target: string,
+    resolution: LinkResolution,
+  ): void {
+    const { kind } = resolution;
+    if (kind !== 'inside') this.#ledger.links.set(path, { path, target, kind });
+    this.#ledger.end(planned, 'links');
+  }
+
+  #directoryMode(path: string, planned: PlannedEntry | undefined, stats: Stats): DirectoryOutcome {
+    const mode = stats.mode & MODE_BITS;
+    const target = this.#target(path, planned, stats);
+    const takesAway = (mode & ~target & 0o777) !== 0;
+    if (!takesAway) return this.#changeMode(path, planned, stats) ?? 'failed';
+    const opens = (target & ~mode & 0o500) !== 0;
+    if (!opens || this.#settings.dryRun) return 'deferred';
+    const opened = this.#setMode(path, planned, stats, (found) => (found.mode | target) & MODE_BITS);
+    return opened === undefined ? 'failed' : 'deferred';
+  }
+
+  /** Bring an entry to its mode. `undefined` where that failed or has to wait, which has been noted. */
+  #changeMode(
+    path: string,
+    planned: PlannedEntry | undefined,
+    stats: Stats,
+  ): 'changed' | 'unchanged' | undefined {
+    const mode = stats.mode & MODE_BITS;
+    const target = this.#target(path, planned, stats);
+    if (target === mode) return 'unchanged';
+    if (this.#isSharedFile(stats)) {
+      this.#sharedFile(path, planned, stats);
+      return undefined;
+    }
+    if (this.#settings.dryRun) {
+      this.#settings.onChange?.({ path, from: mode, to: target });
+      return 'changed';
+    }
+    return this.#setMode(path, planned, stats, (found) => this.#target(path, planned, found));
+  }
+
+  #setMode(
+    path: string,
+    planned: PlannedEntry | undefined,
+    seen: Stats,
+    wanted: (found: Stats) => number,
+  ): 'changed' | 'unchanged' | undefined {
+    let isOther = false;
+    let target = 0;
+    let result: ChmodResult;
+    try {
+      result = this.#root.chmod(path, (found) => {
+        isOther = typeOf(found) !== typeOf(seen) || this.#isBeyond(path, found) || this.#isSharedFile(found);
+        if (isOther) return undefined;
+        target = wanted(found);
+        return target === (found.mode & MODE_BITS) ? undefined : target;
+      });
+    } catch (error) {
+      this.#failed(path, planned, error);
+      return undefined;
+    }
+    if (isOther) {
+      this.#lookAgain(path, planned);
+      return undefined;
+    }
+    if (result.after === undefined) return 'unchanged';
+    const from = result.before.mode & MODE_BITS;
+    const to = result.after.mode & MODE_BITS;
+    if (from !== to) this.#settings.onChange?.({ path, from, to });
+    if (to === target) return 'changed';
+    const facts = {
+      reason: 'not-applied',
+      syscall: 'chmod',
+      expected: { mode: target },
+      actual: { mode: to },
+    } as const;
+    this.#ledger.fail(path, planned, facts);
+    return undefined;
+  }
+
+  /** An entry turned into something else between two looks. */
+  #lookAgain(path: string, planned: PlannedEntry | undefined): void {
+    const times = (this.#turned.get(path) ?? 0) + 1;
+    this.#turned.set(path, times);
+    if (times > MAX_RELOOKS) this.#failed(path, planned, swapped(path));
+    else this.look(path, planned);
+  }
+
+  #target(path: string, planned: PlannedEntry | undefined, stats: Stats): number {
+    const isDirectory = stats.isDirectory();
+    const isMatched = !isDirectory && this.#plan.executable?.(path) === true;
+    return this.#settings.modeRule(stats.mode & MODE_BITS, isDirectory, planned?.mode, isMatched);
+  }
+
+  /** Whether the options may change the mode of a file, as far as can be told without looking at it. */
+  #getsMode(path: string, planned: PlannedEntry | undefined): boolean {
+    const { modeFrom } = this.#settings;
+    if (modeFrom === 'all' || this.#plan.executable?.(path) === true) return true;
+    const mode = planned?.mode ?? 0;
+    return (mode & (modeFrom === 'executable' ? 0o111 : 0o777)) !== 0;
+  }
+
+  #isSharedFile(stats: Stats): boolean {
+    return this.#settings.hardLinks !== 'apply' && stats.nlink > 1 && stats.isFile();
+  }
+
+  #sharedFile(path: string, planned: PlannedEntry | undefined, stats: Stats): void {
+    if (this.#settings.hardLinks === 'skip') return this.#ledger.end(planned, 'ignored');
+    const actual: EntryFacts = { type: 'file', mode: stats.mode & MODE_BITS };
+    const expected: EntryFacts = { mode: this.#target(path, planned, stats) };
+    this.#ledger.fail(path, planned, { reason: 'hard-linked', expected, actual });
+  }
+
+  #isBeyond(path: string, stats: Stats): boolean {
+    return !this.#settings.crossDevice && path !== '.' && this.#root.isMountPoint(path, stats);
+  }
+
+  /** Something on another device: left alone, and unresolved where the manifest names it. */
+  #beyond(path: string, planned: PlannedEntry | undefined): void {
+    if (planned?.origin === 'listed') this.#failed(path, planned, otherDevice(path));
+    else this.#ledger.end(planned, 'ignored');
+  }
+
+  #isUndecodable(path: string): boolean {
+    return this.#hasGlobs && !isDecodable(path);
+  }
+
+  #countUnlisted(): void {
+    if (!this.#plan.hasManifest) return;
+    this.#ledger.counts.unlisted += 1;
+  }
+
+  /** Facts of an entry; `undefined` where there are none, which has been noted. */
+  #stats(path: string, planned: PlannedEntry | undefined): Stats | undefined {
+    try {
+      const stats = this.#root.lstat(path);
+      if (stats === undefined) this.#missing(path, planned, { code: 'ENOENT', syscall: 'lstat' });
+      return stats;
+    } catch (error) {
+      this.#failed(path, planned, error);
+      return undefined;
+    }
+  }
+
+  #mismatch(path: string, planned: PlannedEntry, actual: EntryFacts): void {
+    this.#ledger.fail(path, planned, { reason: 'type-mismatch', expected: expectedFacts(planned), actual });
+  }
+
+  #missing(path: string, planned: PlannedEntry | undefined, facts: Partial<Finding>): void {
+    if (planned === undefined || planned.origin === 'walked') return this.#ledger.end(planned, 'vanished');
+    // U+FFFD stands for bytes that were lost when the manifest was made: such a name can never be found.
+    const reason = path.includes('\ufffd') ? 'undecodable-name' : 'missing';
+    this.#ledger.wait(planned, { reason, ...facts, expected: expectedFacts(planned) });
+  }
+
+  /** A directory that could not be gone into: gone, something else, a link, a mount point, or an error. */
+  #notEntered(path: string, planned: PlannedEntry | undefined, error: unknown): void {
+    const code = errorCode(error);
+    if (code === otherDeviceCode) return this.#beyond(path, planned);
+    const isLink =
+      error instanceof UnsafePathError && error.reason === 'symlink-in-path' && error.path === path;
+    // What is below an implied directory is reported by itself, and says why.
+    if (isLink && planned?.origin === 'implied') return this.#ledger.arrived(planned);
+    if (planned?.origin === 'listed' && (isLink || code === 'ENOTDIR')) {
+      const stats = this.#stats(path, planned);
+      if (stats !== undefined && !stats.isDirectory()) this.entry(path, planned, typeOf(stats), stats);
+      else if (stats !== undefined) this.#failed(path, planned, swapped(path));
+      return;
+    }
+    this.#failed(path, planned ?? walked(path, 'directory'), error);
+  }
+
+  /** Note what an error means for an entry. What is no error of the system is thrown on. */
+  #failed(path: string, planned: PlannedEntry | undefined, error: unknown): void {
+    if (error instanceof UnsafePathError) {
+      this.#ledger.fail(path, planned, { reason: error.reason, code: error.code, cause: error });
+      return;
+    }
+    if (!(error instanceof Error) || !('syscall' in error)) throw error;
+    const code = errorCode(error) ?? '';
+    const facts = { code, syscall: String(error.syscall), cause: error };
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      this.#missing(path, planned, facts);
+    } else if (transientCodes.has(code)) {
+      this.#ledger.wait(planned ?? walked(path), { reason: 'io-error', ...facts });
+    } else {
+      this.#ledger.fail(path, planned, { reason: reasons.get(code) ?? 'io-error', ...facts });
+    }
+  }
+}
+
+/** An entry that the walk found and that has to be looked at again. */
+function walked(path: string, type?: 'directory' | 'symlink'): PlannedEntry {
+  return { path, type, origin: 'walked', state: 'open' };
+}
+
+function otherDevice(path: string): UnsafePathError {
+  return new UnsafePathError(
+    'unsafe-path',
+    otherDeviceCode,
+    path,
+    'will not enter the mount point (crossDevice)',
+  );
+}
+
+function danglingLink(target: string, resolution: LinkResolution): Finding {
+  const code = resolution.kind === 'loop' ? 'ELOOP' : 'ENOENT';
+  return { reason: 'dangling-link', code, target, actual: { type: 'symlink', linkTarget: target } };
+}
+
+function expectedFacts({ type, size, linkTarget }: PlannedEntry): EntryFacts | undefined {
+  if (type === undefined && size === undefined) return undefined;
+  const facts: EntryFacts = {};
+  if (type !== undefined) facts.type = type;
+  if (size !== undefined && type !== 'directory') facts.size = size;
+  if (linkTarget !== undefined) facts.linkTarget = linkTarget;
+  return facts;
+}
