@@ -201,7 +201,7 @@ class Pass {
     this.#settled.waitedMs = waitedBefore + Math.round(performance.now() - started);
   }
 
-  /** Look at everything that is pending once more. */
+  /** Look at everything that is pending once more. Returns whether anything is other than before. */
   async #round(): Promise<boolean> {
     this.#settled.rounds += 1;
     this.#ledger.progressed = false;
@@ -223,7 +223,7 @@ class Pass {
       if (this.#pace.isOver()) await this.#pace.pause();
     }
     this.#progress();
-    return this.#ledger.progressed;
+    return this.#ledger.progressed || this.#visit.isRootGone();
   }
 
   #progress(): void {

@@ -12,6 +12,7 @@ import {
   type ListedEntry,
   type Root,
   swapped,
+  swappedCode,
   typeOf,
   UnsafePathError,
 } from './root/root.ts';
@@ -454,8 +455,6 @@ export class Visit {
     if (code === otherDeviceCode) return this.#beyond(path, planned);
     const isLink =
       error instanceof UnsafePathError && error.reason === 'symlink-in-path' && error.path === path;
-    // What is below an implied directory is reported by itself, and says why.
-    if (isLink && planned?.origin === 'implied') return this.#ledger.arrived(planned);
     if (planned?.origin === 'listed' && (isLink || code === 'ENOTDIR')) {
       const stats = this.#stats(path, planned);
       if (stats !== undefined && !stats.isDirectory()) this.entry(path, planned, typeOf(stats), stats);
@@ -468,6 +467,9 @@ export class Visit {
   /** Note what an error means for an entry. What is no error of the system is thrown on. */
   #failed(path: string, planned: PlannedEntry | undefined, error: unknown): void {
     if (error instanceof UnsafePathError) {
+      // What the manifest names below an implied directory is reported by itself, and says why.
+      const isNamedBelow = planned?.origin === 'implied' && error.code !== swappedCode;
+      if (isNamedBelow) return this.#ledger.arrived(planned);
       this.#ledger.fail(path, planned, { reason: error.reason, code: error.code, cause: error });
       return;
     }

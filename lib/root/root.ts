@@ -73,9 +73,11 @@ export function symlinkInPath(path: string): UnsafePathError {
   );
 }
 
+export const swappedCode = 'ERR_PERMWALK_SWAPPED';
+
 /** An entry was exchanged between two looks. */
 export function swapped(path: string): UnsafePathError {
-  return new UnsafePathError('unsafe-path', 'ERR_PERMWALK_SWAPPED', path, 'exchanged while being worked on:');
+  return new UnsafePathError('unsafe-path', swappedCode, path, 'exchanged while being worked on:');
 }
 
 /** Kind of an entry, from its facts or its listing. */

@@ -1,0 +1,17 @@
+import { UnresolvedEntriesError } from '../../lib/errors.ts';
+import type { PassInChild, PassResult } from './child.ts';
+import { defaultPass, pathPass } from './passes.ts';
+
+const { root, options = {}, backend } = JSON.parse(process.argv[2] ?? '') as PassInChild;
+const { apply } = backend === 'path' ? pathPass : defaultPass;
+
+let result: PassResult;
+try {
+  result = { report: await apply(root, options) };
+} catch (error) {
+  if (!(error instanceof Error)) throw error;
+  const code = 'code' in error ? String(error.code) : '';
+  const report = error instanceof UnresolvedEntriesError ? { report: error.report } : {};
+  result = { error: { name: error.name, code, message: error.message, ...report } };
+}
+process.stdout.write(JSON.stringify(result));

@@ -1,0 +1,75 @@
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+/** A file's mode, or its mode and content; `-> target` is a link; a path that ends in `/` is a directory. */
+export type TreeShape = Record<string, number | string | { mode?: number; content: string }>;
+
+const made: string[] = [];
+
+/** A new empty directory that is removed when the process ends. */
+export function tempDirectory(): string {
+  const path = realpathSync(mkdtempSync(join(tmpdir(), 'permwalk-')));
+  made.push(path);
+  return path;
+}
+
+process.on('exit', () => {
+  for (const path of made) rmSync(path, { recursive: true, force: true });
+});
+
+/** Make a tree in a new directory. Modes of directories are set last, so that they may be restrictive. */
+export function makeTree(shape: TreeShape): string {
+  const root = tempDirectory();
+  chmodSync(root, 0o755);
+  addToTree(root, shape);
+  return root;
+}
+
+/** Make the entries of a shape below a directory. */
+export function addToTree(root: string, shape: TreeShape): void {
+  const directories: [string, number][] = [];
+  for (const [path, what] of Object.entries(shape)) {
+    const full = join(root, path);
+    if (path.endsWith('/')) {
+      mkdirSync(full, { recursive: true });
+      if (typeof what === 'number') directories.push([full, what]);
+      continue;
+    }
+    mkdirSync(dirname(full), { recursive: true });
+    if (typeof what === 'string' && what.startsWith('-> ')) {
+      symlinkSync(what.slice(3), full);
+      continue;
+    }
+    const facts = typeof what === 'object' ? what : { content: typeof what === 'string' ? what : '' };
+    writeFileSync(full, facts.content);
+    chmodSync(full, typeof what === 'number' ? what : (facts.mode ?? 0o644));
+  }
+  for (const [full, mode] of directories.reverse()) chmodSync(full, mode);
+}
+
+/** Permission bits of one path, setuid, setgid and sticky included. */
+export function modeOf(...path: string[]): number {
+  return lstatSync(join(...path)).mode & 0o7777;
+}
+
+/** Mode of everything below a directory but links, by path. */
+export function modesBelow(root: string): Record<string, string> {
+  const modes: Record<string, string> = { '.': modeOf(root).toString(8) };
+  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
+    if (entry.isSymbolicLink()) continue;
+    const full = join(entry.parentPath, entry.name);
+    modes[full.slice(root.length + 1)] = modeOf(full).toString(8);
+  }
+  return modes;
+}
