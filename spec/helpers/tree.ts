@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   lstatSync,
@@ -5,7 +6,6 @@ import {
   mkdtempSync,
   readdirSync,
   realpathSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -25,7 +25,8 @@ export function tempDirectory(): string {
 }
 
 process.on('exit', () => {
-  for (const path of made) rmSync(path, { recursive: true, force: true });
+  // rm works below PATH_MAX too, where node:fs gives up.
+  if (made.length > 0) execFileSync('rm', ['-rf', ...made]);
 });
 
 /** Make a tree in a new directory. Modes of directories are set last, so that they may be restrictive. */
