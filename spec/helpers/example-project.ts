@@ -1,0 +1,33 @@
+/**
+ * The project that the README's examples run in: a bundle, and the bundle unpacked by an extractor that loses exec
+ * bits.
+ *
+ *     node --import tsx spec/helpers/example-project.ts <directory>
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type Zippable, zipSync } from 'fflate';
+
+const UNIX = 3;
+const contents: Record<string, [mode: number, content: string]> = {
+  'manifest.json': [0o644, '{ "name": "example" }\n'],
+  'server/main.py': [0o644, 'print("hello")\n'],
+  'server/run': [0o755, '#!/bin/sh\nexec python3 "$(dirname "$0")/main.py"\n'],
+  'deps/PIL/.dylibs/libwebp.7.dylib': [0o755, 'not really a library\n'],
+};
+
+/** Make `bundle.mcpb` and `cache/bundle` in a directory. */
+export function makeExampleProject(directory: string): void {
+  const zippable: Zippable = {};
+  for (const [path, [mode, content]] of Object.entries(contents)) {
+    zippable[path] = [Buffer.from(content), { os: UNIX, attrs: (0o100000 | mode) << 16 }];
+    const full = join(directory, 'cache/bundle', path);
+    mkdirSync(dirname(full), { recursive: true });
+    writeFileSync(full, content, { mode: 0o644 });
+  }
+  writeFileSync(join(directory, 'bundle.mcpb'), zipSync(zippable));
+}
+
+const [, script = '', directory] = process.argv;
+if (directory !== undefined && import.meta.url === pathToFileURL(script).href) makeExampleProject(directory);
