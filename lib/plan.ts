@@ -1,5 +1,5 @@
 import { compileGlobs, type Matcher } from './globs.ts';
-import type { ManifestEntry, ManifestInput } from './manifest/manifest.ts';
+import { checkedEntries, type ManifestEntry, type ManifestInput } from './manifest/manifest.ts';
 import { collectEntries, EntryCollector } from './manifest/path.ts';
 import type { Settings } from './options.ts';
 import { parentOf } from './root/names.ts';
@@ -21,6 +21,8 @@ export interface PlannedDirectory {
   /** Everything in it that is not planned as a directory, in the manifest's order. */
   readonly entries: PlannedEntry[];
   readonly directories: PlannedDirectory[];
+  /** `entries` by path, made when the first one is asked for. */
+  index?: Map<string, PlannedEntry>;
 }
 
 /** What must be visited: the manifest by directory, and the globs. */
@@ -37,7 +39,6 @@ export class Plan {
   readonly executable: Matcher | undefined;
   /** What is never touched. */
   readonly ignore: Matcher | undefined;
-  readonly #entries = new Map<string, PlannedEntry>();
   readonly #directories = new Map<string, PlannedDirectory>();
 
   constructor(entries: readonly ManifestEntry[] | undefined, executable?: Matcher, ignore?: Matcher) {
@@ -55,7 +56,9 @@ export class Plan {
 
   /** The planned entry of a path, whether the manifest lists it or it stands on the way. */
   find(path: string): PlannedEntry | undefined {
-    return this.#entries.get(path) ?? this.#directories.get(path)?.entry;
+    const parent = path === '.' ? undefined : this.#directories.get(parentOf(path));
+    if (parent !== undefined) parent.index ??= new Map(parent.entries.map((entry) => [entry.path, entry]));
+    return parent?.index?.get(path) ?? this.#directories.get(path)?.entry;
   }
 
   /** The directory of a path, where the manifest lists it as one or lists something below it. */
@@ -73,7 +76,6 @@ export class Plan {
       return;
     }
     const planned: PlannedEntry = { path, type, mode, size, linkTarget, origin: 'listed', state: 'open' };
-    this.#entries.set(path, planned);
     this.#directory(parentOf(path)).entries.push(planned);
   }
 
@@ -126,7 +128,9 @@ export async function createPlan(settings: Settings): Promise<Plan> {
   return new Plan(entries, executable, ignore);
 }
 
-async function readEntries(manifest: ManifestInput): Promise<ManifestEntry[]> {
+async function readEntries(manifest: ManifestInput): Promise<readonly ManifestEntry[]> {
+  const checked = checkedEntries(manifest);
+  if (checked !== undefined) return checked;
   const source = 'source' in manifest ? manifest.source : undefined;
   if (Symbol.iterator in manifest) return collectEntries(manifest, source);
   const collector = new EntryCollector(source);

@@ -28,11 +28,24 @@ export type ManifestInput =
   | Iterable<string | ManifestEntry>
   | AsyncIterable<string | ManifestEntry>;
 
+/** Manifests whose entries our own readers have checked. */
+const checked = new WeakSet<object>();
+
 /** Make a {@link Manifest} of entries that are already normal and unique. */
 export function createManifest(
   format: Manifest['format'],
   source: string | undefined,
   entries: readonly ManifestEntry[],
 ): Manifest {
-  return { format, source, entries, [Symbol.iterator]: () => entries[Symbol.iterator]() };
+  // Frozen, so that what was checked when it was read is still so when it is used.
+  for (const entry of entries) Object.freeze(entry);
+  Object.freeze(entries);
+  const manifest: Manifest = { format, source, entries, [Symbol.iterator]: () => entries[Symbol.iterator]() };
+  checked.add(Object.freeze(manifest));
+  return manifest;
+}
+
+/** Entries that need not be checked again: those of a manifest that {@link createManifest} made. */
+export function checkedEntries(manifest: ManifestInput): readonly ManifestEntry[] | undefined {
+  return checked.has(manifest) && 'entries' in manifest ? manifest.entries : undefined;
 }

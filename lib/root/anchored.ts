@@ -47,20 +47,22 @@ function descriptorPath(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
-/** Open one entry of an open directory. */
-function openAt(directory: number, name: string, flags: number): number {
-  return openSync(encodeName(`${descriptorPath(directory)}/${name}`), flags);
+/** What the system calls take for an entry of an open directory. Throws for a name that leads out of it. */
+function entryPath(directory: number, name: string): string | Buffer {
+  if (name === '..' || name === '.' || name === '')
+    throw new RangeError(`${JSON.stringify(name)} is no entry`);
+  return encodeName(`${descriptorPath(directory)}/${name}`);
 }
 
 /** Open a directory of an open directory; a link there is `symlink-in-path`. */
 function openDirectoryAt(directory: number, name: string, path: string): OpenDirectory {
   let fd: number;
   try {
-    fd = openAt(directory, name, OPEN_DIRECTORY);
+    fd = openSync(entryPath(directory, name), OPEN_DIRECTORY);
   } catch (error) {
     // O_DIRECTORY|O_NOFOLLOW answers ENOTDIR for links and files alike.
     if (errorCode(error) === 'ENOTDIR' || errorCode(error) === 'ELOOP') {
-      const there = lstatSync(encodeName(`${descriptorPath(directory)}/${name}`), { throwIfNoEntry: false });
+      const there = lstatSync(entryPath(directory, name), { throwIfNoEntry: false });
       if (there?.isSymbolicLink()) throw symlinkInPath(path);
     }
     throw error;
@@ -82,7 +84,7 @@ function adopt(fd: number, path: string): OpenDirectory {
 function openParent(directory: number, known: Stats): number | undefined {
   let fd: number;
   try {
-    fd = openAt(directory, '..', OPEN_DIRECTORY);
+    fd = openSync(`${descriptorPath(directory)}/..`, OPEN_DIRECTORY);
   } catch {
     return undefined;
   }
@@ -96,7 +98,7 @@ function openRealPath(realPath: string): OpenDirectory {
   let fd = openSync('/', OPEN_DIRECTORY);
   for (const name of realPath.split('/').filter(Boolean)) {
     try {
-      const next = openAt(fd, name, OPEN_DIRECTORY);
+      const next = openSync(entryPath(fd, name), OPEN_DIRECTORY);
       closeSync(fd);
       fd = next;
     } catch (error) {
@@ -248,7 +250,7 @@ class AnchoredRoot implements Root {
 
   /** What the system calls take for an entry: its open parent, and its name. */
   #name(path: string): string | Buffer {
-    return encodeName(`${descriptorPath(this.#open(parentOf(path)).fd)}/${nameOf(path)}`);
+    return entryPath(this.#open(parentOf(path)).fd, nameOf(path));
   }
 
   /** Move the chain to a directory: up to what both have in common, then down. */

@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import { addPassFlags, flag, type PassFlags } from '../flags.ts';
+import { examples, exitCodes } from '../help.ts';
+import { setExitCode } from '../output.ts';
+
+/** Add `permwalk apply <root>`. */
+export function addApplyCommand(program: Command): void {
+  const command = program
+    .command('apply')
+    .summary('set the modes of an unpacked tree')
+    .description(
+      'Set the modes of an unpacked tree. Links are never followed, what the manifest promises is waited for, ' +
+        'and every entry that stays unresolved is named.',
+    )
+    .argument('<root>', 'the tree; after -- if its name begins with a dash');
+  addPassFlags(command)
+    .addOption(flag('--dry-run', 'change nothing, say what would change'))
+    .addHelpText(
+      'after',
+      examples([
+        ['permwalk apply --manifest bundle.mcpb cache/bundle', 'Exec bits as the archive has them'],
+        ["permwalk apply --executable '**/*.{so,dylib}' --executable 'bin/*' tree", 'Exec bits by name'],
+        ['permwalk apply --mode u+rwX,go+rX --ignore .git tree', 'In place of chmod -R'],
+        ['permwalk apply --manifest app.zip --max-retry-time 60000 --json app', 'Wait longer, for a script'],
+      ]),
+    )
+    .addHelpText('after', exitCodes('something is unresolved, each named'))
+    .action(async (root: string, flags: PassFlags) => {
+      const { runPass } = await import('../pass.ts');
+      setExitCode(await runPass(root, flags));
+    });
+}

@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { addPassFlags, type PassFlags } from '../flags.ts';
+import { examples, exitCodes } from '../help.ts';
+import { setExitCode } from '../output.ts';
+
+/** Add `permwalk check <root>`: the pass of `apply` that changes nothing. */
+export function addCheckCommand(program: Command): void {
+  const command = program
+    .command('check')
+    .summary('say what apply would change, and change nothing')
+    .description(
+      'Say what apply would change and what would stay unresolved, and change nothing. Takes the flags of apply.',
+    )
+    .argument('<root>', 'the tree; after -- if its name begins with a dash');
+  addPassFlags(command)
+    .addHelpText(
+      'after',
+      examples([
+        ['permwalk check --manifest bundle.mcpb cache/bundle', 'Is the tree as the archive says'],
+        ['permwalk check --manifest bundle.mcpb --no-retry --verbose cache/bundle', 'What differs right now'],
+        ['permwalk check --mode manifest --manifest app.zip --json app | jq .counts', 'For a script'],
+      ]),
+    )
+    .addHelpText('after', exitCodes('something would change or is unresolved'))
+    .action(async (root: string, flags: PassFlags) => {
+      const { runPass } = await import('../pass.ts');
+      setExitCode(await runPass(root, { ...flags, dryRun: true }, ({ counts }) => counts.changed === 0));
+    });
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { addApplyCommand } from './commands/apply.ts';
+import { addCheckCommand } from './commands/check.ts';
+import { reportFailure } from './failure.ts';
+import { examples, exitCodes } from './help.ts';
+import { guardStreams, setExitCode, writeError, writeOut } from './output.ts';
+import { printableText } from './printable.ts';
+
+/** The command line with all its commands. */
+function createProgram(): Command {
+  const program = new Command('permwalk')
+    .description(
+      'Set permissions on an unpacked tree: never follows a link, waits for what a manifest promises, ' +
+        'reports what stays unresolved.',
+    )
+    .version(readVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help; after a command, its flags')
+    .helpCommand('help [command]', 'print the help of a command')
+    .showHelpAfterError('permwalk --help and permwalk <command> --help say what is taken')
+    .exitOverride()
+    .configureOutput({
+      writeOut,
+      writeErr: writeError,
+      outputError: (message, print) => print(`${printableMessage(message)}\n`),
+    });
+  addApplyCommand(program);
+  addCheckCommand(program);
+  return program
+    .addHelpText(
+      'after',
+      examples([
+        ['permwalk apply --manifest bundle.mcpb cache/bundle', 'Exec bits as the archive has them'],
+        ["permwalk apply --executable 'bin/*' tree", 'Exec bits by name'],
+        ['permwalk check --manifest bundle.mcpb cache/bundle', 'Is the tree as the archive says'],
+      ]),
+    )
+    .addHelpText('after', exitCodes('something is unresolved (check: or would change)'));
+}
+
+/** The version of the package, which lies two directories up from here, built or not. */
+function readVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return version;
+}
+
+/** A message of commander: what was typed cannot forge a line; the suggestion keeps its own. */
+function printableMessage(message: string): string {
+  const [, problem = '', suggestion = ''] = /^(.*?)(\n\(Did you mean [^\n]*)?\n?$/s.exec(message) ?? [];
+  return `${printableText(problem)}${suggestion}`;
+}
+
+guardStreams();
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  setExitCode(reportFailure(error));
+}

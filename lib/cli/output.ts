@@ -1,0 +1,84 @@
+import { styleText } from 'node:util';
+import { printableText } from './printable.ts';
+
+/** What a piece of text is, for {@link Paint}. */
+export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
+
+/** Colours a text, or leaves it as it is. */
+export type Paint = (style: Style, text: string) => string;
+
+const unwritable = new Set<NodeJS.WriteStream>();
+
+/**
+ * Outlive readers that went away: `permwalk … | head -1` goes on in silence and keeps its exit code. Any other
+ * failure to write is said once, and the exit code is 1 unless it is already another.
+ */
+export function guardStreams(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => giveUp(stream, error));
+  }
+}
+
+/** Exit with this code in the end, once all is written; a code that is set already is not made good again. */
+export function setExitCode(code: number): void {
+  process.exitCode = process.exitCode || code;
+}
+
+function giveUp(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
+  const first = !unwritable.has(stream);
+  unwritable.add(stream);
+  if (error.code === 'EPIPE' || !first) return;
+  writeError(`error: cannot write: ${printableText(error.message)}\n`);
+  setExitCode(1);
+}
+
+function write(stream: NodeJS.WriteStream, text: string): void {
+  if (unwritable.has(stream)) return;
+  try {
+    stream.write(text);
+  } catch (error) {
+    // Node emits what goes wrong, Deno throws it.
+    giveUp(stream, error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+/** Write to stdout as long as somebody reads it. */
+export function writeOut(text: string): void {
+  write(process.stdout, text);
+}
+
+/** Write to stderr as long as somebody reads it. */
+export function writeError(text: string): void {
+  write(process.stderr, text);
+}
+
+/** Colours where stdout is a terminal that wants them. */
+export function createPaint(): Paint {
+  const { NO_COLOR, TERM } = process.env;
+  const plain = !process.stdout.isTTY || Boolean(NO_COLOR) || TERM === 'dumb';
+  return plain ? (_style, text) => text : (style, text) => styleText(style, text, { validateStream: false });
+}
+
+/** Lines that are written together once the current slice of work is over. */
+export interface LineBuffer {
+  add(line: string): void;
+  /** Write at once what is still held. */
+  flush(): void;
+}
+
+/** One write a slice instead of one a line: a verbose pass over a large tree stays fast. */
+export function createLineBuffer(writeText: (text: string) => void): LineBuffer {
+  let lines: string[] = [];
+  const flush = (): void => {
+    if (lines.length === 0) return;
+    const text = lines.join('');
+    lines = [];
+    writeText(text);
+  };
+  return {
+    flush,
+    add(line) {
+      if (lines.push(`${line}\n`) === 1) setImmediate(flush);
+    },
+  };
+}

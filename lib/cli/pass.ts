@@ -1,0 +1,102 @@
+import { resolve } from 'node:path';
+import { applyPermissions } from '../apply.ts';
+import type { ApplyOptions } from '../options.ts';
+import type { PermissionCounts, PermissionReport } from '../report.ts';
+import { type PassFlags, toApplyOptions } from './flags.ts';
+import { Interruption, watchInterrupts } from './interrupt.ts';
+import { createLineBuffer, createPaint, type Paint, writeError, writeOut } from './output.ts';
+import { printableJson } from './printable.ts';
+import { createProgressLine, type ProgressLine } from './progress.ts';
+import { type InterruptedPass, renderChange, renderInterruption, renderReport } from './table.ts';
+
+/**
+ * One pass from flags to exit code, everything printed. What keeps it from starting is thrown.
+ *
+ * @param isWell whether a report without unresolved entries deserves exit code 0; by default it does
+ */
+export async function runPass(
+  root: string,
+  flags: PassFlags,
+  isWell: (report: PermissionReport) => boolean = () => true,
+): Promise<number> {
+  const progressLine = createProgressLine();
+  const interrupts = watchInterrupts(() => progressLine?.stop());
+  const watch = watchPass(flags, progressLine);
+  const end = (): void => {
+    progressLine?.stop();
+    interrupts.release();
+    watch.flush();
+  };
+  const run = async (): Promise<PermissionReport> => {
+    const options = await readOptions(flags);
+    return applyPermissions(root, { ...options, ...watch.callbacks, signal: interrupts.signal });
+  };
+  try {
+    const report = await run().finally(end);
+    print(flags, report, renderReport);
+    const resolved = report.ok || flags.strict === false;
+    return resolved && isWell(report) ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof Interruption)) throw error;
+    const dryRun = flags.dryRun ?? false;
+    const pass: InterruptedPass = { interrupted: true, root: resolve(root), dryRun, counts: watch.counts() };
+    print(flags, pass, (_, paint) => renderInterruption(pass, error.message, paint));
+    return error.exitCode;
+  }
+}
+
+/** Print a result on stdout, for a program or for a person. */
+function print<T>(flags: PassFlags, result: T, render: (result: T, paint: Paint) => string): void {
+  writeOut(flags.json ? `${printableJson(result)}\n` : render(result, createPaint()));
+}
+
+/** The options, the manifest read. The pass always reports: strictness is only about the exit code here. */
+async function readOptions(flags: PassFlags): Promise<ApplyOptions> {
+  const options: ApplyOptions = { ...toApplyOptions(flags), strict: false };
+  if (flags.manifest === undefined) return options;
+  const { readManifest } = await import('../manifest/read.ts');
+  return { ...options, manifest: await readManifest(flags.manifest) };
+}
+
+const nothingYet: PermissionCounts = {
+  visited: 0,
+  changed: 0,
+  unchanged: 0,
+  ignored: 0,
+  links: 0,
+  special: 0,
+  vanished: 0,
+  unlisted: 0,
+};
+
+interface PassWatch {
+  callbacks: Required<Pick<ApplyOptions, 'onProgress' | 'onChange'>>;
+  /** Print the changes that are still held. */
+  flush(): void;
+  /** The last counts reported, and every change since. */
+  counts(): PermissionCounts;
+}
+
+/** Follow a pass: its progress, its changes one by one, and how far it came. */
+function watchPass(flags: PassFlags, progressLine: ProgressLine | undefined): PassWatch {
+  const lines = createLineBuffer(flags.json ? writeError : writeOut);
+  let reported: Readonly<PermissionCounts> = nothingYet;
+  let changed = 0;
+  return {
+    flush: lines.flush,
+    callbacks: {
+      onProgress(progress) {
+        reported = progress.counts;
+        progressLine?.update(progress);
+      },
+      onChange(change) {
+        changed += 1;
+        if (flags.verbose) lines.add(renderChange(change));
+      },
+    },
+    counts() {
+      const since = Math.max(0, changed - reported.changed);
+      return { ...reported, visited: reported.visited + since, changed: reported.changed + since };
+    },
+  };
+}

@@ -1,0 +1,142 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { zipSync } from 'fflate';
+import type { PermissionReport } from '../../lib/report.ts';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The command line of permwalk, run from source wherever the working directory is. */
+export const cliCommand: readonly string[] = [
+  process.execPath,
+  '--import',
+  import.meta.resolve('tsx'),
+  join(repository, 'lib/cli/main.ts'),
+];
+
+/** How a child ended and all that it wrote. */
+export interface CliResult {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A child that is still running. */
+export interface RunningCli {
+  child: ChildProcess;
+  result: Promise<CliResult>;
+  /** Resolves once what was written to a stream matches; rejects when the child ends before. */
+  seen(stream: 'stdout' | 'stderr', pattern: RegExp): Promise<void>;
+}
+
+/** The environment of a child: nothing of the surroundings changes its output. */
+export function cliEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
+  const { CI, NO_COLOR, FORCE_COLOR, NODE_V8_COVERAGE, ...rest } = process.env;
+  return { ...rest, TERM: 'xterm', ...extra };
+}
+
+/** Start a command and gather its output. */
+export function start(command: readonly string[], options: SpawnOptions = {}): RunningCli {
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, {
+    env: cliEnvironment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...options,
+  });
+  const written = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      written[name] += text;
+    });
+  }
+  const result = new Promise<CliResult>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ code, signal, ...written }));
+  });
+  const seen = (name: 'stdout' | 'stderr', pattern: RegExp): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (pattern.test(written[name])) resolve();
+      };
+      child[name]?.on('data', look);
+      child.on('close', () => reject(new Error(`${pattern} never came; ${JSON.stringify(written)}`)));
+      look();
+    });
+  return { child, result, seen };
+}
+
+/** Start permwalk. */
+export function startCli(args: readonly string[], options?: SpawnOptions): RunningCli {
+  return start([...cliCommand, ...args], options);
+}
+
+/** Run permwalk to its end. */
+export function runCli(args: readonly string[], options?: SpawnOptions): Promise<CliResult> {
+  return startCli(args, options).result;
+}
+
+/** Run permwalk with `--json` and return its report beside its exit code. */
+export async function runJson(
+  args: readonly string[],
+  options?: SpawnOptions,
+): Promise<{ code: number | null; report: PermissionReport }> {
+  const { code, stdout, stderr } = await runCli([...args, '--json'], options);
+  try {
+    return { code, report: JSON.parse(stdout) };
+  } catch {
+    throw new Error(`no report on stdout: ${stdout}${stderr}`);
+  }
+}
+
+/** What a tree is made of: path to mode and content, or to the target of a link. A path with `/` at its end is a directory. */
+export type TreePlan = Record<string, { mode?: number; content?: string; link?: string }>;
+
+/** Make a tree below `root`; directories get their modes last. */
+export function makeTree(root: string, plan: TreePlan): string {
+  mkdirSync(root, { recursive: true });
+  const directories: [string, number][] = [];
+  for (const [name, { mode, content = 'content\n', link }] of Object.entries(plan)) {
+    const path = join(root, name);
+    mkdirSync(name.endsWith('/') ? path : dirname(path), { recursive: true });
+    if (name.endsWith('/')) directories.push([path, mode ?? 0o755]);
+    else if (link !== undefined) symlinkSync(link, path);
+    else {
+      writeFileSync(path, content);
+      chmodSync(path, mode ?? 0o644);
+    }
+  }
+  for (const [path, mode] of directories.reverse()) chmodSync(path, mode);
+  return root;
+}
+
+/** Make a zip whose entries have Unix modes, in the same words as {@link makeTree}. */
+export function makeZip(path: string, plan: TreePlan): string {
+  const entries = Object.entries(plan).map(([name, { mode, content = 'content\n', link }]) => {
+    const type = link === undefined ? (name.endsWith('/') ? 0o040000 : 0o100000) : 0o120000;
+    const defaultMode = name.endsWith('/') ? 0o755 : 0o644;
+    const attrs = ((type | (mode ?? defaultMode)) << 16) >>> 0;
+    const bytes = new TextEncoder().encode(name.endsWith('/') ? '' : (link ?? content));
+    return [name, [bytes, { os: 3, attrs }]] as const;
+  });
+  writeFileSync(path, zipSync(Object.fromEntries(entries) as Parameters<typeof zipSync>[0]));
+  return path;
+}
+
+/** Permission bits of a path, as octal digits. */
+export function modeOf(path: string): string {
+  return (lstatSync(path).mode & 0o7777).toString(8).padStart(4, '0');
+}
+
+/** A directory for one spec, and its removal. */
+export function makeScratch(): { path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'cli-spec-'));
+  return {
+    path,
+    remove() {
+      rmSync(path, { recursive: true, force: true });
+    },
+  };
+}
