@@ -8,7 +8,6 @@ import type { PermissionProgress, PermissionReport, SettleReport } from './repor
 import { isWithin, nameOf } from './root/names.ts';
 import { openRoot } from './root/open.ts';
 import { errorCode, type ListedEntry, type Root, typeOf } from './root/root.ts';
-import { walk } from './root/walk.ts';
 import { settle, waitFor } from './settle.ts';
 import { Visit } from './visit.ts';
 
@@ -90,7 +89,7 @@ async function openWhenThere(
       throw error;
     }
   };
-  const root = retry === false ? attempt() : await waitFor(attempt, retry, signal);
+  const root = attempt() ?? (retry === false ? undefined : await waitFor(attempt, retry, signal));
   settled.rounds = attempts - 1;
   if (attempts > 1) settled.waitedMs = Math.round(performance.now() - started);
   return root;
@@ -118,7 +117,7 @@ class Pass {
   }
 
   async run(): Promise<void> {
-    if (this.#settings.discover) await walk('.', this.#visit, this.#pace);
+    if (this.#settings.discover) await this.#walk('.');
     else this.#ledger.counts.ignored += this.#plan.ignored;
     await this.#visitPlan();
     await this.#settle();
@@ -127,6 +126,12 @@ class Pass {
     this.#visit.closeLinks();
     this.#ledger.giveUp();
     this.#progress();
+  }
+
+  async #walk(start: string): Promise<void> {
+    // Loaded only where something has to be walked.
+    const { walk } = await import('./root/walk.ts');
+    await walk(start, this.#visit, this.#pace);
   }
 
   /** Visit everything that the manifest names and that the walk did not meet, directory by directory. */
@@ -214,7 +219,7 @@ class Pass {
       } else if (planned.type !== 'directory') {
         this.#visit.look(planned.path, planned);
       } else if (this.#settings.discover) {
-        await walk(planned.path, this.#visit, this.#pace);
+        await this.#walk(planned.path);
       } else {
         const outcome = this.#visit.directory(planned.path, planned);
         if (typeof outcome === 'object') blocked = { path: planned.path, error: outcome.error };

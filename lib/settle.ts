@@ -1,4 +1,3 @@
-import pRetry from 'p-retry';
 import type { RetryOptions } from './options.ts';
 
 /** A round that found everything as it was before. */
@@ -64,6 +63,8 @@ async function retryWhile(
       throw expected;
     }
   };
+  // Loaded only where something has to be waited for.
+  const { default: pRetry } = await import('p-retry');
   const options = { ...retry, shouldRetry: () => thrown === undefined, ...(signal && { signal }) };
   try {
     await pRetry(guarded, options);
@@ -77,7 +78,7 @@ async function retryWhile(
 }
 
 /**
- * Wait for something to come up.
+ * Wait for something that was not there at the first look.
  *
  * @param attempt returns `undefined` while it is not there
  * @returns `undefined` where it did not come within the retries and the time
@@ -88,8 +89,8 @@ export async function waitFor<T>(
   signal: AbortSignal | undefined,
 ): Promise<T | undefined> {
   let found: T | undefined;
-  await retryWhile(stillPending, retry, signal, async () => {
-    found = attempt();
+  await retryWhile(stillPending, retry, signal, async (number) => {
+    if (number > 1) found = attempt();
     if (found === undefined) throw stillPending;
   });
   return found;

@@ -8,13 +8,8 @@ import type { PermissionReport } from '../../lib/report.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The command line of permwalk, run from source wherever the working directory is. */
-export const cliCommand: readonly string[] = [
-  process.execPath,
-  '--import',
-  import.meta.resolve('tsx'),
-  join(repository, 'lib/cli/main.ts'),
-];
+/** The command line of permwalk as it is built: start-up is what most of its specs would wait for. */
+export const cliCommand: readonly string[] = [process.execPath, join(repository, 'dist/cli/main.js')];
 
 /** How a child ended and all that it wrote. */
 export interface CliResult {

@@ -1,0 +1,905 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { linkSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { printableJson, printableName, printableText } from '../lib/cli/printable.ts';
+import { describeProgress } from '../lib/cli/progress.ts';
+import { formatCount, renderChange, renderReport } from '../lib/cli/table.ts';
+import { UnresolvedEntryError } from '../lib/errors.ts';
+import type { PermissionReport } from '../lib/report.ts';
+import {
+  cliCommand,
+  cliEnvironment,
+  makeScratch,
+  makeTree,
+  makeZip,
+  modeOf,
+  runCli,
+  runJson,
+  start,
+  startCli,
+} from './helpers/cli.ts';
+
+const scratch = makeScratch();
+let umask = 0;
+
+/** A fresh directory, so that no spec sees the tree of another. */
+function fresh(): string {
+  return mkdtempSync(join(scratch.path, 'spec-'));
+}
+
+/** A few files, none of them executable. */
+function makePlainTree(): string {
+  return makeTree(join(fresh(), 'tree'), {
+    'bin/tool': {},
+    'lib/native.so': {},
+    'lib/private.so': { mode: 0o600 },
+    'lib/text.txt': {},
+    '.hidden/run.so': {},
+  });
+}
+
+/** A tree and its archive; `late` is in the archive only. */
+function makeBundle(late: readonly string[] = []): { root: string; zip: string } {
+  const folder = fresh();
+  const root = makeTree(join(folder, 'tree'), { 'bin/tool': {}, 'lib/text.txt': {}, 'extra/unknown.sh': {} });
+  const missing = Object.fromEntries(late.map((path) => [path, { mode: 0o755 }]));
+  const zip = makeZip(join(folder, 'bundle.zip'), {
+    'bin/tool': { mode: 0o755 },
+    'lib/text.txt': {},
+    ...missing,
+  });
+  return { root, zip };
+}
+
+/** Everything of a tree that permwalk could touch. */
+function modesOf(root: string): string[] {
+  const names = readdirSync(root, { recursive: true, encoding: 'utf8' }).sort();
+  return names.map((name) => `${modeOf(join(root, name))} ${name}`);
+}
+
+const quick = ['--retries', '1', '--min-timeout', '1', '--no-randomize'];
+
+const usage = suite('cli: usage');
+
+usage('--help says what each flag means, within 80 columns, on stdout', async () => {
+  const flags = [
+    '--manifest <file>',
+    '--verify <how>',
+    '--discover',
+    '--no-discover',
+    '--mode <mode>',
+    '--executable <glob>',
+    '--umask <octal>',
+    '--ignore <glob>',
+    '--dangling-links <how>',
+    '--hard-links <how>',
+    '--cross-device',
+    '--max-entries <n>',
+    '--retries <n>',
+    '--factor <number>',
+    '--min-timeout <ms>',
+    '--max-timeout <ms>',
+    '--max-retry-time <ms>',
+    '--randomize',
+    '--no-randomize',
+    '--no-retry',
+    '--strict',
+    '--no-strict',
+    '--json',
+    '--verbose',
+    '--help',
+  ];
+  const [program, apply, check] = await Promise.all([
+    runCli(['--help']),
+    runCli(['apply', '--help']),
+    runCli(['check', '--help']),
+  ]);
+  for (const { code, stdout, stderr } of [program, apply, check]) {
+    assert.is(code, 0);
+    assert.is(stderr, '');
+    assert.match(stdout, /Examples:.*Exit codes:.*130/s);
+    for (const line of stdout.split('\n')) assert.ok(line.length <= 80, line);
+  }
+  assert.match(program.stdout, /apply .*check /s);
+  for (const flag of flags) {
+    assert.ok(apply.stdout.includes(flag), `apply --help: ${flag}`);
+    assert.ok(check.stdout.includes(flag), `check --help: ${flag}`);
+  }
+  assert.match(apply.stdout, '--dry-run');
+  assert.not.match(check.stdout, '--dry-run');
+});
+
+usage('--help loads neither the engine nor what only some passes need', async () => {
+  const coverage = join(fresh(), 'coverage');
+  const env = cliEnvironment({ NODE_V8_COVERAGE: coverage });
+  await runCli(['apply', '--help'], { env });
+  const text = readdirSync(coverage)
+    .map((name) => readFileSync(join(coverage, name), 'utf8'))
+    .join('');
+  const loaded = [...text.matchAll(/"url":"([^"]+)"/g)].map(([, url]) => url ?? '');
+  assert.ok(loaded.some((url) => url.endsWith('/cli/flags.js')));
+  const heavy = /dist\/apply\.js|cli\/pass\.js|\/(micromatch|p-retry|readdirp|yauzl|yocto-spinner)\//;
+  assert.equal(
+    loaded.filter((url) => heavy.test(url)),
+    [],
+  );
+});
+
+usage('--version is the version of the package', async () => {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const { code, stdout } = await runCli(['--version']);
+  assert.is(code, 0);
+  assert.is(stdout, `${version}\n`);
+});
+
+usage('wrong usage is named on stderr, exits 2 and touches nothing', async () => {
+  const root = makePlainTree();
+  const before = modesOf(root);
+  const glob = ['--executable', '**'];
+  const cases: [args: string[], message: RegExp][] = [
+    [[], /Usage: permwalk/],
+    [['aply', root], /unknown command 'aply'\n\(Did you mean apply\?\)/],
+    [['apply'], /missing required argument 'root'/],
+    [['apply', root, 'more', ...glob], /too many arguments/],
+    [['apply', root, '--retrys', '3', ...glob], /unknown option '--retrys'\n\(Did you mean --retries\?\)/],
+    [['check', root, '--dry-run'], /unknown option '--dry-run'/],
+    [['apply', root, ...glob, '--mode'], /'--mode <mode>' argument missing/],
+    [['apply', root, ...glob, '--mode', 'u+q'], /option --mode: .*u\+q/],
+    [['apply', root, ...glob, '--mode', '4755'], /option --mode: .*4755.*setuid/],
+    [['apply', root, ...glob, '--mode', 'u+s'], /option --mode: .*u\+s.*setuid/],
+    [['apply', root, ...glob, '--mode', ''], /option --mode: ""/],
+    [['apply', root, ...glob, '--verify', 'all'], /'--verify <how>' argument 'all'.*size, presence, none/],
+    [['apply', root, ...glob, '--dangling-links', 'x'], /'--dangling-links <how>'.*defer, skip, error/],
+    [['apply', root, ...glob, '--hard-links', 'x'], /'--hard-links <how>'.*apply, skip, error/],
+    [['apply', root, ...glob, '--retries', '12abc'], /'--retries <n>' argument '12abc'.*whole number/],
+    [['apply', root, ...glob, '--retries', '1.5'], /'--retries <n>' argument '1.5'/],
+    [['apply', root, ...glob, '--factor', 'two'], /'--factor <number>' argument 'two'/],
+    [['apply', root, ...glob, '--min-timeout', '-5'], /'--min-timeout <ms>' argument '-5'/],
+    [['apply', root, ...glob, '--max-timeout', '1s'], /'--max-timeout <ms>' argument '1s'/],
+    [['apply', root, ...glob, '--max-retry-time', ''], /'--max-retry-time <ms>' argument ''/],
+    [['apply', root, ...glob, '--min-timeout', 'Infinity'], /option --min-timeout: Infinity/],
+    [['apply', root, ...glob, '--umask', '888'], /'--umask <octal>' argument '888'/],
+    [['apply', root, ...glob, '--umask', '1777'], /'--umask <octal>' argument '1777'/],
+    [['apply', root, ...glob, '--max-entries', '0x10'], /'--max-entries <n>' argument '0x10'/],
+    [['apply', root, ...glob, '--max-entries', '0'], /option --max-entries: 0/],
+    [['apply', root, ...glob, '--ignore', ''], /option --ignore: ""/],
+    [['apply', root, '--executable', ''], /option --executable: ""/],
+    [
+      ['apply', root, ...glob, '--no-retry', '--retries', '3'],
+      /'--no-retry' cannot be used with .*--retries/,
+    ],
+    [['apply', ''], /root: ""/],
+    [['apply', '/'], /root "\/"/],
+    [['apply', join(root, 'none')], /ENOENT.*none/],
+    [['apply', join(root, 'bin/tool')], /ENOTDIR.*tool/],
+    [['apply', root, ...glob, '--manifest', join(root, 'none.zip')], /none\.zip/],
+  ];
+  const results = await Promise.all(cases.map(([args]) => runCli(args)));
+  for (const [index, [args, message]] of cases.entries()) {
+    const { code, stdout = '', stderr = '' } = results[index] ?? {};
+    assert.is(code, 2, `${args.join(' ')}: ${code} ${stdout}${stderr}`);
+    assert.is(stdout, '', args.join(' '));
+    assert.match(stderr, message);
+    assert.not.match(stderr, /\n {4}at /, 'no stack');
+  }
+  assert.equal(modesOf(root), before);
+});
+
+usage('what was typed cannot forge a line of an error', async () => {
+  const { code, stderr } = await runCli(['apply', '--\u001b[31m\nerror: all well\u202e', 'x']);
+  assert.is(code, 2);
+  assert.match(stderr, String.raw`'--\x1b[31m\nerror: all well\u202e'`);
+  assert.is(stderr.trimEnd().split('\n').length, 2);
+});
+
+usage('a broken manifest is one line on stderr and exit 2, even where its names are hostile', async () => {
+  const root = makePlainTree();
+  const zip = makeZip(join(fresh(), 'bad.zip'), { 'a\nb/../../etc/\u001b[2J': {} });
+  const { code, stdout, stderr } = await runCli(['apply', root, '--manifest', zip]);
+  assert.is(code, 2);
+  assert.is(stdout, '');
+  assert.match(stderr, 'bad.zip');
+  assert.is(stderr.trimEnd().split('\n').length, 1);
+  assert.not.match(stderr, '\u001b');
+});
+
+usage('a root that begins with a dash comes after --', async () => {
+  const cwd = fresh();
+  makeTree(join(cwd, '-tree'), { 'a.so': {} });
+  const refused = await runCli(['apply', '-tree'], { cwd });
+  assert.is(refused.code, 2);
+  const { code } = await runCli(['apply', '--executable', '*.so', '--', '-tree'], { cwd });
+  assert.is(code, 0);
+  assert.is(modeOf(join(cwd, '-tree/a.so')), '0755');
+});
+
+const flags = suite('cli: flags');
+
+flags('--executable and --ignore, repeated', async () => {
+  const root = makePlainTree();
+  const args = [
+    '--executable',
+    'bin/*',
+    '--executable',
+    '**/*.so',
+    '--ignore',
+    '.hidden',
+    '--ignore',
+    'lib/n*',
+  ];
+  const { code, report } = await runJson(['apply', root, ...args]);
+  assert.is(code, 0);
+  assert.is(modeOf(join(root, 'bin/tool')), '0755');
+  assert.is(modeOf(join(root, 'lib/private.so')), '0700');
+  assert.is(modeOf(join(root, 'lib/native.so')), '0644');
+  assert.is(modeOf(join(root, '.hidden/run.so')), '0644');
+  assert.is(report.counts.changed, 2);
+  assert.is(report.counts.ignored, 2);
+});
+
+flags('--mode: octal, symbolic, symbolic with a dash or plus first', async () => {
+  const cases: [args: string[], file: string, directory: string][] = [
+    [['--mode', '640'], '0640', '0750'],
+    [['--mode', '0600'], '0600', '0700'],
+    [['--mode', 'go-r'], '0600', '0711'],
+    [['--mode=-w'], '0444', '0555'],
+    [['--mode', '-w'], '0444', '0555'],
+    [['--mode', '+x'], '0755', '0755'],
+    [['--mode', 'u+rwX,go-rwx'], '0600', '0700'],
+  ];
+  const runs = cases.map(async ([args, file, directory]) => {
+    const root = makePlainTree();
+    const { code } = await runCli(['apply', root, ...args]);
+    assert.is(code, 0, args.join(' '));
+    assert.is(modeOf(join(root, 'lib/text.txt')), file, args.join(' '));
+    assert.is(modeOf(join(root, 'lib')), directory, args.join(' '));
+  });
+  await Promise.all(runs);
+});
+
+flags('--manifest: exec bits as the archive has them; --mode manifest: its modes exactly', async () => {
+  const folder = fresh();
+  const root = makeTree(join(folder, 'tree'), { 'a.sh': { mode: 0o600 }, 'b.txt': { mode: 0o666 } });
+  const zip = makeZip(join(folder, 'bundle.zip'), { 'a.sh': { mode: 0o755 }, 'b.txt': { mode: 0o640 } });
+  assert.is((await runCli(['apply', root, '--manifest', zip])).code, 0);
+  assert.is(modeOf(join(root, 'a.sh')), '0700');
+  assert.is(modeOf(join(root, 'b.txt')), '0666');
+  assert.is((await runCli(['apply', root, '--manifest', zip, '--mode', 'manifest'])).code, 0);
+  assert.is(modeOf(join(root, 'a.sh')), '0755');
+  assert.is(modeOf(join(root, 'b.txt')), '0640');
+});
+
+flags('--discover and --no-discover', async () => {
+  const { root, zip } = makeBundle();
+  const shell = ['--executable', '**/*.sh'];
+  const listed = await runJson(['apply', root, '--manifest', zip, ...shell]);
+  assert.is(modeOf(join(root, 'extra/unknown.sh')), '0644');
+  assert.is(listed.report.counts.unlisted, 0);
+  const walked = await runJson(['apply', root, '--manifest', zip, ...shell, '--discover']);
+  assert.is(modeOf(join(root, 'extra/unknown.sh')), '0755');
+  assert.ok(walked.report.counts.unlisted > 0);
+  const other = makePlainTree();
+  await runJson(['apply', other, '--executable', '**', '--no-discover']);
+  assert.is(modeOf(join(other, 'bin/tool')), '0644');
+});
+
+flags('--verify', async () => {
+  const folder = fresh();
+  const root = makeTree(join(folder, 'tree'), { 'short.txt': { content: 'abc' } });
+  const zip = makeZip(join(folder, 'bundle.zip'), { 'short.txt': { content: 'abcdef' } });
+  const lacking = makeZip(join(folder, 'lacking.zip'), { 'missing.txt': {} });
+  const reasons = async (...args: string[]): Promise<string[]> =>
+    (await runJson(['apply', root, ...quick, ...args])).report.unresolved.map(({ reason }) => reason);
+  assert.equal(await reasons('--manifest', zip), ['size-mismatch']);
+  assert.equal(await reasons('--manifest', zip, '--verify', 'size'), ['size-mismatch']);
+  assert.equal(await reasons('--manifest', zip, '--verify', 'presence'), []);
+  assert.equal(await reasons('--manifest', lacking, '--verify', 'presence'), ['missing']);
+  assert.equal(await reasons('--manifest', lacking, '--verify', 'none'), []);
+});
+
+flags('--dangling-links', async () => {
+  const root = makeTree(join(fresh(), 'tree'), { lost: { link: 'nowhere' } });
+  for (const how of ['defer', 'skip']) {
+    const { code, report } = await runJson(['apply', root, '--dangling-links', how]);
+    assert.is(code, 0);
+    assert.equal(report.links, [{ path: 'lost', target: 'nowhere', kind: 'dangling' }]);
+  }
+  const { code, report } = await runJson(['apply', root, '--dangling-links', 'error']);
+  assert.is(code, 1);
+  assert.is(report.unresolved[0]?.reason, 'dangling-link');
+});
+
+flags('--hard-links', async () => {
+  const makeLinked = (): string => {
+    const root = makeTree(join(fresh(), 'tree'), { 'a.so': {} });
+    linkSync(join(root, 'a.so'), join(root, 'b.so'));
+    return root;
+  };
+  const results: [how: string, code: number, mode: string][] = [
+    ['apply', 0, '0755'],
+    ['skip', 0, '0644'],
+    ['error', 1, '0644'],
+  ];
+  const runs = results.map(async ([how, code, mode]) => {
+    const root = makeLinked();
+    const result = await runCli(['apply', root, '--executable', '*.so', '--hard-links', how]);
+    assert.is(result.code, code, how);
+    assert.is(modeOf(join(root, 'a.so')), mode, how);
+  });
+  await Promise.all(runs);
+});
+
+flags('--umask', async () => {
+  const root = makePlainTree();
+  await runCli(['apply', root, '--executable', 'bin/*', '--umask', '077']);
+  assert.is(modeOf(join(root, 'bin/tool')), '0744');
+  await runCli(['apply', root, '--mode', '+w', '--umask', '0o002']);
+  assert.is(modeOf(join(root, 'bin/tool')), '0764');
+});
+
+flags('--max-entries', async () => {
+  const root = makePlainTree();
+  const { code, stdout, stderr } = await runCli(['apply', root, '--max-entries', '2']);
+  assert.is(code, 1);
+  assert.is(stdout, '');
+  assert.match(stderr, /option --max-entries: more than 2 entries/);
+  assert.is((await runCli(['apply', root, '--max-entries', '100'])).code, 0);
+});
+
+flags('--cross-device', async () => {
+  const root = makeTree(join(fresh(), 'tree'), { 'mounted/': {} });
+  const inNamespace = (args: string): string[] => [
+    'unshare',
+    '--mount',
+    ...(process.getuid?.() === 0 ? [] : ['--map-root-user']),
+    'sh',
+    '-c',
+    `mount -t tmpfs none "$ROOT/mounted" && : > "$ROOT/mounted/a.so" ${args}`,
+  ];
+  const env = cliEnvironment({ ROOT: root });
+  const [program = '', ...probe] = inNamespace('');
+  if (spawnSync(program, probe, { env }).status !== 0) {
+    console.log('skipped: no tmpfs can be mounted here');
+    return;
+  }
+  const run = `&& "$@" && stat -c %a "$ROOT/mounted/a.so"`;
+  const permwalk = [...cliCommand, 'apply', root, '--executable', '**/*.so'];
+  const without = await start([...inNamespace(run), 'sh', ...permwalk], { env }).result;
+  assert.match(without.stdout, /\n644\n$/);
+  const entered = await start([...inNamespace(run), 'sh', ...permwalk, '--cross-device'], { env }).result;
+  assert.match(entered.stdout, /\n755\n$/);
+});
+
+flags('--retries, --min-timeout, --max-timeout, --factor and --no-retry bound the waiting', async () => {
+  const { root, zip } = makeBundle(['never']);
+  const settle = async (...args: string[]): Promise<PermissionReport['settle']> =>
+    (await runJson(['apply', root, '--manifest', zip, ...args])).report.settle;
+  const exact = ['--no-randomize', '--retries', '3', '--min-timeout', '60'];
+  assert.is((await settle('--retries', '4', '--min-timeout', '1')).rounds, 4);
+  assert.equal(await settle('--no-retry'), { rounds: 0, recovered: 0, waitedMs: 0 });
+  const even = await settle(...exact, '--factor', '1');
+  assert.ok(even.waitedMs >= 170 && even.waitedMs < 700, `3 waits of 60 ms took ${even.waitedMs}`);
+  const growing = await settle(...exact, '--factor', '4', '--max-timeout', '100000');
+  assert.ok(growing.waitedMs >= 1250, `60 + 240 + 960 ms took ${growing.waitedMs}`);
+  const capped = await settle(...exact, '--factor', '4', '--max-timeout', '100');
+  assert.ok(capped.waitedMs >= 250 && capped.waitedMs < 1000, `60 + 100 + 100 ms took ${capped.waitedMs}`);
+});
+
+flags('--max-retry-time bounds all waiting, however many retries', async () => {
+  const { root, zip } = makeBundle(['never']);
+  const args = ['--retries', 'Infinity', '--max-timeout', '20', '--max-retry-time', '300'];
+  const { code, report } = await runJson(['apply', root, '--manifest', zip, ...args]);
+  assert.is(code, 1);
+  assert.ok(report.settle.rounds > 3);
+  assert.ok(report.settle.waitedMs >= 200 && report.settle.waitedMs < 3000, String(report.settle.waitedMs));
+});
+
+flags('--randomize and --no-randomize', async () => {
+  const { root, zip } = makeBundle(['never']);
+  const args = [
+    '--manifest',
+    zip,
+    '--retries',
+    '20',
+    '--min-timeout',
+    '30',
+    '--factor',
+    '1',
+    '--max-timeout',
+    '60',
+  ];
+  const waits = await Promise.all(
+    ['--no-randomize', '--randomize'].map((flag) => runJson(['apply', root, ...args, flag])),
+  );
+  const [exact = 0, random = 0] = waits.map(({ report }) => report.settle.waitedMs);
+  // 20 waits of 30 ms against 20 of 30 to 60 ms: 300 ms apart, give or take 40.
+  assert.ok(random > exact + 100, `${exact} ms, at random ${random} ms`);
+});
+
+flags('--strict and --no-strict', async () => {
+  const { root, zip } = makeBundle(['never']);
+  const args = ['apply', root, '--manifest', zip, ...quick];
+  assert.is((await runCli(args)).code, 1);
+  assert.is((await runCli([...args, '--strict'])).code, 1);
+  const { code, report } = await runJson([...args, '--no-strict']);
+  assert.is(code, 0);
+  assert.is(report.ok, false);
+  assert.is(report.unresolved.length, 1);
+});
+
+flags('--dry-run says what would change, changes nothing and exits 0', async () => {
+  const root = makePlainTree();
+  const before = modesOf(root);
+  const { code, stdout } = await runCli(['apply', root, '--executable', 'bin/*', '--dry-run', '--verbose']);
+  assert.is(code, 0);
+  assert.match(stdout, /^0644 -> 0755 {2}bin\/tool\n/);
+  assert.match(stdout, /1 {2}would change/);
+  assert.equal(modesOf(root), before);
+});
+
+flags('check exits 1 before, 0 after, and changes nothing', async () => {
+  const { root, zip } = makeBundle();
+  const before = modesOf(root);
+  const first = await runCli(['check', root, '--manifest', zip]);
+  assert.is(first.code, 1);
+  assert.match(first.stdout, /1 would change/);
+  assert.equal(modesOf(root), before);
+  assert.is((await runCli(['apply', root, '--manifest', zip])).code, 0);
+  const second = await runCli(['check', root, '--manifest', zip]);
+  assert.is(second.code, 0);
+  assert.match(second.stdout, /0 would change/);
+});
+
+flags('a manifest entry that comes late is waited for', async () => {
+  const { root, zip } = makeBundle(['late']);
+  const running = startCli(['apply', root, '--manifest', zip, '--verbose']);
+  await running.seen('stdout', /bin\/tool/);
+  writeFileSync(join(root, 'late'), 'content\n');
+  const { code, stdout } = await running.result;
+  assert.is(code, 0);
+  assert.match(stdout, /waited .* in \d+ rounds?, 1 recovered/);
+  assert.is(modeOf(join(root, 'late')), '0755');
+});
+
+const output = suite('cli: output');
+
+output('--json is one whole document and nothing else', async () => {
+  const { root, zip } = makeBundle(['never']);
+  const { code, stdout, stderr } = await runCli(['apply', root, '--manifest', zip, ...quick, '--json', '-v']);
+  assert.is(code, 1);
+  const report = JSON.parse(stdout);
+  assert.equal(Object.keys(report), [
+    'root',
+    'ok',
+    'backend',
+    'dryRun',
+    'counts',
+    'links',
+    'unresolved',
+    'settle',
+    'durationMs',
+  ]);
+  assert.is(stdout, `${JSON.stringify(report, null, 2)}\n`);
+  assert.is(report.counts.changed, 1);
+  assert.is(report.unresolved[0].path, 'never');
+  assert.is(report.unresolved[0].code, 'ENOENT');
+  assert.is(stderr, '0644 -> 0755  bin/tool\n');
+});
+
+output('the table: root, backend, counts, links, every unresolved entry on a line', async () => {
+  const { root, zip } = makeBundle(['never/one', 'never/two']);
+  makeTree(root, { outside: { link: '/etc/passwd' }, gone: { link: 'nowhere' } });
+  const { code, stdout, stderr } = await runCli(['apply', root, '--manifest', zip, '--discover', ...quick]);
+  assert.is(code, 1);
+  assert.is(stderr, '');
+  const lines = stdout.split('\n');
+  assert.match(lines[0] ?? '', /^\/.*\/tree {2}\((anchored|path)\)$/);
+  assert.match(stdout, /\n {2} *\d+ {2}visited\n {2} *1 {2}changed\n {2} *\d+ {2}unchanged\n/);
+  assert.match(stdout, /\n {2}dangling {2}gone -> nowhere\n {2}outside {3}outside -> \/etc\/passwd\n/);
+  assert.match(stdout, /\n {2}missing {12}never\/one {2}expected file of 8 bytes[^\n]*\n/);
+  assert.match(stdout, /\n {2}missing {12}never\/two {2}expected file of 8 bytes[^\n]*\n/);
+  assert.match(stdout, /\n2 unresolved, 1 changed \([^\n]+\)\n$/);
+  assert.not.match(stdout, '\u001b');
+});
+
+output('no name of a tree forges a line or talks to the terminal', async () => {
+  const hostile = [
+    'new\nline\n0 unresolved',
+    'escape\u001b[2J\u001b]0;title\u0007',
+    'bidi\u202egnp.exe',
+    'c1\u009b31m',
+    'carriage\rreturn',
+    'line\u2028separator',
+    ' spaces  inside ',
+    'back\\nslash',
+  ];
+  const ordinary = ['größe-日本語-🙂-👩‍👩‍👧.so'];
+  const folder = fresh();
+  const names = [...hostile, ...ordinary];
+  const root = makeTree(join(folder, 'ro\not'), Object.fromEntries(names.map((name) => [name, {}])));
+  makeTree(root, { 'link\n1': { link: 'tar\u001bget' } });
+  const raw = Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0x62, 0xff, 0x9b])]);
+  writeFileSync(raw, 'content\n');
+  const { code, stdout } = await runCli(['apply', root, '--mode', '600', '--verbose']);
+  assert.is(code, 0);
+  const changes = stdout.split('\n').filter((line) => line.startsWith('0644 -> 0600  '));
+  assert.equal(
+    changes.map((line) => line.slice(14)).sort(),
+    [
+      String.raw`new\nline\n0 unresolved`,
+      String.raw`escape\x1b[2J\x1b]0;title\x07`,
+      String.raw`bidi\u202egnp.exe`,
+      String.raw`c1\u009b31m`,
+      String.raw`carriage\rreturn`,
+      String.raw`line\u2028separator`,
+      String.raw`\x20spaces \x20inside\x20`,
+      String.raw`back\\nslash`,
+      String.raw`b\xff\x9b`,
+      ...ordinary,
+    ].sort(),
+  );
+  assert.match(stdout, String.raw`ro\not`);
+  assert.match(stdout, String.raw`link\n1 -> tar\x1bget`);
+  assert.not.match(stdout, /[^\P{Cc}\n]|\u202e|\u2028/u);
+
+  // An archive may not hold a backslash.
+  const archived = hostile.filter((name) => !name.includes('\\')).map((name) => `x/${name}`);
+  const zip = makeZip(join(folder, 'hostile.zip'), Object.fromEntries(archived.map((name) => [name, {}])));
+  const missing = await runCli(['apply', root, '--manifest', zip, '--no-retry']);
+  assert.is(missing.code, 1);
+  assert.is(
+    missing.stdout.split('\n').filter((line) => /^ {2}missing {12}x/.test(line)).length,
+    archived.length,
+  );
+  assert.not.match(missing.stdout, /[^\P{Cc}\n]|\u202e|\u2028/u);
+  const json = await runCli(['apply', root, '--manifest', zip, '--no-retry', '--json']);
+  assert.not.match(json.stdout, /[^\P{Cc}\n]|\u202e|\u2028/u);
+  const paths = JSON.parse(json.stdout).unresolved.map(({ path }: { path: string }) => path);
+  assert.equal(paths.sort(), archived.sort());
+});
+
+output('a reader that goes away ends nothing but the output', async () => {
+  const many = Object.fromEntries(
+    Array.from({ length: 3000 }, (_, index) => [`d${index % 30}/f${index}`, {}]),
+  );
+  const root = makeTree(join(fresh(), 'tree'), many);
+  const shell = `{ "$@"; echo "code $?" >&2; } | head -1`;
+  const args = [...cliCommand, 'apply', root, '--mode', '600', '--verbose'];
+  const { stdout, stderr } = await start(['sh', '-c', shell, 'sh', ...args]).result;
+  assert.match(stdout, /^0\d{3} -> 0\d{3} {2}[^\n]+\n$/);
+  assert.is(stderr, 'code 0\n');
+  assert.is(modeOf(join(root, 'd29/f2999')), '0600');
+});
+
+output('a reader of stderr that goes away ends nothing either', async () => {
+  const root = makePlainTree();
+  const shell = `{ { "$@"; echo "code $?" >&4; } 2>&1 >&3 | true; } 3>&1 4>&2`;
+  const args = [...cliCommand, 'apply', root, '--mode', '600', '--verbose', '--json'];
+  const { stdout, stderr } = await start(['sh', '-c', shell, 'sh', ...args]).result;
+  assert.is(JSON.parse(stdout).ok, true);
+  assert.is(stderr, 'code 0\n');
+});
+
+output('an output that cannot be written is said on stderr and exits 1', async () => {
+  const root = makePlainTree();
+  const args = [...cliCommand, 'apply', root];
+  const { code, stderr } = await start(['sh', '-c', '"$@" > /dev/full', 'sh', ...args]).result;
+  assert.is(code, 1);
+  assert.match(stderr, /^error: cannot write: ENOSPC[^\n]*\n$/);
+});
+
+output('a large report arrives whole at a slow reader', async () => {
+  const count = 6000;
+  const folder = fresh();
+  const root = makeTree(join(folder, 'tree'), {});
+  const names = Array.from({ length: count }, (_, index) => `${'long-name-'.repeat(8)}${index}`);
+  const zip = makeZip(join(folder, 'bundle.zip'), Object.fromEntries(names.map((name) => [name, {}])));
+  const shell = `{ "$@"; echo "code $?" >&2; } | { sleep 1; cat; }`;
+  const args = [...cliCommand, 'apply', root, '--manifest', zip, '--no-retry', '--json'];
+  const { stdout, stderr } = await start(['sh', '-c', shell, 'sh', ...args]).result;
+  assert.is(stderr, 'code 1\n');
+  assert.is(JSON.parse(stdout).unresolved.length, count);
+});
+
+const interruption = suite('cli: interruption');
+
+/** A pass that has changed one file and waits for another that never comes. */
+async function startWaiting(...args: string[]) {
+  const { root, zip } = makeBundle(['never']);
+  const patience = ['--retries', '1000', '--max-retry-time', '60000'];
+  const running = startCli(['apply', root, '--manifest', zip, '--verbose', ...patience, ...args]);
+  await running.seen(args.includes('--json') ? 'stderr' : 'stdout', /bin\/tool/);
+  return { root, ...running };
+}
+
+interruption('SIGINT stops, prints what was done and exits 130', async () => {
+  const { root, child, result } = await startWaiting();
+  child.kill('SIGINT');
+  const { code, stdout, stderr } = await result;
+  assert.is(code, 130);
+  assert.is(stderr, '');
+  assert.match(stdout, `${root}  (incomplete)`);
+  assert.match(stdout, /\n {2}1 {2}changed\n/);
+  assert.match(stdout, /\ninterrupted by SIGINT: 1 changed so far\n$/);
+  assert.is(modeOf(join(root, 'bin/tool')), '0755');
+});
+
+interruption('SIGTERM likewise, with 143', async () => {
+  const { child, result } = await startWaiting();
+  child.kill('SIGTERM');
+  const { code, stdout } = await result;
+  assert.is(code, 143);
+  assert.match(stdout, 'interrupted by SIGTERM');
+});
+
+interruption('--json prints an object of its own', async () => {
+  const { root, child, result } = await startWaiting('--json');
+  child.kill('SIGINT');
+  const { code, stdout } = await result;
+  assert.is(code, 130);
+  const document = JSON.parse(stdout);
+  assert.equal(Object.keys(document), ['interrupted', 'root', 'dryRun', 'counts']);
+  assert.is(document.interrupted, true);
+  assert.is(document.root, root);
+  assert.is(document.dryRun, false);
+  assert.is(document.counts.changed, 1);
+});
+
+interruption('a pass over a large tree stops between slices', async () => {
+  const many = Object.fromEntries(
+    Array.from({ length: 20_000 }, (_, index) => [`d${index % 100}/f${index}`, { content: '' }]),
+  );
+  const root = makeTree(join(fresh(), 'tree'), many);
+  const running = startCli(['apply', root, '--mode', '600', '--verbose']);
+  await running.seen('stdout', / -> 0600 /);
+  running.child.kill('SIGINT');
+  const { code, stdout } = await running.result;
+  assert.is(code, 130);
+  const changed = stdout.split('\n').filter((line) => / -> /.test(line)).length;
+  const done = Number(/SIGINT: ([\d,]+) changed so far/.exec(stdout)?.[1]?.replaceAll(',', ''));
+  assert.is(done, changed);
+  assert.ok(changed < 20_000, `${changed} changed`);
+  const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const set = files.filter((entry) => modeOf(join(entry.parentPath, entry.name)) === '0600').length;
+  assert.ok(set <= changed && set > 0, `${set} files of ${changed} changes`);
+});
+
+interruption('a second signal ends the process at once', async () => {
+  const many = Object.fromEntries(
+    Array.from({ length: 4000 }, (_, index) => [`${'d'.repeat(60)}/f${index}`, { content: '' }]),
+  );
+  const root = makeTree(join(fresh(), 'tree'), many);
+  // Nobody reads stdout: after the first signal the process is held by what it could not write.
+  const child = spawn(cliCommand[0] ?? '', [...cliCommand.slice(1), 'apply', root, '--mode', '600', '-v'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: cliEnvironment(),
+  });
+  const ended = new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
+    child.on('exit', (code, signal) => resolve([code, signal]));
+  });
+  while (modeOf(join(root, 'd'.repeat(60), 'f3999')) !== '0600') await pause(10);
+  child.kill('SIGINT');
+  await pause(100);
+  child.kill('SIGINT');
+  const [code, signal] = await ended;
+  child.stdout.destroy();
+  assert.ok(code === 130 || signal === 'SIGINT', `${code} ${signal}`);
+});
+
+const terminal = suite('cli: terminal');
+
+/** A real terminal: runs its arguments on a pseudo-terminal and passes on what is typed. */
+const onTerminal = [
+  'python3',
+  '-c',
+  'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))',
+];
+const hasTerminal = spawnSync('python3', ['-c', 'import pty']).status === 0;
+
+function onTerminalOrSkip(name: string, test: () => Promise<void>): void {
+  terminal(name, async () => {
+    if (hasTerminal) return test();
+    console.log(`skipped: no pseudo-terminal without python3: ${name}`);
+  });
+}
+
+onTerminalOrSkip('a progress line while it waits, cleared at the end, and colours', async () => {
+  const { root, zip } = makeBundle(['never']);
+  const args = ['apply', root, '--manifest', zip, '--retries', '3', '--min-timeout', '200', '--no-randomize'];
+  const { code, stdout } = await start([...onTerminal, ...cliCommand, ...args]).result;
+  assert.is(code, 1);
+  assert.match(stdout, /waiting: \d visited, 1 changed, 1 pending/);
+  assert.ok(stdout.indexOf('\u001b[?25l') < stdout.indexOf('\u001b[?25h'), 'the cursor comes back');
+  const afterProgress = stdout.slice(stdout.lastIndexOf('\u001b[?25h'));
+  assert.match(afterProgress, '\u001b[0K');
+  assert.match(afterProgress, '\u001b[31mmissing          \u001b[39m  never');
+  assert.not.match(afterProgress, /waiting:/);
+});
+
+onTerminalOrSkip('no colours with NO_COLOR', async () => {
+  const root = makePlainTree();
+  const env = cliEnvironment({ NO_COLOR: '1' });
+  const { code, stdout } = await start([...onTerminal, ...cliCommand, 'apply', root], { env }).result;
+  assert.is(code, 0);
+  assert.match(stdout, 'visited');
+  assert.not.match(stdout, /\p{Cc}\[\d+m/u);
+});
+
+onTerminalOrSkip('Ctrl-C at the keyboard', async () => {
+  const { root, zip } = makeBundle(['never']);
+  const patience = ['--retries', '1000', '--max-retry-time', '60000'];
+  const running = start([...onTerminal, ...cliCommand, 'apply', root, '--manifest', zip, ...patience], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  await running.seen('stdout', /waiting: /);
+  running.child.stdin?.write('\u0003');
+  const { code, stdout } = await running.result;
+  assert.is(code, 130);
+  assert.match(stdout, 'interrupted by SIGINT: 1 changed so far');
+  assert.ok(stdout.lastIndexOf('\u001b[?25h') > stdout.lastIndexOf('\u001b[?25l'), 'the cursor comes back');
+});
+
+onTerminalOrSkip('progress on stderr leaves --json on stdout alone', async () => {
+  const { root, zip } = makeBundle(['never']);
+  const file = join(fresh(), 'report.json');
+  const args = ['apply', root, '--manifest', zip, '--retries', '3', '--min-timeout', '200', '--json'];
+  const shell = ['sh', '-c', `"$@" > '${file}'`, 'sh'];
+  const { code, stdout } = await start([...onTerminal, ...shell, ...cliCommand, ...args]).result;
+  assert.is(code, 1);
+  assert.match(stdout, 'waiting: ');
+  assert.is(JSON.parse(readFileSync(file, 'utf8')).unresolved.length, 1);
+});
+
+terminal('no progress in a pipe', async () => {
+  const { root, zip } = makeBundle(['never']);
+  const args = ['apply', root, '--manifest', zip, '--retries', '2', '--min-timeout', '200'];
+  const { stdout, stderr } = await runCli(args);
+  assert.is(stderr, '');
+  assert.not.match(stdout, /[^\P{Cc}\n]|waiting:/u);
+});
+
+const rendering = suite('cli: rendering');
+
+rendering('names', () => {
+  const cases: [name: string, printed: string][] = [
+    ['plain name.txt', 'plain name.txt'],
+    ['日本語-é-e\u0301-🙂', '日本語-é-e\u0301-🙂'],
+    ['👩\u200d👩\u200d👧', '👩\u200d👩\u200d👧'],
+    ['\u0000\u001b\u007f', String.raw`\x00\x1b\x7f`],
+    ['\n\r\t', String.raw`\n\r\t`],
+    ['\u0085\u009b', String.raw`\u0085\u009b`],
+    ['\u061c\u200b\u200e\u202e\u2066\ufeff', String.raw`\u061c\u200b\u200e\u202e\u2066\ufeff`],
+    ['\u{e0041}', String.raw`\u{e0041}`],
+    ['\udc80\udcff', String.raw`\x80\xff`],
+    ['\ud800', String.raw`\ud800`],
+    ['a\\nb', String.raw`a\\nb`],
+    ['  a   b ', String.raw`\x20\x20a \x20\x20b\x20`],
+    ['a\u3000\u3000b', String.raw`a${'\u3000'}\u3000b`],
+  ];
+  for (const [name, printed] of cases) assert.is(printableName(name), printed);
+  assert.is(printableText('C:\\x\n'), String.raw`C:\x\n`);
+});
+
+rendering('JSON means the same after escaping', () => {
+  const value = { 'a\u202e': ['\u009b', '\u{e0041}', '\udc80', '\n', 'ä'] };
+  assert.equal(JSON.parse(printableJson(value)), value);
+  assert.not.match(printableJson(value), /[\u009b\u202e]/);
+});
+
+rendering('numbers, changes, progress', () => {
+  assert.equal([0, 999, 1000, 1_234_567].map(formatCount), ['0', '999', '1,000', '1,234,567']);
+  assert.is(renderChange({ path: '.', from: 0o4644, to: 0o755 }), '4644 -> 0755  .');
+  const counts = { ...emptyCounts, visited: 12_345, changed: 120 };
+  assert.is(
+    describeProgress({ phase: 'settle', counts, pending: 3, unresolved: 0 }),
+    'waiting: 12,345 visited, 120 changed, 3 pending',
+  );
+});
+
+const emptyCounts = {
+  visited: 0,
+  changed: 0,
+  unchanged: 0,
+  ignored: 0,
+  links: 0,
+  special: 0,
+  vanished: 0,
+  unlisted: 0,
+};
+
+rendering('the whole report', () => {
+  const report: PermissionReport = {
+    root: '/srv/tree',
+    ok: false,
+    backend: 'anchored',
+    dryRun: false,
+    counts: {
+      ...emptyCounts,
+      visited: 1234,
+      changed: 20,
+      unchanged: 1200,
+      links: 14,
+      vanished: 1,
+      unlisted: 3,
+    },
+    links: [
+      { path: 'a', target: '../x', kind: 'outside' },
+      { path: 'b', target: 'b', kind: 'loop' },
+    ],
+    unresolved: [
+      new UnresolvedEntryError({
+        path: 'deps/a.dylib',
+        reason: 'size-mismatch',
+        expected: { type: 'file', size: 12 },
+        actual: { type: 'file', size: 7 },
+        attempts: 3,
+        elapsedMs: 10,
+      }),
+      new UnresolvedEntryError({
+        path: 'deps/b',
+        reason: 'permission-denied',
+        code: 'EPERM',
+        syscall: 'chmod',
+        expected: { mode: 0o755 },
+        actual: { mode: 0o644 },
+        attempts: 1,
+        elapsedMs: 0,
+      }),
+      new UnresolvedEntryError({
+        path: 'deps/c',
+        reason: 'link-mismatch',
+        expected: { type: 'symlink', linkTarget: 'x\u001b' },
+        actual: { type: 'symlink', linkTarget: 'y\\n' },
+        target: 'y\\n',
+        attempts: 1,
+        elapsedMs: 0,
+      }),
+    ],
+    settle: { rounds: 1, recovered: 2, waitedMs: 1440 },
+    durationMs: 1520,
+  };
+  const expected = String.raw`/srv/tree  (anchored)
+
+  1,234  visited
+     20  changed
+  1,200  unchanged
+     14  symbolic links, never changed
+      1  vanished during the walk
+      3  not named by the manifest
+
+waited 1.4 s in 1 round, 2 recovered
+
+links that lead nowhere or out of the tree
+  outside   a -> ../x
+  loop      b -> b
+
+unresolved
+  size-mismatch      deps/a.dylib  expected file of 12 bytes; found file of 7 bytes
+  permission-denied  deps/b  expected mode 0755; found mode 0644; chmod EPERM
+  link-mismatch      deps/c  expected symlink -> x\x1b; found symlink -> y\\n
+
+3 unresolved, 20 changed (1.5 s)
+`;
+  assert.is(
+    renderReport(report, (_style, text) => text),
+    expected,
+  );
+});
+
+/** Wait a moment between two looks at a condition. */
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+const suites = [usage, flags, output, interruption, terminal, rendering];
+
+usage.before(() => {
+  umask = process.umask(0o022);
+});
+rendering.after(() => {
+  process.umask(umask);
+  scratch.remove();
+});
+for (const test of suites) test.run();
