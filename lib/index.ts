@@ -7,6 +7,13 @@ export {
   UnresolvedEntryError,
   type UnresolvedReason,
 } from './errors.ts';
+export type { WrapOptions } from './extract/options.ts';
+export {
+  type ExtractionReport,
+  type Extractor,
+  type WrappedExtractor,
+  wrapExtractor,
+} from './extract/wrap.ts';
 export type { Manifest, ManifestEntry, ManifestInput } from './manifest/manifest.ts';
 export { readManifest } from './manifest/read.ts';
 export { readZipManifest } from './manifest/zip.ts';

@@ -13,7 +13,7 @@ import {
   statSync,
 } from 'node:fs';
 import { decodeName, encodeName, isWithin, joinPath, nameOf, parentOf } from './names.ts';
-import { listDirectory, readStart } from './read.ts';
+import { listDirectory, readStart, syncEntry } from './read.ts';
 import {
   type ChmodResult,
   errorCode,
@@ -213,6 +213,15 @@ class AnchoredRoot implements Root {
     }
   }
 
+  sync(path: string): void {
+    try {
+      const stats = this.lstat(path);
+      if (stats?.isFile() || stats?.isDirectory()) syncEntry(path === '.' ? this.#self() : this.#name(path));
+    } catch (error) {
+      throw renamed(error, path);
+    }
+  }
+
   chmod(path: string, decide: (found: Stats) => number | undefined): ChmodResult {
     const current = this.#current;
     const isOpen = current.path === path && current.fd !== -1;
@@ -242,6 +251,11 @@ class AnchoredRoot implements Root {
   close(): void {
     this.rewind();
     closeSync(this.#chain[0].fd);
+  }
+
+  /** The root itself, as an entry of its own directory: its descriptor is good for paths only. */
+  #self(): string {
+    return `${descriptorPath(this.#chain[0].fd)}/.`;
   }
 
   get #current(): OpenDirectory {

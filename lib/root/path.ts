@@ -11,7 +11,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { decodeName, encodeName, isWithin, joinPath, parentOf } from './names.ts';
-import { listDirectory, readStart } from './read.ts';
+import { listDirectory, readStart, syncEntry } from './read.ts';
 import {
   type ChmodResult,
   errorCode,
@@ -100,6 +100,15 @@ class PathRoot implements Root {
       } finally {
         closeSync(fd);
       }
+    } catch (error) {
+      throw renamed(error, path);
+    }
+  }
+
+  sync(path: string): void {
+    try {
+      const stats = this.lstat(path);
+      if (stats?.isFile() || stats?.isDirectory()) syncEntry(this.#system(path));
     } catch (error) {
       throw renamed(error, path);
     }

@@ -1,7 +1,16 @@
 import { Buffer } from 'node:buffer';
-import { type Dirent, fstatSync, readdirSync, readSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  type Dirent,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readSync,
+} from 'node:fs';
 import { decodeName } from './names.ts';
-import type { ListedEntry } from './root.ts';
+import { errorCode, type ListedEntry } from './root.ts';
 
 const REPLACEMENT_CHARACTER = '\ufffd';
 
@@ -44,4 +53,24 @@ export function readStart(fd: number, maxBytes: number): Uint8Array {
     throw Object.assign(new Error('EINVAL: not a regular file'), { code: 'EINVAL' });
   const bytes = Buffer.alloc(maxBytes);
   return bytes.subarray(0, readSync(fd, bytes, 0, maxBytes, 0));
+}
+
+/** fsync a file or directory. One that may not be read is opened to write, which fsync does not mind either. */
+export function syncEntry(systemPath: string | Buffer): void {
+  const fd = openToSync(systemPath);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openToSync(systemPath: string | Buffer): number {
+  const flags = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  try {
+    return openSync(systemPath, constants.O_RDONLY | flags);
+  } catch (error) {
+    if (errorCode(error) !== 'EACCES') throw error;
+    return openSync(systemPath, constants.O_WRONLY | flags);
+  }
 }

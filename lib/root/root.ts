@@ -34,6 +34,8 @@ export interface Root {
   readlink(path: string): string;
   /** First `maxBytes` bytes of a regular file. */
   read(path: string, maxBytes: number): Uint8Array;
+  /** Have a file or directory reach the disk (fsync(2)); anything else is left alone. */
+  sync(path: string): void;
   /**
    * Change a mode: `decide` gets the facts of the very thing that will be changed and returns its new mode, or
    * `undefined` to leave it. It must return `undefined` for anything but files and directories.

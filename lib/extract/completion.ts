@@ -1,0 +1,92 @@
+import { Buffer } from 'node:buffer';
+import type { ChildProcess } from 'node:child_process';
+import { type EventEmitter, once } from 'node:events';
+import { Readable, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { setTimeout } from 'node:timers/promises';
+
+/** Bytes of a child's stderr that its error quotes: the last ones. */
+const MAX_STDERR_BYTES = 4096;
+
+/** Milliseconds in which a foreign stream that ended may still say that it is closed: unzipper writes in between. */
+const CLOSE_GRACE_MS = 1000;
+
+/** Error of an extractor that is a child process: it ended badly. */
+interface ExtractorExit extends Error {
+  code: 'ERR_PERMWALK_EXTRACTOR';
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  /** The end of what it wrote to stderr. */
+  stderr: string;
+}
+
+/**
+ * Wait until an extractor is done, whatever it returned: a promise or thenable (also of a stream or child process),
+ * a stream, a child process, an emitter that ends with `close`, `finish`, `end` or `error`, or nothing, when it was
+ * done before it returned.
+ *
+ * @throws what it rejects with or emits as `error`; for a child process that exits with another code than 0 or by a
+ * signal, an error with code `ERR_PERMWALK_EXTRACTOR`, `exitCode`, `signal` and the end of its `stderr`
+ */
+export async function completion(returned: unknown): Promise<void> {
+  const isPromised = isThenable(returned);
+  const result: unknown = isPromised ? await returned : returned;
+  if (isChildProcess(result)) return childCompletion(result);
+  if (result instanceof Readable || result instanceof Writable) return streamCompletion(result);
+  // An emitter that a promise brought may have said all that it had to say before anybody could listen.
+  if (isEmitter(result) && !isPromised) return emitterCompletion(result);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
+function isEmitter(value: unknown): value is EventEmitter {
+  return typeof value === 'object' && value !== null && 'on' in value && typeof value.on === 'function';
+}
+
+function isChildProcess(value: unknown): value is ChildProcess {
+  return isEmitter(value) && 'exitCode' in value && 'signalCode' in value && 'stdio' in value;
+}
+
+async function childCompletion(child: ChildProcess): Promise<void> {
+  let tail = Buffer.alloc(0);
+  child.stderr?.on('data', (chunk: Buffer | string) => {
+    tail = Buffer.concat([tail, Buffer.from(chunk)]).subarray(-MAX_STDERR_BYTES);
+  });
+  // A pipe that nobody reads would stop the child when it is full.
+  if (child.stdout !== null && child.stdout.readableFlowing === null) child.stdout.resume();
+  const hasExited = child.exitCode !== null || child.signalCode !== null;
+  if (!hasExited) await once(child, 'close');
+  const { exitCode, signalCode: signal } = child;
+  if (exitCode === 0) return;
+  const stderr = tail.toString();
+  const how = signal === null ? `with code ${exitCode}` : `by ${signal}`;
+  const message = `the extractor ended ${how}${stderr === '' ? '' : `: ${stderr.trim()}`}`;
+  const facts = { code: 'ERR_PERMWALK_EXTRACTOR', exitCode, signal, stderr } as const;
+  throw Object.assign(new Error(message), facts) satisfies ExtractorExit;
+}
+
+/** A stream of Node's own closes by itself when it is done, and its state can be asked for. */
+async function streamCompletion(stream: Readable | Writable): Promise<void> {
+  // A stream that says when everything is done would never end if nobody read it.
+  if ('readableFlowing' in stream && stream.readableFlowing === null) stream.resume();
+  await finished(stream);
+}
+
+/** Whatever else emits events: `close` is the end; `finish` and `end` are, too, unless `close` comes soon after. */
+async function emitterCompletion(emitter: EventEmitter): Promise<void> {
+  const isOver = 'destroyed' in emitter && emitter.destroyed === true;
+  if (isOver) return;
+  if ('resume' in emitter && typeof emitter.resume === 'function') emitter.resume();
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    const closed = once(emitter, 'close', { signal });
+    const ended = Promise.race([once(emitter, 'finish', { signal }), once(emitter, 'end', { signal })]);
+    const endedLongAgo = ended.then(() => setTimeout(CLOSE_GRACE_MS, undefined, { signal }));
+    await Promise.race([closed, endedLongAgo]);
+  } finally {
+    over.abort();
+  }
+}

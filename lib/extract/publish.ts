@@ -1,0 +1,108 @@
+import { chmod, lstat, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { createPace } from '../pace.ts';
+import { openRoot } from '../root/open.ts';
+import { errorCode } from '../root/root.ts';
+import { walk } from '../root/walk.ts';
+import { exists, putBack, removeTree, type Staging } from './staging.ts';
+
+/** How often another process may put its own tree in place between our two renames. */
+const MAX_COLLISIONS = 100;
+
+/** What {@link publish} does with something that is there already. */
+export type Existing = 'error' | 'keep' | 'replace';
+
+/**
+ * Put a finished tree in the place of the destination with one rename.
+ *
+ * With `'replace'` the old tree is moved aside first, and put back if anything fails in between.
+ *
+ * @returns `undefined` where the destination is there and stays (`'error'`, `'keep'`), else what was done
+ */
+export async function publish(
+  staging: Staging,
+  destination: string,
+  existing: Existing,
+): Promise<'created' | 'replaced' | undefined> {
+  for (let collisions = 0; ; collisions += 1) {
+    const isReplacing = existing === 'replace' && (await moveAside(staging, destination));
+    // rename would take the place of an empty directory, which may be somebody's all the same.
+    if (!isReplacing && (await exists(destination))) {
+      if (existing !== 'replace') return undefined;
+      continue;
+    }
+    try {
+      await moveDirectory(staging.tree, destination);
+      return isReplacing || collisions > 0 ? 'replaced' : 'created';
+    } catch (error) {
+      const isTaken = ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errorCode(error) ?? '');
+      if (!isTaken) await putBack(staging, destination);
+      if (!isTaken || collisions >= MAX_COLLISIONS) throw error;
+      if (existing !== 'replace') return undefined;
+    }
+  }
+}
+
+/** Move what is there aside; false where nothing is there. What was moved aside before is the older one, and goes. */
+async function moveAside(staging: Staging, destination: string): Promise<boolean> {
+  await removeTree(staging.previous);
+  try {
+    await moveDirectory(destination, staging.previous);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Rename a directory. One that its owner may not write to cannot be moved: its `..` would change (rename(2), EACCES). */
+async function moveDirectory(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    const stats = errorCode(error) === 'EACCES' ? await lstat(from) : undefined;
+    const isLocked = stats?.isDirectory() && (stats.mode & 0o200) === 0;
+    if (stats === undefined || !isLocked) throw error;
+    const mode = stats.mode & 0o7777;
+    await chmod(from, mode | 0o200);
+    try {
+      await rename(from, to);
+      await chmod(to, mode);
+    } catch (failure) {
+      await chmod(from, mode).catch(() => undefined);
+      throw failure;
+    }
+  }
+}
+
+/** Have every file and directory of a tree reach the disk. */
+export async function syncTree(tree: string, signal: AbortSignal | undefined): Promise<void> {
+  const root = openRoot(tree);
+  try {
+    const visitor = {
+      enter: (directory: string) => {
+        root.sync(directory);
+        return root.list(directory);
+      },
+      descend: () => true,
+      visit: (path: string) => root.sync(path),
+    };
+    await walk(
+      '.',
+      visitor,
+      createPace(signal, () => undefined),
+    );
+  } finally {
+    root.close();
+  }
+}
+
+/** Have the names in a destination's parent reach the disk: the rename itself. */
+export async function syncParent(destination: string): Promise<void> {
+  const directory = await open(dirname(destination), 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

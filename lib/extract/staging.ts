@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
+import { lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { applyPermissions } from '../apply.ts';
+import { errorCode } from '../root/root.ts';
+
+const PREFIX = '.permwalk-';
+
+/** A private place beside the destination: same file system, so that publishing is one rename. */
+export interface Staging {
+  /** The staging directory itself, mode 0700: nobody else looks into what is not finished. */
+  readonly path: string;
+  /** Where the extractor writes: the directory that becomes the destination. */
+  readonly tree: string;
+  /** Where the old destination lies while the new one takes its place. */
+  readonly previous: string;
+}
+
+/** Make a staging directory for a destination, and the tree in it. The destination's parent must be there. */
+export async function createStaging(destination: string): Promise<Staging> {
+  const path = await mkdtemp(join(dirname(destination), `${prefixFor(destination)}${process.pid}-`));
+  const staging = stagingAt(path);
+  await mkdir(staging.tree);
+  return staging;
+}
+
+/**
+ * Take away a directory of ours with everything in it, whatever its modes. What is gone already is no error.
+ *
+ * @throws the system's error where something of ours cannot be removed
+ */
+export async function removeTree(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  } catch (error) {
+    const code = errorCode(error);
+    if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    // A directory without w or x keeps what is in it.
+    await applyPermissions(path, { mode: 'u+rwx', strict: false });
+    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/**
+ * Take away what processes of this host left behind for a destination when they died, and put an old tree back that
+ * one of them had moved aside. What belongs to another user, or to another host, stays.
+ */
+export async function removeAbandoned(destination: string): Promise<void> {
+  const prefix = prefixFor(destination);
+  for (const name of await namesIn(dirname(destination))) {
+    if (!name.startsWith(prefix) || isAlive(Number.parseInt(name.slice(prefix.length), 10))) continue;
+    const staging = stagingAt(join(dirname(destination), name));
+    try {
+      if ((await lstat(staging.path)).uid !== process.geteuid?.()) continue;
+      await putBack(staging, destination);
+      await removeTree(staging.path);
+    } catch (error) {
+      // Another process may be at the same work.
+      if (errorCode(error) !== 'ENOENT') throw error;
+    }
+  }
+}
+
+/** Names in a directory; none where we may not list it, and then nothing of ours can be found in it. */
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (errorCode(error) === 'EACCES') return [];
+    throw error;
+  }
+}
+
+/** Put the old tree back, where there is one and nothing has taken its place. */
+export async function putBack({ previous }: Staging, destination: string): Promise<void> {
+  if (await exists(destination)) return;
+  try {
+    await rename(previous, destination);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** True where there is something, were it a link that dangles. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function stagingAt(path: string): Staging {
+  return { path, tree: join(path, 'tree'), previous: join(path, 'previous') };
+}
+
+/** Begins the names of this host's staging directories for a destination; the process and a random part follow. */
+function prefixFor(destination: string): string {
+  const owner = createHash('sha256')
+    .update(`${hostIdentity()}\0${basename(destination)}`)
+    .digest('hex');
+  return `${PREFIX}${owner.slice(0, 16)}-`;
+}
+
+/** The host, and on Linux the process namespace: a process number means nothing in another container. */
+function hostIdentity(): string {
+  try {
+    return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return hostname();
+  }
+}
+
+/** True unless there is surely no such process. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) !== 'ESRCH';
+  }
+}

@@ -1,0 +1,215 @@
+import { lstat, mkdir, realpath } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { applyPermissions } from '../apply.ts';
+import { UnresolvedEntriesError } from '../errors.ts';
+import type { ManifestInput } from '../manifest/manifest.ts';
+import type { ApplyOptions } from '../options.ts';
+import type { PermissionReport } from '../report.ts';
+import { completion } from './completion.ts';
+import { resolveWrapOptions, type WrapOptions, type WrapSettings } from './options.ts';
+import { publish, syncParent, syncTree } from './publish.ts';
+import { createStaging, exists, removeAbandoned, removeTree, type Staging } from './staging.ts';
+import { takeTurn } from './turns.ts';
+
+/** What a wrapped extractor did: the report of the pass, and where the tree is now. */
+export interface ExtractionReport extends PermissionReport {
+  /** Real path of the extracted tree; the same as `root`. */
+  destination: string;
+  /**
+   * `'created'`: nothing was there. `'replaced'`: the new tree took the place of an old one. `'kept'`: a tree was
+   * there, or another process was first, and it passed. `'in-place'`: the extractor wrote there itself.
+   */
+  outcome: 'created' | 'replaced' | 'kept' | 'in-place';
+}
+
+/** An extractor as it is: it unpacks an archive into a directory, and returns anything that tells when it is done. */
+export type Extractor<Archive, Rest extends unknown[]> = (
+  archive: Archive,
+  destination: string,
+  ...rest: Rest
+) => unknown;
+
+/** An extractor with permwalk around it. */
+export type WrappedExtractor<Archive, Rest extends unknown[]> = (
+  archive: Archive,
+  destination: string,
+  ...rest: Rest
+) => Promise<ExtractionReport>;
+
+/**
+ * Put permwalk around an extractor: one extraction at a time for a destination, into a staging directory, every mode
+ * set and everything that the archive promises there before the destination appears, by one rename.
+ *
+ * Calls for one destination in this process share one extraction where they ask for the same archive, and take turns
+ * where they do not. Whatever fails, the destination is as it was, and the staging directory is gone.
+ *
+ * @param extract called with the archive, a directory to write to that is empty, and the rest of the arguments; may
+ * return a promise, a stream, a child process, an emitter that ends with `close`, `finish`, `end` or `error`, or
+ * nothing. The abort of `options.signal` is handed on to it only if the caller does so in the rest.
+ * @returns a function with the same parameters, which rejects with
+ * - whatever the extractor fails with;
+ * - an error with code `EEXIST` where the destination is there and `existing` is `'error'`;
+ * - {@link ManifestError} for an archive whose manifest cannot be read, before anything is extracted;
+ * - {@link UnresolvedEntriesError} where the tree is not as promised and `strict` is not false;
+ * - the signal's reason.
+ * @throws TypeError or RangeError for an option
+ */
+export function wrapExtractor<Archive, Rest extends unknown[]>(
+  extract: Extractor<Archive, Rest>,
+  options: WrapOptions<Archive> = {},
+): WrappedExtractor<Archive, Rest> {
+  if (typeof extract !== 'function') throw new TypeError('extract: expected a function');
+  const settings = resolveWrapOptions(options);
+  const owner = {};
+  return async (archive, destination, ...rest) => {
+    const target = await resolveDestination(destination);
+    return takeTurn(target, owner, identityOf(archive), () => {
+      const run = async (directory: string) => completion(extract(archive, directory, ...rest));
+      return extractOnce(archive, target, run, settings);
+    });
+  };
+}
+
+/** One extraction, from manifest to published tree. */
+async function extractOnce<Archive>(
+  archive: Archive,
+  destination: string,
+  run: (directory: string) => Promise<void>,
+  settings: WrapSettings<Archive>,
+): Promise<ExtractionReport> {
+  const { signal } = settings.pass;
+  signal?.throwIfAborted();
+  const manifest = await readPromises(archive, settings);
+  const pass: ApplyOptions = manifest === undefined ? settings.pass : { ...settings.pass, manifest };
+  await removeAbandoned(destination);
+  const isThere = await exists(destination);
+  if (isThere && settings.existing === 'error') throw alreadyThere(destination);
+  if (isThere && settings.existing === 'keep') return keep(destination, pass);
+  if (settings.publish === 'in-place') return extractInPlace(destination, run, pass);
+  return extractAtomically(destination, run, pass, settings);
+}
+
+async function extractAtomically<Archive>(
+  destination: string,
+  run: (directory: string) => Promise<void>,
+  pass: ApplyOptions,
+  { existing, durable }: WrapSettings<Archive>,
+): Promise<ExtractionReport> {
+  const { signal } = pass;
+  const staging = await createStaging(destination);
+  let isRunning = true;
+  const running = run(staging.tree).finally(() => {
+    isRunning = false;
+  });
+  try {
+    await abortable(running, signal);
+    const report = await applyPermissions(staging.tree, pass);
+    if (durable) await syncTree(staging.tree, signal);
+    signal?.throwIfAborted();
+    const outcome = await publish(staging, destination, existing);
+    if (durable) await syncParent(destination);
+    if (outcome !== undefined) return { ...report, root: destination, destination, outcome };
+  } catch (error) {
+    throw inPlaceOf(error, destination);
+  } finally {
+    if (isRunning) await removeTwice(staging, running);
+    else await removeTree(staging.path);
+  }
+  if (existing === 'error') throw alreadyThere(destination);
+  return keep(destination, pass);
+}
+
+async function extractInPlace(
+  destination: string,
+  run: (directory: string) => Promise<void>,
+  pass: ApplyOptions,
+): Promise<ExtractionReport> {
+  await mkdir(destination, { recursive: true });
+  await abortable(run(destination), pass.signal);
+  const report = await applyPermissions(destination, pass);
+  return { ...report, destination, outcome: 'in-place' };
+}
+
+/** Use the tree that is there, if it is as promised. */
+async function keep(destination: string, pass: ApplyOptions): Promise<ExtractionReport> {
+  const report = await applyPermissions(destination, pass);
+  return { ...report, destination, outcome: 'kept' };
+}
+
+/** The manifest of an archive, by what the options say. */
+async function readPromises<Archive>(
+  archive: Archive,
+  { manifest }: WrapSettings<Archive>,
+): Promise<ManifestInput | undefined> {
+  if (manifest === false) return undefined;
+  if (typeof manifest === 'function') return manifest(archive);
+  if (manifest !== undefined) return manifest;
+  if (typeof archive === 'string') return (await import('../manifest/read.ts')).readManifest(archive);
+  if (archive instanceof Uint8Array) return (await import('../manifest/zip.ts')).readZipManifest(archive);
+  return undefined;
+}
+
+/**
+ * Real path of a destination, its parent made where it is missing. A destination that is a link to a directory is
+ * where that leads.
+ *
+ * @throws TypeError or RangeError for what is no path, ENOTDIR where something else than a directory is there
+ */
+async function resolveDestination(destination: unknown): Promise<string> {
+  if (typeof destination !== 'string') throw new TypeError('destination: expected a path');
+  if (destination === '' || destination.includes('\0')) {
+    throw new RangeError(`destination: ${JSON.stringify(destination)} is not a path`);
+  }
+  const path = resolve(destination);
+  if (dirname(path) === path)
+    throw new RangeError('destination: the root of the file system cannot be extracted to');
+  if (await exists(path)) {
+    const real = await realpath(path);
+    if ((await lstat(real)).isDirectory()) return real;
+    const message = `ENOTDIR: not a directory, extract to ${JSON.stringify(path)}`;
+    throw Object.assign(new Error(message), { code: 'ENOTDIR', syscall: 'extract', path });
+  }
+  await mkdir(dirname(path), { recursive: true });
+  return join(await realpath(dirname(path)), basename(path));
+}
+
+/** Two archives are the same where they are the same path, or the same object. */
+function identityOf(archive: unknown): unknown {
+  return typeof archive === 'string' ? resolve(archive) : archive;
+}
+
+/** Wait for the extractor, or for the abort, whichever comes first. */
+async function abortable(running: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return running;
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    await Promise.race([running, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * Remove the staging directory of an extractor that was not waited for: now, and again when it has stopped to write.
+ * What cannot be removed even then is found by the next call, once this process is gone.
+ */
+async function removeTwice({ path }: Staging, running: Promise<void>): Promise<void> {
+  const remove = () => removeTree(path).catch(() => undefined);
+  running.catch(() => undefined).then(remove);
+  await remove();
+}
+
+/** An error of the pass in the staging directory, with the place that the caller knows. */
+function inPlaceOf(error: unknown, destination: string): unknown {
+  if (!(error instanceof UnresolvedEntriesError)) return error;
+  return new UnresolvedEntriesError({ ...error.report, root: destination });
+}
+
+function alreadyThere(path: string): Error {
+  const message = `EEXIST: the destination is there already, extract to ${JSON.stringify(path)}: remove it, or set existing`;
+  return Object.assign(new Error(message), { code: 'EEXIST', syscall: 'extract', path });
+}
