@@ -1,0 +1,384 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { unzipSync } from 'fflate';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { UnresolvedEntriesError, wrapExtractor } from '../lib/index.ts';
+import { numberedFiles, writeBundle } from './helpers/bundle.ts';
+import { impatient, reasonsOf } from './helpers/passes.ts';
+import { modeOf, tempDirectory } from './helpers/tree.ts';
+
+/** An extractor that loses exec bits, as many do. */
+async function unpack(archive: string, directory: string): Promise<void> {
+  for (const [name, content] of Object.entries(unzipSync(readFileSync(archive)))) {
+    const full = join(directory, name);
+    await mkdir(dirname(full), { recursive: true });
+    await writeFile(full, content, { mode: 0o644 });
+  }
+}
+
+/** A directory with a bundle; the destination is `out` in it. */
+function workspace(version = 'one'): { directory: string; archive: string; destination: string } {
+  const directory = tempDirectory();
+  const archive = writeBundle(join(directory, `${version}.zip`), numberedFiles(10, version));
+  return { directory, archive, destination: join(directory, 'out') };
+}
+
+/** What is in a directory besides the archives: a staging directory would be seen here. */
+function namesIn(directory: string): string[] {
+  return readdirSync(directory).filter((name) => !name.endsWith('.zip'));
+}
+
+async function rejection(promise: Promise<unknown>): Promise<Error & { code?: string }> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('expected a rejection');
+}
+
+const version = (destination: string) => readFileSync(join(destination, 'VERSION'), 'utf8');
+const test = suite('wrapExtractor');
+
+test('extracts, sets modes, and then only publishes', async () => {
+  const { directory, archive, destination } = workspace();
+  let staged = '';
+  const extract = wrapExtractor(async (path: string, to: string) => {
+    staged = to;
+    await unpack(path, to);
+    assert.not.ok(existsSync(destination));
+    assert.is(modeOf(dirname(to)), 0o700, 'nobody else looks into what is not finished');
+  });
+  const report = await extract(archive, destination);
+  assert.is(report.outcome, 'created');
+  assert.is(report.destination, destination);
+  assert.is(report.root, destination);
+  assert.is(modeOf(destination, 'bin/run') & 0o100, 0o100);
+  assert.is(modeOf(destination, 'VERSION') & 0o111, 0);
+  assert.is(modeOf(destination), 0o777 & ~process.umask());
+  assert.is(dirname(dirname(staged)), directory, 'the staging directory is a sibling');
+  assert.equal(namesIn(directory), ['out']);
+});
+
+test('hands on the rest of the arguments', async () => {
+  const { archive, destination } = workspace();
+  const seen: unknown[] = [];
+  const extract = wrapExtractor(async (path: string, to: string, flag: number, rest: { deep: boolean }) => {
+    seen.push(flag, rest);
+    await unpack(path, to);
+  });
+  await extract(archive, destination, 7, { deep: true });
+  assert.equal(seen, [7, { deep: true }]);
+});
+
+test('makes the parents, and follows a destination that is a link', async () => {
+  const { directory, archive } = workspace();
+  const deep = join(directory, 'a/b/c');
+  await wrapExtractor(unpack)(archive, deep);
+  assert.is(version(deep), 'one');
+  symlinkSync('a/b/c', join(directory, 'link'));
+  const other = writeBundle(join(directory, 'two.zip'), numberedFiles(3, 'two'));
+  const report = await wrapExtractor(unpack, { existing: 'replace' })(other, join(directory, 'link'));
+  assert.is(report.destination, deep);
+  assert.is(version(deep), 'two');
+});
+
+test('waits for writes that an extractor has not done when it returns', async () => {
+  const { archive, destination } = workspace();
+  const extract = wrapExtractor((path: string, to: string) => {
+    setTimeout(() => unpack(path, to), 30);
+  });
+  const report = await extract(archive, destination);
+  assert.ok(report.settle.recovered > 10);
+  assert.is(modeOf(destination, 'bin/run') & 0o100, 0o100);
+});
+
+test('publishes nothing that is not as promised', async () => {
+  const { directory, archive, destination } = workspace();
+  const forgetful = async (path: string, to: string) => {
+    await unpack(path, to);
+    rmSync(join(to, 'lib/d3/f3'));
+  };
+  const error = await rejection(wrapExtractor(forgetful, { retry: impatient })(archive, destination));
+  assert.instance(error, UnresolvedEntriesError);
+  const { report } = error as UnresolvedEntriesError;
+  assert.equal(reasonsOf(report), ['lib/d3/f3: missing']);
+  assert.is(report.root, destination);
+  assert.equal(namesIn(directory), []);
+  const lenient = await wrapExtractor(forgetful, { retry: impatient, strict: false })(archive, destination);
+  assert.not.ok(lenient.ok);
+  assert.is(version(destination), 'one');
+});
+
+test('leaves everything as it was when the extractor fails, in whatever way', async () => {
+  const failure = new Error('no');
+  const failures = [
+    () => {
+      throw failure;
+    },
+    async (path: string, to: string) => {
+      await unpack(path, to);
+      throw failure;
+    },
+  ];
+  for (const existing of ['error', 'replace'] as const) {
+    for (const fail of failures) {
+      const { directory, archive, destination } = workspace();
+      if (existing === 'replace') mkdirSync(join(destination, 'old'), { recursive: true });
+      assert.is(await rejection(wrapExtractor(fail, { existing })(archive, destination)), failure);
+      assert.equal(namesIn(directory), existing === 'replace' ? ['out'] : []);
+    }
+  }
+});
+
+test("existing 'error' rejects before anything is extracted", async () => {
+  const { directory, archive, destination } = workspace();
+  mkdirSync(destination);
+  let calls = 0;
+  const extract = wrapExtractor(() => {
+    calls += 1;
+  });
+  const error = await rejection(extract(archive, destination));
+  assert.is(error.code, 'EEXIST');
+  assert.is(calls, 0);
+  assert.equal(namesIn(directory), ['out']);
+});
+
+test("existing 'keep' uses what is there, if it is as promised", async () => {
+  const { archive, destination } = workspace();
+  let calls = 0;
+  const extract = wrapExtractor(
+    async (path: string, to: string) => {
+      calls += 1;
+      await unpack(path, to);
+    },
+    { existing: 'keep', retry: impatient },
+  );
+  assert.is((await extract(archive, destination)).outcome, 'created');
+  chmodSync(join(destination, 'bin/run'), 0o644);
+  const kept = await extract(archive, destination);
+  assert.is(kept.outcome, 'kept');
+  assert.is(kept.counts.changed, 1, 'a mode that was lost is mended');
+  assert.is(calls, 1);
+  rmSync(join(destination, 'VERSION'));
+  const error = await rejection(extract(archive, destination));
+  assert.equal(reasonsOf((error as UnresolvedEntriesError).report), ['VERSION: missing']);
+});
+
+test("existing 'replace' takes the old tree away whole, read-only directories and all", async () => {
+  const { directory, archive, destination } = workspace();
+  mkdirSync(join(destination, 'old/deep'), { recursive: true });
+  writeFileSync(join(destination, 'old/deep/f'), '');
+  for (const path of ['old/deep', 'old', '.']) chmodSync(join(destination, path), 0o555);
+  const extract = wrapExtractor(
+    async (path: string, to: string) => {
+      await unpack(path, to);
+      await chmod(join(to, 'lib/d1'), 0o555);
+      await chmod(to, 0o555);
+    },
+    { existing: 'replace' },
+  );
+  const report = await extract(archive, destination);
+  assert.is(report.outcome, 'replaced');
+  assert.is(version(destination), 'one');
+  assert.not.ok(existsSync(join(destination, 'old')));
+  assert.is(modeOf(destination), 0o555);
+  assert.is(modeOf(destination, 'lib/d1'), 0o555);
+  assert.equal(namesIn(directory), ['out']);
+});
+
+test("publish 'in-place' lets the extractor write to the destination", async () => {
+  const { directory, archive, destination } = workspace();
+  const places: string[] = [];
+  const extract = wrapExtractor(
+    async (path: string, to: string) => {
+      places.push(to);
+      await unpack(path, to);
+    },
+    { publish: 'in-place', existing: 'replace' },
+  );
+  const report = await extract(archive, destination);
+  assert.is(report.outcome, 'in-place');
+  assert.equal(places, [destination]);
+  assert.is(modeOf(destination, 'bin/run') & 0o100, 0o100);
+  assert.equal(namesIn(directory), ['out']);
+});
+
+test('the manifest may be given, made, or left out', async () => {
+  const { archive, destination } = workspace();
+  const seen: unknown[] = [];
+  const made = wrapExtractor(unpack, {
+    manifest: async (given) => {
+      seen.push(given);
+      return [{ path: 'VERSION', mode: 0o755 }];
+    },
+  });
+  await made(archive, destination);
+  assert.equal(seen, [archive]);
+  assert.is(modeOf(destination, 'VERSION') & 0o100, 0o100);
+  assert.is(modeOf(destination, 'bin/run') & 0o100, 0);
+  const none = workspace();
+  await wrapExtractor(unpack, { manifest: false, executable: 'bin/*' })(none.archive, none.destination);
+  assert.is(modeOf(none.destination, 'bin/run') & 0o100, 0o100);
+  const bytes = workspace();
+  const fromBytes = wrapExtractor((_: Uint8Array, to: string) => unpack(bytes.archive, to));
+  await fromBytes(readFileSync(bytes.archive), bytes.destination);
+  assert.is(modeOf(bytes.destination, 'bin/run') & 0o100, 0o100);
+});
+
+test('a broken archive is refused before anything is extracted', async () => {
+  const { directory, destination } = workspace();
+  const archive = join(directory, 'broken.zip');
+  writeFileSync(archive, readFileSync(join(directory, 'one.zip')).subarray(0, 300));
+  let calls = 0;
+  const extract = wrapExtractor((_path: string) => {
+    calls += 1;
+  });
+  assert.is((await rejection(extract(archive, destination))).name, 'ManifestError');
+  assert.is(calls, 0);
+  assert.equal(namesIn(directory), []);
+});
+
+test('calls for one destination and archive share one extraction', async () => {
+  const { archive, destination } = workspace();
+  let calls = 0;
+  const extract = wrapExtractor(async (path: string, to: string) => {
+    calls += 1;
+    await unpack(path, to);
+  });
+  const reports = await Promise.all([1, 2, 3, 4].map(() => extract(archive, destination)));
+  assert.is(calls, 1);
+  for (const report of reports) assert.is(report, reports[0]);
+  assert.is(
+    (await rejection(extract(archive, destination))).code,
+    'EEXIST',
+    'it is over, and shared no more',
+  );
+});
+
+test('calls for one destination and other archives take turns', async () => {
+  const { directory, archive, destination } = workspace();
+  const other = writeBundle(join(directory, 'two.zip'), numberedFiles(10, 'two'));
+  let running = 0;
+  const extract = wrapExtractor(
+    async (path: string, to: string) => {
+      running += 1;
+      assert.is(running, 1);
+      await unpack(path, to);
+      running -= 1;
+    },
+    { existing: 'replace' },
+  );
+  const reports = await Promise.all(
+    [archive, other, archive, other].map((path) => extract(path, destination)),
+  );
+  assert.equal(
+    reports.map(({ outcome }) => outcome),
+    ['created', 'replaced', 'created', 'replaced'],
+  );
+  assert.is(version(destination), 'two');
+  assert.equal(namesIn(directory), ['out']);
+});
+
+test('a turn comes even after one that failed', async () => {
+  const { directory, archive, destination } = workspace();
+  const bad = join(directory, 'bad.zip');
+  const extract = wrapExtractor(unpack);
+  const [first, second] = await Promise.allSettled([
+    extract(bad, destination),
+    extract(archive, destination),
+  ]);
+  assert.is(first.status, 'rejected');
+  assert.is(second.status, 'fulfilled');
+});
+
+test('an abort publishes nothing, and the staging directory goes', async () => {
+  const { directory, archive, destination } = workspace();
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let ended = Promise.resolve();
+  const extract = wrapExtractor(
+    (path: string, to: string) => {
+      ended = unpack(path, to).then(() => {
+        controller.abort(reason);
+        return held.then(() => unpack(path, to)).catch(() => undefined);
+      });
+      return ended;
+    },
+    { signal: controller.signal },
+  );
+  assert.is(await rejection(extract(archive, destination)), reason);
+  assert.equal(namesIn(directory), []);
+  release();
+  await ended;
+  // What a late writer made again goes when it has ended; the suite's own patience is the bound.
+  while (namesIn(directory).length > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.is(await rejection(extract(archive, destination)), reason, 'an aborted signal stays aborted');
+});
+
+test('wrong options and destinations are named', async () => {
+  const wrong: [string, Record<string, unknown>][] = [
+    ['publish', { publish: 'later' }],
+    ['existing', { existing: true }],
+    ['durable', { durable: 'yes' }],
+    ['dryRun', { dryRun: true }],
+    ['dryrun', { dryrun: true }],
+    ['manifest', { manifest: 'bundle.zip' }],
+    ['mode', { mode: 'u+s' }],
+  ];
+  for (const [name, options] of wrong) {
+    assert.throws(
+      () => wrapExtractor(unpack, options as never),
+      (error: Error) =>
+        (error instanceof TypeError || error instanceof RangeError) && error.message.includes(name),
+    );
+  }
+  assert.throws(() => wrapExtractor('unzip' as never), TypeError);
+  const { archive, directory } = workspace();
+  const extract = wrapExtractor(unpack);
+  for (const destination of ['', 'a\0b', '/']) {
+    assert.instance(await rejection(extract(archive, destination)), RangeError);
+  }
+  assert.instance(await rejection(extract(archive, 7 as never)), TypeError);
+  writeFileSync(join(directory, 'file'), '');
+  assert.is((await rejection(extract(archive, join(directory, 'file')))).code, 'ENOTDIR');
+});
+
+test('long names and odd names of destinations work', async () => {
+  const { archive, directory } = workspace();
+  for (const name of ['x'.repeat(255), 'ü'.repeat(127), ' ', '-rf', 'line\nbreak']) {
+    await wrapExtractor(unpack)(archive, join(directory, name));
+    assert.is(version(join(directory, name)), 'one');
+  }
+  assert.is(namesIn(directory).length, 5);
+});
+
+test('an extractor may make the directory anew', async () => {
+  const { archive, destination, directory } = workspace();
+  const extract = wrapExtractor(async (path: string, to: string) => {
+    await rm(to, { recursive: true });
+    execFileSync('mkdir', [to]);
+    await unpack(path, to);
+  });
+  await extract(archive, destination);
+  assert.is(version(destination), 'one');
+  assert.equal(namesIn(directory), ['out']);
+});
+
+test.run();
