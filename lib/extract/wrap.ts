@@ -5,6 +5,7 @@ import { UnresolvedEntriesError } from '../errors.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
 import type { PermissionReport } from '../report.ts';
+import { errorCode } from '../root/root.ts';
 import { completion } from './completion.ts';
 import { resolveWrapOptions, type WrapOptions, type WrapSettings } from './options.ts';
 import { publish, syncParent, syncTree } from './publish.ts';
@@ -163,14 +164,25 @@ async function resolveDestination(destination: unknown): Promise<string> {
   const path = resolve(destination);
   if (dirname(path) === path)
     throw new RangeError('destination: the root of the file system cannot be extracted to');
-  if (await exists(path)) {
-    const real = await realpath(path);
-    if ((await lstat(real)).isDirectory()) return real;
-    const message = `ENOTDIR: not a directory, extract to ${JSON.stringify(path)}`;
-    throw Object.assign(new Error(message), { code: 'ENOTDIR', syscall: 'extract', path });
+  const found = await realDestination(path);
+  if (found === undefined) {
+    await mkdir(dirname(path), { recursive: true });
+    return join(await realpath(dirname(path)), basename(path));
   }
-  await mkdir(dirname(path), { recursive: true });
-  return join(await realpath(dirname(path)), basename(path));
+  if (found.isDirectory) return found.path;
+  const message = `ENOTDIR: not a directory, extract to ${JSON.stringify(path)}`;
+  throw Object.assign(new Error(message), { code: 'ENOTDIR', syscall: 'extract', path });
+}
+
+/** What a destination leads to; `undefined` where nothing is there, or another process has just moved it aside. */
+async function realDestination(path: string): Promise<{ path: string; isDirectory: boolean } | undefined> {
+  try {
+    const real = await realpath(path);
+    return { path: real, isDirectory: (await lstat(real)).isDirectory() };
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** Two archives are the same where they are the same path, or the same object. */

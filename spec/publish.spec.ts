@@ -1,0 +1,318 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { wrapExtractor } from '../lib/index.ts';
+import { numberedFiles, writeBundle } from './helpers/bundle.ts';
+import { canMount, isRoot, outputOf, startScript } from './helpers/child.ts';
+import { install } from './helpers/installer.ts';
+import { modeOf, tempDirectory } from './helpers/tree.ts';
+
+const childScript = fileURLToPath(new URL('helpers/extract-child.js', import.meta.url));
+
+interface ChildTask {
+  archive: string;
+  destination: string;
+  options?: Record<string, unknown>;
+  times?: number;
+  hang?: boolean;
+}
+
+/** Start a process that extracts with permwalk as it is built. */
+function startExtraction(task: ChildTask): ChildProcess {
+  return spawn(process.execPath, [childScript, JSON.stringify(task)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+/** What is in a directory besides archives. */
+function namesIn(directory: string): string[] {
+  return readdirSync(directory).filter((name) => !name.endsWith('.zip'));
+}
+
+/** What lies at a destination: nothing, or a version, complete to the last file. Anything else is a failure. */
+function versionAt(destination: string, files: number): string | undefined {
+  if (!existsSync(destination)) return undefined;
+  const version = readFileSync(join(destination, 'VERSION'), 'utf8');
+  let count = 0;
+  for (const directory of readdirSync(join(destination, 'lib'))) {
+    for (const name of readdirSync(join(destination, 'lib', directory))) {
+      assert.is(readFileSync(join(destination, 'lib', directory, name), 'utf8'), version, name);
+      count += 1;
+    }
+  }
+  assert.is(count, files);
+  assert.is(modeOf(destination, 'bin/run') & 0o100, 0o100);
+  return version;
+}
+
+/**
+ * Look at a destination again and again until told to stop: whoever reads sees nothing or everything. A tree that was
+ * replaced while it was read may be half gone, and is not what lies there any more.
+ */
+async function watch(destination: string, files: number, isOver: () => boolean): Promise<number> {
+  let complete = 0;
+  while (!isOver()) {
+    const before = statSync(destination, { throwIfNoEntry: false })?.ino;
+    try {
+      if (versionAt(destination, files) !== undefined) complete += 1;
+    } catch (error) {
+      const after = statSync(destination, { throwIfNoEntry: false })?.ino;
+      if (before !== undefined && before === after) throw error;
+    }
+    await nextTurn();
+  }
+  return complete;
+}
+
+const race = suite('concurrent installs');
+const FILES = 10;
+const MAX_TRIES = 200;
+
+race('an ordinary installer fails when it is started three times', async () => {
+  const directory = tempDirectory();
+  const archive = writeBundle(join(directory, 'bundle.zip'), numberedFiles(FILES, 'one'));
+  const destination = join(directory, 'cache');
+  const started = performance.now();
+  await install(archive, destination);
+  const whole = performance.now() - started;
+  for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
+    const starts = [0, 1, 2].map(async (index) => {
+      await sleep(index * Math.random() * whole);
+      await install(archive, destination);
+    });
+    const failures = (await Promise.allSettled(starts)).flatMap((result) =>
+      result.status === 'rejected' ? [String(result.reason.message)] : [],
+    );
+    if (failures.some((message) => /ENOENT.*chmod/.test(message))) {
+      console.log(`  ENOENT … chmod at try ${tries}`);
+      return;
+    }
+  }
+  assert.unreachable(`not once in ${MAX_TRIES} tries`);
+});
+
+for (const existing of ['keep', 'replace'] as const) {
+  race(`the same installer, wrapped with existing '${existing}', never fails in 500 starts`, async () => {
+    const directory = tempDirectory();
+    const archive = writeBundle(join(directory, 'bundle.zip'), numberedFiles(FILES, 'one'));
+    const other = writeBundle(join(directory, 'other.zip'), numberedFiles(FILES, 'two'));
+    const destination = join(directory, 'cache');
+    // 'keep' verifies what is there, so that there may only be one archive; 'replace' has two to alternate.
+    const archives = existing === 'keep' ? [archive] : [archive, other];
+    const extract = wrapExtractor(install, { existing });
+    let isOver = false;
+    const watching = watch(destination, FILES, () => isOver);
+    const outcomes = new Map<string, number>();
+    for (let start = 0; start < 500; start += 5) {
+      const starts = Array.from({ length: 5 }, async (_, index) => {
+        for (let turn = 0; turn < index * (start % 20); turn += 1) await nextTurn();
+        const { outcome } = await extract(archives[index % archives.length] as string, destination);
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+      });
+      await Promise.all(starts);
+      if (start % 100 === 0) rmSync(destination, { recursive: true });
+    }
+    isOver = true;
+    assert.ok((await watching) > 0);
+    assert.is(
+      [...outcomes.values()].reduce((sum, count) => sum + count, 0),
+      500,
+    );
+    assert.ok(versionAt(destination, FILES));
+    assert.equal(namesIn(directory), ['cache']);
+  });
+
+  race(`four processes, wrapped with existing '${existing}', never fail in 200 starts`, async () => {
+    const directory = tempDirectory();
+    const archive = writeBundle(join(directory, 'bundle.zip'), numberedFiles(FILES, 'one'));
+    const destination = join(directory, 'cache');
+    const task = { archive, destination, options: { existing }, times: 50 };
+    let isOver = false;
+    const watching = watch(destination, FILES, () => isOver);
+    const outputs = await Promise.all([1, 2, 3, 4].map(() => outputOf(startExtraction(task))));
+    isOver = true;
+    assert.ok((await watching) > 0);
+    const outcomes = outputs.flatMap((output) => output.split('\n').filter((line) => /^[a-z]+$/.test(line)));
+    assert.is(outcomes.length, 200, outputs.join());
+    const allowed = existing === 'keep' ? ['created', 'kept'] : ['created', 'replaced'];
+    assert.ok(outcomes.every((outcome) => allowed.includes(outcome)));
+    assert.is(versionAt(destination, FILES), 'one');
+    assert.equal(namesIn(directory), ['cache']);
+  });
+}
+
+race.run();
+
+const kill = suite('killed in the middle');
+const KILLS = 100;
+const BIG = 5000;
+
+kill(`${KILLS} times at a random moment: nothing, the old tree or the new one`, async () => {
+  const directory = tempDirectory();
+  const archives = ['one', 'two'].map((version) =>
+    writeBundle(join(directory, `${version}.zip`), numberedFiles(BIG, version)),
+  );
+  const destination = join(directory, 'cache');
+  const task = (index: number): ChildTask => ({
+    archive: archives[index % 2] as string,
+    destination,
+    options: { existing: 'replace', retry: false },
+  });
+  await outputOf(startExtraction(task(0)));
+  const started = performance.now();
+  await outputOf(startExtraction(task(0)));
+  const whole = performance.now() - started;
+  const seen = { absent: 0, old: 0, new: 0 };
+  let before = versionAt(destination, BIG);
+  for (let index = 1; index <= KILLS; index += 1) {
+    const child = startExtraction(task(index));
+    const closed = once(child, 'close');
+    const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * whole * 1.2);
+    await closed;
+    clearTimeout(timer);
+    const after = versionAt(destination, BIG);
+    seen[after === undefined ? 'absent' : after === before ? 'old' : 'new'] += 1;
+    before = after;
+  }
+  console.log(`  ${JSON.stringify(seen)}`);
+  assert.ok(seen.old > 0 && seen.new > 0);
+  await outputOf(startExtraction(task(0)));
+  assert.is(versionAt(destination, BIG), 'one');
+  assert.equal(namesIn(directory), ['cache'], 'the next call cleans up what is left');
+});
+
+kill('an old tree that was moved aside by a process that died is put back', async () => {
+  const directory = tempDirectory();
+  const archive = writeBundle(join(directory, 'one.zip'), numberedFiles(FILES, 'one'));
+  const destination = join(directory, 'cache');
+  const child = startExtraction({ archive, destination, hang: true });
+  const [line] = (await once(child.stdout as NonNullable<typeof child.stdout>, 'data')) as [Buffer];
+  const staging = dirname(line.toString().replace('extracting ', '').trim());
+  const closed = once(child, 'close');
+  child.kill('SIGKILL');
+  await closed;
+  // As it lies between the two renames.
+  mkdirSync(join(staging, 'previous'));
+  writeFileSync(join(staging, 'previous/precious'), '');
+  const extract = wrapExtractor(install, { existing: 'error' });
+  try {
+    await extract(archive, destination);
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as { code?: string }).code, 'EEXIST');
+  }
+  assert.equal(readdirSync(destination), ['precious']);
+  assert.equal(namesIn(directory), ['cache']);
+});
+
+kill.run();
+
+const disk = suite('disks and rights');
+
+/** What the child printed as the error that it ended with. */
+function errorIn(output: string): { code?: string; message?: string } {
+  return JSON.parse(output.split('\n').find((line) => line.startsWith('{')) ?? '{}');
+}
+
+if (!canMount) console.log('  skipped: mounts and other users need Linux and root');
+else {
+  disk('a full disk: a clear error, the old tree intact, nothing left', async () => {
+    const directory = tempDirectory();
+    const archive = writeBundle(join(directory, 'big.zip'), { VERSION: 'two', big: 'x'.repeat(4_000_000) });
+    const mounted = join(directory, 'small');
+    mkdirSync(mounted);
+    const task = { archive, destination: join(mounted, 'cache'), options: { existing: 'replace' } };
+    const setUp = `mount -t tmpfs -o size=1m small "$1"; mkdir "$1/cache"; echo -n old > "$1/cache/VERSION"`;
+    // The mount is gone with the process: what is left has to be looked at from within.
+    const script = `node=$1; shift; "$node" "$@"; ls -A "${mounted}" "${mounted}/cache"; cat "${mounted}/cache/VERSION"`;
+    const output = await outputOf(
+      spawn(
+        'unshare',
+        [
+          '-m',
+          'sh',
+          '-c',
+          `set -e; set -- "${mounted}" "$@"; ${setUp}; shift; ${script}`,
+          'sh',
+          process.execPath,
+          childScript,
+          JSON.stringify(task),
+        ],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      ),
+    );
+    assert.is(errorIn(output).code, 'ENOSPC', output);
+    assert.match(output, /:\ncache\n\n.*:\nVERSION\nold$/s);
+  });
+
+  disk('a parent without write permission: a clear error', async () => {
+    const directory = tempDirectory();
+    const archive = writeBundle(join(directory, 'one.zip'), numberedFiles(FILES, 'one'));
+    spawnSync('chmod', ['755', directory]);
+    const task = { archive, destination: join(directory, 'cache') };
+    const output = await outputOf(startScript(childScript, [JSON.stringify(task)], { asNobody: true }));
+    assert.is(errorIn(output).code, 'EACCES', output);
+    assert.equal(namesIn(directory), []);
+  });
+
+  disk("another user's old staging directory is left alone", async () => {
+    const directory = tempDirectory();
+    const archive = writeBundle(join(directory, 'one.zip'), numberedFiles(FILES, 'one'));
+    spawnSync('chmod', ['1777', directory]);
+    const destination = join(directory, 'cache');
+    const child = startExtraction({ archive, destination, hang: true });
+    const closed = once(child, 'close');
+    await once(child.stdout as NonNullable<typeof child.stdout>, 'data');
+    child.kill('SIGKILL');
+    await closed;
+    const [foreign = ''] = namesIn(directory);
+    assert.ok(isRoot && foreign.startsWith('.'));
+    const task = { archive, destination };
+    const output = await outputOf(startScript(childScript, [JSON.stringify(task)], { asNobody: true }));
+    assert.match(output, /^created$/m);
+    assert.equal(namesIn(directory).sort(), [foreign, 'cache'].sort());
+  });
+}
+
+if (spawnSync('strace', ['-V']).status !== 0) console.log('  skipped: durable needs strace to be seen');
+else {
+  disk('durable: every file and directory is synced before the rename, and the parent after it', async () => {
+    const directory = tempDirectory();
+    const archive = writeBundle(join(directory, 'one.zip'), numberedFiles(FILES, 'one'));
+    const destination = join(directory, 'cache');
+    const trace = join(directory, 'trace');
+    const task = JSON.stringify({ archive, destination, options: { durable: true } });
+    const strace = ['-f', '-y', '-e', 'trace=fsync,rename,renameat,renameat2', '-o', trace];
+    await outputOf(spawn('strace', [...strace, process.execPath, childScript, task]));
+    const calls = readFileSync(trace, 'utf8').split('\n');
+    const renamed = calls.findIndex((call) => call.includes(`"${destination}"`));
+    assert.ok(renamed > 0);
+    const synced = (lines: string[]) => lines.flatMap((call) => /fsync\(\d+<(.*)>/.exec(call)?.[1] ?? []);
+    const before = new Set(
+      synced(calls.slice(0, renamed)).map((path) => path.replace(/^.*\/tree(?=\/|$)/, '')),
+    );
+    const tree = readdirSync(destination, { recursive: true }).map((name) => `/${name}`);
+    assert.equal([...before].sort(), ['', ...tree].sort());
+    assert.ok(synced(calls.slice(renamed)).includes(directory));
+  });
+
+  disk('without durable nothing is synced', async () => {
+    const directory = tempDirectory();
+    const archive = writeBundle(join(directory, 'one.zip'), numberedFiles(FILES, 'one'));
+    const trace = join(directory, 'trace');
+    const task = JSON.stringify({ archive, destination: join(directory, 'cache') });
+    await outputOf(
+      spawn('strace', ['-f', '-e', 'trace=fsync', '-o', trace, process.execPath, childScript, task]),
+    );
+    assert.not.match(readFileSync(trace, 'utf8'), 'fsync(');
+  });
+}
+
+disk.run();
