@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { linkSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -759,6 +759,104 @@ terminal('no progress in a pipe', async () => {
   assert.is(stderr, '');
   assert.not.match(stdout, /[^\P{Cc}\n]|waiting:/u);
 });
+
+const extraction = suite('cli: extract');
+
+const bundle = { 'bin/run': { mode: 0o755 }, 'lib/data': {} } as const;
+const pythonUnzip = ['python3', '-m', 'zipfile', '-e', '{archive}', '{destination}'];
+
+extraction('runs any command, publishes the tree with its modes, and reports on stdout alone', async () => {
+  const directory = fresh();
+  mkdirSync(directory, { recursive: true });
+  const archive = makeZip(join(directory, 'app.zip'), bundle);
+  const destination = join(directory, 'app');
+  const noisy = [
+    'sh',
+    '-c',
+    'echo noise; python3 -m zipfile -e "$1" "$2"',
+    'sh',
+    '{archive}',
+    '{destination}',
+  ];
+  const { code, stdout, stderr } = await runCli(['extract', '--json', archive, destination, '--', ...noisy]);
+  assert.is(code, 0, stderr);
+  const report = JSON.parse(stdout);
+  assert.is(report.outcome, 'created');
+  assert.is(report.destination, destination);
+  assert.match(stderr, 'noise');
+  assert.is(modeOf(join(destination, 'bin/run')), '0755');
+  assert.equal(readdirSync(directory).sort(), ['app', 'app.zip']);
+});
+
+extraction('a destination that is there: exit 2, kept, or replaced', async () => {
+  const directory = fresh();
+  const destination = makeTree(join(directory, 'app'), { old: {} });
+  const archive = makeZip(join(directory, 'app.zip'), bundle);
+  const run = (...flags: string[]) =>
+    runCli(['extract', ...flags, archive, destination, '--', ...pythonUnzip]);
+  const refused = await run();
+  assert.is(refused.code, 2);
+  assert.match(refused.stderr, 'EEXIST');
+  const kept = await run('--existing', 'keep', '--no-retry');
+  assert.is(kept.code, 1);
+  assert.match(kept.stdout, 'missing');
+  const replaced = await run('--existing', 'replace', '--durable');
+  assert.is(replaced.code, 0, replaced.stderr);
+  assert.match(replaced.stdout, 'replaced');
+  assert.equal(readdirSync(destination).sort(), ['bin', 'lib']);
+  assert.is((await run('--existing', 'keep')).code, 0);
+});
+
+extraction('a command that fails or delivers too little publishes nothing: exit 1', async () => {
+  const directory = fresh();
+  mkdirSync(directory, { recursive: true });
+  const archive = makeZip(join(directory, 'app.zip'), bundle);
+  const destination = join(directory, 'app');
+  const run = (flags: string[], ...command: string[]) =>
+    runCli(['extract', ...flags, archive, destination, '--', ...command]);
+  const failed = await run([], 'sh', '-c', 'echo reason >&2; exit 3', '{destination}');
+  assert.is(failed.code, 1);
+  assert.match(failed.stderr, /reason[\s\S]*the extractor ended with code 3/);
+  const idle = await run(['--no-retry'], 'true', '{destination}');
+  assert.is(idle.code, 1);
+  assert.match(idle.stdout, /missing +bin\/run[\s\S]*missing +lib\/data/);
+  assert.equal(readdirSync(directory), ['app.zip']);
+  const lenient = await run(['--no-manifest'], 'true', '{destination}');
+  assert.is(lenient.code, 0);
+});
+
+extraction('what cannot be run is named: exit 2', async () => {
+  const directory = fresh();
+  mkdirSync(directory, { recursive: true });
+  const archive = makeZip(join(directory, 'app.zip'), bundle);
+  const run = (...args: string[]) => runCli(['extract', archive, join(directory, 'app'), ...args]);
+  for (const [args, message] of [
+    [['--', 'no-such-command', '{destination}'], 'no-such-command'],
+    [['--', 'unzip', '{archive}'], '{destination}'],
+    [[], 'command'],
+    [['--existing', 'maybe', '--', ...pythonUnzip], '--existing'],
+  ] as const) {
+    const { code, stdout, stderr } = await run(...args);
+    assert.is(code, 2, stderr);
+    assert.is(stdout, '');
+    assert.match(stderr, message);
+  }
+  assert.equal(readdirSync(directory), ['app.zip']);
+});
+
+extraction('Ctrl-C stops the command, publishes nothing and leaves nothing: exit 130', async () => {
+  const directory = fresh();
+  mkdirSync(directory, { recursive: true });
+  const archive = makeZip(join(directory, 'app.zip'), bundle);
+  const command = ['sh', '-c', 'echo started; exec sleep 600', '{destination}'];
+  const running = startCli(['extract', archive, join(directory, 'app'), '--', ...command]);
+  await running.seen('stderr', /started/);
+  running.child.kill('SIGINT');
+  assert.is((await running.result).code, 130);
+  assert.equal(readdirSync(directory), ['app.zip']);
+});
+
+extraction.run();
 
 const rendering = suite('cli: rendering');
 

@@ -13,6 +13,10 @@ export function reportFailure(error: unknown): number {
     writeError(`error: ${printableText(usage)}\n`);
     return isPastMaxEntries(error) ? 1 : 2;
   }
+  if (isExtractorFailure(error)) {
+    writeError(`error: ${printableText(error.message)}\n`);
+    return 1;
+  }
   const defect = error instanceof Error ? (error.stack ?? error.message) : String(error);
   writeError(`error: ${defect.split('\n').map(printableText).join('\n')}\n`);
   return 1;
@@ -34,6 +38,11 @@ function nameFlag(message: string): string | undefined {
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'code' in error && /^E[A-Z0-9]+$/.test(String(error.code));
+}
+
+/** The command of `permwalk extract` ended badly; what it had to say stands on stderr already. */
+function isExtractorFailure(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_PERMWALK_EXTRACTOR';
 }
 
 /** The one refusal that comes in the middle of a pass, when something may have been changed. */

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { WrapOptions } from '../extract/options.ts';
 import type { ApplyOptions, RetryOptions } from '../options.ts';
 
 /** The options of the API that are no data, or that the command line decides on its own. */
@@ -12,6 +13,14 @@ export interface PassFlags extends Omit<ApplyOptions, Unflagged>, RetryOptions {
   retry: boolean;
   json?: boolean;
   verbose?: boolean;
+}
+
+/** Everything that the flags of an extraction say. */
+export interface ExtractFlags
+  extends Omit<PassFlags, 'manifest'>,
+    Pick<WrapOptions, 'publish' | 'existing' | 'durable'> {
+  /** File that the manifest is read from in place of the archive, or false for none. */
+  manifest?: string | false;
 }
 
 /** Flags that the API takes together, as its option `retry`. */
@@ -128,7 +137,7 @@ export function flag(flags: string, description: string): Option {
 }
 
 /** A flag with a closed list of values, the default first. */
-function choice(flags: string, values: readonly [string, ...string[]], description: string): Option {
+export function choice(flags: string, values: readonly [string, ...string[]], description: string): Option {
   return flag(flags, `${description} (default: ${values[0]})`).argParser((value) => {
     if (values.includes(value)) return value;
     throw new InvalidArgumentError(`Taken: ${values.join(', ')}.`);

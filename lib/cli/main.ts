@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addApplyCommand } from './commands/apply.ts';
 import { addCheckCommand } from './commands/check.ts';
+import { addExtractCommand } from './commands/extract.ts';
 import { reportFailure } from './failure.ts';
 import { examples, exitCodes } from './help.ts';
 import { guardStreams, setExitCode, writeError, writeOut } from './output.ts';
@@ -18,6 +19,7 @@ function createProgram(): Command {
     .version(readVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help; after a command, its flags')
     .helpCommand('help [command]', 'print the help of a command')
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .showHelpAfterError('permwalk --help and permwalk <command> --help say what is taken')
     .exitOverride()
     .configureOutput({
@@ -27,6 +29,7 @@ function createProgram(): Command {
     });
   addApplyCommand(program);
   addCheckCommand(program);
+  addExtractCommand(program);
   return program
     .addHelpText(
       'after',
@@ -34,6 +37,7 @@ function createProgram(): Command {
         ['permwalk apply --manifest bundle.mcpb cache/bundle', 'Exec bits as the archive has them'],
         ["permwalk apply --executable 'bin/*' tree", 'Exec bits by name'],
         ['permwalk check --manifest bundle.mcpb cache/bundle', 'Is the tree as the archive says'],
+        ['permwalk extract app.zip app -- unzip -q {archive} -d {destination}', 'Around an extractor'],
       ]),
     )
     .addHelpText('after', exitCodes('something is unresolved (check: or would change)'));

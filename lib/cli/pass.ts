@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { applyPermissions } from '../apply.ts';
+import { UnresolvedEntriesError } from '../errors.ts';
 import type { ApplyOptions } from '../options.ts';
 import type { PermissionCounts, PermissionReport } from '../report.ts';
 import { type PassFlags, toApplyOptions } from './flags.ts';
@@ -9,16 +10,17 @@ import { printableJson } from './printable.ts';
 import { createProgressLine, type ProgressLine } from './progress.ts';
 import { type InterruptedPass, renderChange, renderInterruption, renderReport } from './table.ts';
 
-/**
- * One pass from flags to exit code, everything printed. What keeps it from starting is thrown.
- *
- * @param isWell whether a report without unresolved entries deserves exit code 0; by default it does
- */
-export async function runPass(
-  root: string,
-  flags: PassFlags,
-  isWell: (report: PermissionReport) => boolean = () => true,
-): Promise<number> {
+/** What the commands do differently. */
+interface Command {
+  /** What is done with the options; by default, the pass over the root. */
+  act?: (options: ApplyOptions) => Promise<PermissionReport>;
+  /** Whether a report without unresolved entries deserves exit code 0; by default it does. */
+  isWell?: (report: PermissionReport) => boolean;
+}
+
+/** One pass from flags to exit code, everything printed. What keeps it from starting is thrown. */
+export async function runPass(root: string, flags: PassFlags, command: Command = {}): Promise<number> {
+  const { act = (options) => applyPermissions(root, options), isWell = () => true } = command;
   const progressLine = createProgressLine();
   const interrupts = watchInterrupts(() => progressLine?.stop());
   const watch = watchPass(flags, progressLine);
@@ -29,7 +31,11 @@ export async function runPass(
   };
   const run = async (): Promise<PermissionReport> => {
     const options = await readOptions(flags);
-    return applyPermissions(root, { ...options, ...watch.callbacks, signal: interrupts.signal });
+    const pass = act({ ...options, ...watch.callbacks, signal: interrupts.signal });
+    return pass.catch((error: unknown) => {
+      if (error instanceof UnresolvedEntriesError) return error.report;
+      throw error;
+    });
   };
   try {
     const report = await run().finally(end);
@@ -50,9 +56,9 @@ function print<T>(flags: PassFlags, result: T, render: (result: T, paint: Paint)
   writeOut(flags.json ? `${printableJson(result)}\n` : render(result, createPaint()));
 }
 
-/** The options, the manifest read. The pass always reports: strictness is only about the exit code here. */
+/** The options, the manifest read. */
 async function readOptions(flags: PassFlags): Promise<ApplyOptions> {
-  const options: ApplyOptions = { ...toApplyOptions(flags), strict: false };
+  const options = toApplyOptions(flags);
   if (flags.manifest === undefined) return options;
   const { readManifest } = await import('../manifest/read.ts');
   return { ...options, manifest: await readManifest(flags.manifest) };

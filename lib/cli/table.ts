@@ -23,8 +23,9 @@ export interface InterruptedPass {
 /** The report as a person reads it: a few blocks, every unresolved entry on a line of its own. */
 export function renderReport(report: PermissionReport, paint: Paint): string {
   const { root, backend, dryRun, counts, settle, links, unresolved } = report;
+  const note = dryRun ? 'dry run' : 'outcome' in report ? String(report.outcome) : '';
   return joinBlocks([
-    [renderRoot(root, dryRun ? `${backend}, dry run` : backend, paint)],
+    [renderRoot(root, [backend, note].filter(Boolean).join(', '), paint)],
     renderCounts(counts, dryRun),
     renderSettle(settle),
     renderLinks(links, paint),

@@ -24,6 +24,8 @@ export function addCheckCommand(program: Command): void {
     .addHelpText('after', exitCodes('something would change or is unresolved'))
     .action(async (root: string, flags: PassFlags) => {
       const { runPass } = await import('../pass.ts');
-      setExitCode(await runPass(root, { ...flags, dryRun: true }, ({ counts }) => counts.changed === 0));
+      setExitCode(
+        await runPass(root, { ...flags, dryRun: true }, { isWell: ({ counts }) => counts.changed === 0 }),
+      );
     });
 }

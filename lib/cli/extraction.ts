@@ -1,0 +1,53 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { WrapOptions } from '../extract/options.ts';
+import { wrapExtractor } from '../extract/wrap.ts';
+import type { ExtractFlags } from './flags.ts';
+import { writeError } from './output.ts';
+import { runPass } from './pass.ts';
+
+/**
+ * One extraction from flags to exit code, everything printed. What keeps it from starting is thrown.
+ *
+ * @param extractor the command and its arguments, in which `{archive}` and `{destination}` are replaced
+ */
+export async function runExtraction(
+  archive: string,
+  destination: string,
+  extractor: readonly string[],
+  { publish, existing, durable, ...flags }: ExtractFlags,
+): Promise<number> {
+  if (!extractor.some((part) => part.includes('{destination}'))) {
+    writeError('error: the command must say {destination} where the tree is to be written\n');
+    return 2;
+  }
+  const { manifest, ...passFlags } = flags;
+  const given = typeof manifest === 'string' ? { ...passFlags, manifest } : passFlags;
+  return runPass(destination, given, {
+    act: (options) => {
+      const wrapOptions: WrapOptions<string> = { ...options };
+      if (manifest === false) wrapOptions.manifest = false;
+      if (publish !== undefined) wrapOptions.publish = publish;
+      if (existing !== undefined) wrapOptions.existing = existing;
+      if (durable !== undefined) wrapOptions.durable = durable;
+      const run = (path: string, directory: string) => start(extractor, path, directory, options.signal);
+      return wrapExtractor(run, wrapOptions)(archive, destination);
+    },
+  });
+}
+
+/** Start the extractor; its output is ours on stderr, since the report is alone on stdout. */
+function start(
+  extractor: readonly string[],
+  archive: string,
+  destination: string,
+  signal: AbortSignal | undefined,
+): ChildProcess {
+  const fill = (part: string) =>
+    part.replaceAll('{archive}', () => archive).replaceAll('{destination}', () => destination);
+  const [command = '', ...args] = extractor.map(fill);
+  const child = spawn(command, args, { stdio: ['inherit', 'pipe', 'pipe'] });
+  child.stdout.pipe(process.stderr, { end: false });
+  child.stderr.pipe(process.stderr, { end: false });
+  signal?.addEventListener('abort', () => child.kill(), { once: true });
+  return child;
+}
