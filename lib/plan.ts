@@ -2,7 +2,7 @@ import { compileGlobs, type Matcher } from './globs.ts';
 import { checkedEntries, type ManifestEntry, type ManifestInput } from './manifest/manifest.ts';
 import { collectEntries, EntryCollector } from './manifest/path.ts';
 import type { Settings } from './options.ts';
-import { parentOf } from './root/names.ts';
+import { isEntryOf, parentOf } from './root/names.ts';
 
 /** One path that the pass has to come back to until it is dealt with. */
 export interface PlannedEntry extends ManifestEntry {
@@ -40,6 +40,7 @@ export class Plan {
   /** What is never touched. */
   readonly ignore: Matcher | undefined;
   readonly #directories = new Map<string, PlannedDirectory>();
+  #lastParent: PlannedDirectory | undefined;
 
   constructor(entries: readonly ManifestEntry[] | undefined, executable?: Matcher, ignore?: Matcher) {
     this.executable = executable;
@@ -50,7 +51,7 @@ export class Plan {
     const kept = (entries ?? []).filter(({ path }) => !ignored.has(path));
     this.ignored = ignored.topmost;
     this.listed = kept.length;
-    for (const { path } of kept) if (path !== '.') this.#directory(parentOf(path));
+    for (const { path } of kept) if (path !== '.') this.#parent(path);
     for (const entry of kept) this.#add(entry);
   }
 
@@ -76,7 +77,15 @@ export class Plan {
       return;
     }
     const planned: PlannedEntry = { path, type, mode, size, linkTarget, origin: 'listed', state: 'open' };
-    this.#directory(parentOf(path)).entries.push(planned);
+    this.#parent(path).entries.push(planned);
+  }
+
+  /** The directory that an entry is in. Entries of one directory mostly follow each other. */
+  #parent(path: string): PlannedDirectory {
+    const last = this.#lastParent;
+    if (last !== undefined && isEntryOf(last.entry.path, path)) return last;
+    this.#lastParent = this.#directory(parentOf(path));
+    return this.#lastParent;
   }
 
   #directory(path: string): PlannedDirectory {

@@ -12,7 +12,7 @@ import {
   statfsSync,
   statSync,
 } from 'node:fs';
-import { decodeName, encodeName, isWithin, joinPath, nameOf, parentOf } from './names.ts';
+import { decodeName, encodeName, isEntryOf, isWithin, joinPath, nameOf, parentOf } from './names.ts';
 import { listDirectory, readStart, syncEntry } from './read.ts';
 import {
   type ChmodResult,
@@ -264,7 +264,9 @@ class AnchoredRoot implements Root {
 
   /** What the system calls take for an entry: its open parent, and its name. */
   #name(path: string): string | Buffer {
-    return entryPath(this.#open(parentOf(path)).fd, nameOf(path));
+    const current = this.#current;
+    const directory = isEntryOf(current.path, path) ? current : this.#open(parentOf(path));
+    return entryPath(directory.fd, nameOf(path));
   }
 
   /** Move the chain to a directory: up to what both have in common, then down. */

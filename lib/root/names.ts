@@ -73,6 +73,13 @@ export function joinPath(directory: string, name: string): string {
   return directory === '.' ? name : `${directory}/${name}`;
 }
 
+/** True where `directory` is the parent of `path`. Makes no strings: it is asked for every entry. */
+export function isEntryOf(directory: string, path: string): boolean {
+  const slash = path.lastIndexOf('/');
+  if (slash === -1) return directory === '.';
+  return directory.length === slash && path.startsWith(directory);
+}
+
 /** True where `path` is `directory` or lies below it; both below the root, `.` is the root. */
 export function isWithin(directory: string, path: string): boolean {
   if (directory === '.' || directory === path) return true;
