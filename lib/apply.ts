@@ -39,6 +39,8 @@ export async function runPass(
   const settings = resolveOptions(rootPath, options);
   settings.signal?.throwIfAborted();
   const plan = await createPlan(settings);
+  // Reading the manifest may have let the event loop run.
+  settings.signal?.throwIfAborted();
   const ledger = new Ledger(settings.maxEntries);
   ledger.meet(1);
   ledger.expect(plan.listed);
@@ -121,9 +123,9 @@ class Pass {
     else this.#ledger.counts.ignored += this.#plan.ignored;
     await this.#visitPlan();
     await this.#settle();
+    this.#settings.signal?.throwIfAborted();
     this.#phase = 'finish';
-    this.#visit.closeDirectories();
-    this.#visit.closeLinks();
+    for (const _ of this.#visit.endings()) if (this.#pace.isOver()) await this.#pace.pause();
     this.#ledger.giveUp();
     this.#progress();
   }
@@ -138,14 +140,14 @@ class Pass {
   async #visitPlan(): Promise<void> {
     const directories: PlannedDirectory[] = [this.#plan.root];
     for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
-      if (directory.entry.state === 'open') {
-        const outcome = this.#visit.directory(directory.entry.path, directory.entry);
-        if (typeof outcome === 'object') {
-          this.#skip(directory, outcome.error);
-          continue;
-        }
-        this.#visit.endDirectory(directory.entry.path, directory.entry, outcome);
+      const { entry } = directory;
+      const outcome =
+        entry.state === 'open' ? this.#visit.directory(entry.path, entry) : this.#visit.reached(entry);
+      if (typeof outcome === 'object') {
+        this.#skip(directory, outcome.error);
+        continue;
       }
+      if (outcome !== undefined) this.#visit.endDirectory(entry.path, entry, outcome);
       await this.#visitEntries(directory);
       for (const below of directory.directories.toReversed()) directories.push(below);
       if (this.#pace.isOver()) await this.#pace.pause();

@@ -16,6 +16,8 @@ export {
 } from './extract/wrap.ts';
 export type { Manifest, ManifestEntry, ManifestInput } from './manifest/manifest.ts';
 export { readManifest } from './manifest/read.ts';
+export { readRecordManifest } from './manifest/record.ts';
+export { readTarManifest } from './manifest/tar.ts';
 export { readZipManifest } from './manifest/zip.ts';
 export type { ApplyOptions, RetryOptions } from './options.ts';
 export type {

@@ -43,6 +43,11 @@ export interface ApplyOptions {
   /** micromatch globs never touched, and not descended into when they name a directory. Default none. */
   ignore?: string | readonly string[];
   /**
+   * In mode `'executable'`: a file whose mode the manifest does not know, or that it does not name, is executable where
+   * its first bytes say so (`#!`, an ELF program, a Mach-O program). Default false.
+   */
+  detect?: boolean;
+  /**
    * Walk the tree too, so that entries that no manifest names are counted and matched by the globs.
    * Default: true without a manifest, else false.
    */
@@ -89,6 +94,8 @@ export interface Settings {
   readonly modeFrom: 'executable' | 'manifest' | 'all';
   readonly executable: readonly string[];
   readonly ignore: readonly string[];
+  /** Whether a file of unknown mode is looked into; never but in mode `'executable'`. */
+  readonly detect: boolean;
   readonly discover: boolean;
   readonly verify: 'size' | 'presence' | 'none';
   readonly danglingLinks: 'defer' | 'skip' | 'error';
@@ -117,6 +124,7 @@ const optionNames: ReadonlySet<string> = new Set<keyof ApplyOptions>([
   'mode',
   'executable',
   'ignore',
+  'detect',
   'discover',
   'verify',
   'danglingLinks',
@@ -149,6 +157,7 @@ export function resolveOptions(root: string, options: ApplyOptions): Settings {
     modeFrom: mode === 'executable' || mode === 'manifest' ? mode : 'all',
     executable: globs('executable', options.executable),
     ignore: globs('ignore', options.ignore),
+    detect: (boolean('detect', options.detect) ?? false) && mode === 'executable',
     discover: boolean('discover', options.discover) ?? manifest === undefined,
     verify: choice('verify', options.verify, ['size', 'presence', 'none']) ?? 'size',
     danglingLinks: choice('danglingLinks', options.danglingLinks, ['defer', 'skip', 'error']) ?? 'defer',

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Stats } from 'node:fs';
+import { isExecutableFile } from './detect.ts';
 import type { EntryFacts, EntryType, UnresolvedReason } from './errors.ts';
 import type { Finding, Ledger } from './ledger.ts';
 import type { Settings } from './options.ts';
@@ -53,6 +54,10 @@ export class Visit {
   readonly #dangling = new Map<string, PlannedEntry | undefined>();
   /** Directories that were changed before their listing failed. */
   readonly #changedUnlisted = new Set<string>();
+  /** Mount points that were not entered. */
+  readonly #beyondDirectories = new Map<string, { error: unknown }>();
+  /** Files of unknown mode that are executable by their first bytes. */
+  readonly #detected = new Set<string>();
   /** How often an entry turned into something else. */
   readonly #turned = new Map<string, number>();
 
@@ -149,10 +154,16 @@ export class Visit {
       stats = this.#root.enter(path);
       if (this.#isBeyond(path, stats)) throw otherDevice(path);
     } catch (error) {
+      if (errorCode(error) === otherDeviceCode) this.#beyondDirectories.set(path, { error });
       this.#notEntered(path, planned, error);
       return { error };
     }
     return this.#directoryMode(path, planned, stats);
+  }
+
+  /** What keeps us out of a directory that the walk met: nothing, where it went in. */
+  reached(planned: PlannedEntry): { error: unknown } | undefined {
+    return this.#beyondDirectories.get(planned.path);
   }
 
   /** Note what came of a directory's mode, once it has been listed where it had to be. */
@@ -177,26 +188,32 @@ export class Visit {
     return this.#root.backend === 'anchored' && this.#root.lstat('.')?.nlink === 0;
   }
 
-  /** Set the modes that take something away from directories, the deepest first. */
-  closeDirectories(): void {
+  /** What is left for the end: modes that take something away from directories, the deepest first, then links. */
+  *endings(): Generator<void> {
     const paths = [...this.#deferred.keys()].sort().reverse();
     for (const path of paths) {
-      const planned = this.#deferred.get(path);
-      const stats = this.#stats(path, planned);
-      const ending = stats && this.#changeMode(path, planned, stats);
-      if (ending !== undefined) this.#ledger.end(planned, ending);
+      this.#closeDirectory(path, this.#deferred.get(path));
+      yield;
+    }
+    for (const [path, planned] of this.#dangling) {
+      this.#closeLink(path, planned);
+      yield;
     }
   }
 
-  /** Look once more at the links that dangled and that nothing waited for. */
-  closeLinks(): void {
-    for (const [path, planned] of this.#dangling) {
-      try {
-        const target = this.#root.readlink(path);
-        this.#endLink(path, planned, target, resolveLink(this.#root, path, target));
-      } catch (error) {
-        this.#failed(path, planned, error);
-      }
+  #closeDirectory(path: string, planned: PlannedEntry | undefined): void {
+    const stats = this.#stats(path, planned);
+    const ending = stats && this.#changeMode(path, planned, stats);
+    if (ending !== undefined) this.#ledger.end(planned, ending);
+  }
+
+  /** Look once more at a link that dangled and that nothing waited for. */
+  #closeLink(path: string, planned: PlannedEntry | undefined): void {
+    try {
+      const target = this.#root.readlink(path);
+      this.#endLink(path, planned, target, resolveLink(this.#root, path, target));
+    } catch (error) {
+      this.#failed(path, planned, error);
     }
   }
 
@@ -217,8 +234,25 @@ export class Visit {
         actual,
       });
     }
+    if (this.#isDetectable(path, planned) && !this.#detect(path, planned, stats)) return;
     const ending = this.#changeMode(path, planned, stats);
     if (ending !== undefined) this.#ledger.end(planned, ending);
+  }
+
+  /** Look into a file where that may change its mode. False where that failed, which has been noted. */
+  #detect(path: string, planned: PlannedEntry | undefined, stats: Stats): boolean {
+    this.#detected.delete(path);
+    const mode = stats.mode & MODE_BITS;
+    if (this.#settings.modeRule(mode, false, planned?.mode, true) === mode) return true;
+    try {
+      if (isExecutableFile((length) => this.#root.read(path, length))) this.#detected.add(path);
+      return true;
+    } catch (error) {
+      // EINVAL and ELOOP: it is no file any more.
+      if (['EINVAL', 'ELOOP'].includes(errorCode(error) ?? '')) this.#lookAgain(path, planned);
+      else this.#failed(path, planned, error);
+      return false;
+    }
   }
 
   /** A file where the manifest has a link: the link's text as its content is what many extractors leave. */
@@ -384,7 +418,7 @@ export class Visit {
 
   #target(path: string, planned: PlannedEntry | undefined, stats: Stats): number {
     const isDirectory = stats.isDirectory();
-    const isMatched = !isDirectory && this.#plan.executable?.(path) === true;
+    const isMatched = !isDirectory && (this.#plan.executable?.(path) === true || this.#detected.has(path));
     return this.#settings.modeRule(stats.mode & MODE_BITS, isDirectory, planned?.mode, isMatched);
   }
 
@@ -392,8 +426,15 @@ export class Visit {
   #getsMode(path: string, planned: PlannedEntry | undefined): boolean {
     const { modeFrom } = this.#settings;
     if (modeFrom === 'all' || this.#plan.executable?.(path) === true) return true;
+    if (this.#isDetectable(path, planned)) return true;
     const mode = planned?.mode ?? 0;
     return (mode & (modeFrom === 'executable' ? 0o111 : 0o777)) !== 0;
+  }
+
+  /** Whether nothing but the content of a file can say whether it is executable. */
+  #isDetectable(path: string, planned: PlannedEntry | undefined): boolean {
+    if (!this.#settings.detect || ((planned?.mode ?? 0) & 0o777) !== 0) return false;
+    return this.#plan.executable?.(path) !== true;
   }
 
   #isSharedFile(stats: Stats): boolean {

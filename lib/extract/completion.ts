@@ -33,8 +33,10 @@ export async function completion(returned: unknown): Promise<void> {
   const result: unknown = isPromised ? await returned : returned;
   if (isChildProcess(result)) return childCompletion(result);
   if (result instanceof Readable || result instanceof Writable) return streamCompletion(result);
-  // An emitter that a promise brought may have said all that it had to say before anybody could listen.
-  if (isEmitter(result) && !isPromised) return emitterCompletion(result);
+  if (!isEmitter(result) || isOver(result)) return;
+  // Any other emitter that a promise brought may have said all that it had to say before anybody could listen.
+  const isStreamLike = 'pipe' in result || 'write' in result;
+  if (isStreamLike || !isPromised) return emitterCompletion(result);
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -43,6 +45,12 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 function isEmitter(value: unknown): value is EventEmitter {
   return typeof value === 'object' && value !== null && 'on' in value && typeof value.on === 'function';
+}
+
+/** True where a stream that is not Node's own says that nothing more will come of it. */
+function isOver(emitter: EventEmitter): boolean {
+  const { destroyed, closed, writableFinished, readableEnded } = emitter as Partial<Readable & Writable>;
+  return destroyed === true || closed === true || writableFinished === true || readableEnded === true;
 }
 
 function isChildProcess(value: unknown): value is ChildProcess {
@@ -54,10 +62,14 @@ async function childCompletion(child: ChildProcess): Promise<void> {
   child.stderr?.on('data', (chunk: Buffer | string) => {
     tail = Buffer.concat([tail, Buffer.from(chunk)]).subarray(-MAX_STDERR_BYTES);
   });
-  // A pipe that nobody reads would stop the child when it is full.
-  if (child.stdout !== null && child.stdout.readableFlowing === null) child.stdout.resume();
+  for (const pipe of child.stdio) {
+    // A pipe that nobody reads would stop the child when it is full.
+    if (pipe instanceof Readable && pipe.readableFlowing === null) pipe.resume();
+  }
   const hasExited = child.exitCode !== null || child.signalCode !== null;
-  if (!hasExited) await once(child, 'close');
+  const hasClosed =
+    hasExited && child.stdio.every((pipe) => pipe === null || pipe === undefined || pipe.closed);
+  if (!hasClosed) await once(child, 'close');
   const { exitCode, signalCode: signal } = child;
   if (exitCode === 0) return;
   const stderr = tail.toString();
@@ -76,9 +88,9 @@ async function streamCompletion(stream: Readable | Writable): Promise<void> {
 
 /** Whatever else emits events: `close` is the end; `finish` and `end` are, too, unless `close` comes soon after. */
 async function emitterCompletion(emitter: EventEmitter): Promise<void> {
-  const isOver = 'destroyed' in emitter && emitter.destroyed === true;
-  if (isOver) return;
   if ('resume' in emitter && typeof emitter.resume === 'function') emitter.resume();
+  // An error that comes when nobody waits any more must not end the process.
+  emitter.on('error', () => undefined);
   const over = new AbortController();
   const { signal } = over;
   try {

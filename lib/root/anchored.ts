@@ -93,18 +93,25 @@ function openParent(directory: number, known: Stats): number | undefined {
   return undefined;
 }
 
-/** Open a real path from `/` down, one component at a time, so that no link is followed on the way. */
-function openRealPath(realPath: string): OpenDirectory {
+/**
+ * Open a real path from `/` down, one component at a time, so that no link is followed on the way. `undefined` where
+ * `/proc` does not know this process: it may be that of another process namespace.
+ */
+function openRealPath(realPath: string): OpenDirectory | undefined {
   let fd = openSync('/', OPEN_DIRECTORY);
-  for (const name of realPath.split('/').filter(Boolean)) {
-    try {
+  try {
+    if (!isReachable(fd)) {
+      closeSync(fd);
+      return undefined;
+    }
+    for (const name of realPath.split('/').filter(Boolean)) {
       const next = openSync(entryPath(fd, name), OPEN_DIRECTORY);
       closeSync(fd);
       fd = next;
-    } catch (error) {
-      closeSync(fd);
-      throw renamed(error, realPath);
     }
+  } catch (error) {
+    closeSync(fd);
+    throw renamed(error, realPath);
   }
   return adopt(fd, '.');
 }
@@ -138,10 +145,10 @@ function isProcGenuine(): boolean {
   }
 }
 
-/** True where a descriptor can be reached through `/proc`: not so after setuid without exec (proc(5), dumpable). */
-function isReachable(directory: OpenDirectory): boolean {
+/** True where a descriptor can be reached through `/proc`. */
+function isReachable(fd: number): boolean {
   try {
-    return isSameInode(statSync(descriptorPath(directory.fd)), directory.stats);
+    return isSameInode(statSync(descriptorPath(fd)), fstatSync(fd));
   } catch {
     return false;
   }
@@ -318,7 +325,5 @@ class AnchoredRoot implements Root {
 export function openAnchoredRoot(realPath: string): Root | undefined {
   if (!isProcGenuine()) return undefined;
   const directory = openRealPath(realPath);
-  if (isReachable(directory)) return new AnchoredRoot(realPath, directory);
-  closeSync(directory.fd);
-  return undefined;
+  return directory && new AnchoredRoot(realPath, directory);
 }
