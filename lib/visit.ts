@@ -271,7 +271,7 @@ export class Visit {
       };
       this.#ledger.fail(path, planned, facts);
     } catch (error) {
-      this.#failed(path, planned, error);
+      this.#readFailed(path, planned, error);
     }
   }
 
@@ -288,7 +288,7 @@ export class Visit {
       }
       this.#followLink(path, planned, target);
     } catch (error) {
-      this.#failed(path, planned, error);
+      this.#readFailed(path, planned, error);
     }
   }
 
@@ -406,6 +406,13 @@ export class Visit {
     } as const;
     this.#ledger.fail(path, planned, facts);
     return undefined;
+  }
+
+  /** Reading says EINVAL or ELOOP of what is no file or no link any more. */
+  #readFailed(path: string, planned: PlannedEntry | undefined, error: unknown): void {
+    const code = errorCode(error);
+    if (code === 'EINVAL' || code === 'ELOOP') this.#lookAgain(path, planned);
+    else this.#failed(path, planned, error);
   }
 
   /** An entry turned into something else between two looks. */

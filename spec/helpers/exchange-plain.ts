@@ -19,7 +19,7 @@ function exchangeAll(): void {
 
 function exchangeOn(): void {
   if (isOver) {
-    console.log(exchanges);
+    process.stdout.write(`${exchanges}\n`);
     return;
   }
   // An even number of rounds: at the end everything is back in its place.
@@ -33,5 +33,5 @@ process.stdin.on('end', () => {
 process.stdin.resume();
 exchangeAll();
 exchangeAll();
-console.log('ready');
+process.stdout.write('ready\n');
 exchangeOn();

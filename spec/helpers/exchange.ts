@@ -1,25 +1,38 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** A process that exchanges names, again and again. */
-export interface Exchange {
-  /** End it with everything back in its place. Resolves with the number of exchanges that it made. */
+/** A process that exchanges names; `stop` ends it with everything back in its place. */
+interface Exchange {
   stop(): Promise<number>;
 }
 
-/** Exchange the two names of each pair as fast as another process can, from now on. */
-export async function startExchange(pairs: readonly (readonly [string, string])[]): Promise<Exchange> {
-  const names = pairs.flat();
+/**
+ * Do something while another process exchanges the two names of each pair, as fast as it can.
+ *
+ * @returns the number of exchanges that it made
+ */
+export async function whileExchanging(
+  pairs: readonly (readonly [string, string])[],
+  work: () => Promise<void> | void,
+): Promise<number> {
+  const exchange = await startExchange(pairs.flat());
+  try {
+    await work();
+  } catch (error) {
+    await exchange.stop();
+    throw error;
+  }
+  return exchange.stop();
+}
+
+async function startExchange(names: readonly string[]): Promise<Exchange> {
   const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-  return (
+  const plain = [...process.execArgv, script('exchange-plain.ts')];
+  const exchange =
     (await started('python3', [script('exchange.py'), ...names], 'ignore')) ??
-    (await started(
-      process.execPath,
-      [...process.execArgv, script('exchange-plain.ts'), ...names],
-      'inherit',
-    )) ??
-    Promise.reject(new Error('nothing here can exchange names'))
-  );
+    (await started(process.execPath, [...plain, ...names], 'inherit'));
+  if (exchange === undefined) throw new Error('nothing here can exchange names');
+  return exchange;
 }
 
 /** The running process once it has exchanged, or `undefined` where it ended without. */
@@ -34,22 +47,17 @@ function started(
     child.on('error', () => resolve(null));
     child.on('close', resolve);
   });
+  const stop = async () => {
+    child.stdin.end();
+    const code = await ended;
+    if (code !== 0) throw new Error(`the exchange ended with ${code}`);
+    return Number(output.split('\n')[1]);
+  };
   return new Promise((resolve) => {
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output += text;
-      if (output.startsWith('ready\n')) resolve({ stop: () => stopped(child, ended, () => output) });
+      if (output.startsWith('ready\n')) resolve({ stop });
     });
     ended.then(() => resolve(undefined));
   });
-}
-
-async function stopped(
-  child: ChildProcess,
-  ended: Promise<number | null>,
-  output: () => string,
-): Promise<number> {
-  child.stdin?.end();
-  const code = await ended;
-  if (code !== 0) throw new Error(`the exchange ended with ${code}`);
-  return Number(output().split('\n')[1]);
 }

@@ -1,0 +1,423 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { ApplyOptions } from '../lib/options.ts';
+import type { PermissionReport } from '../lib/report.ts';
+import {
+  canMount,
+  isRoot,
+  NOBODY,
+  outputOf,
+  type PassInChild,
+  passInChild,
+  startScript,
+} from './helpers/child.ts';
+import type { MountedChild, MountedResult } from './helpers/mounted-child.ts';
+import { reasonsOf } from './helpers/passes.ts';
+import { makeTree, modeOf, modesBelow, type TreeShape, tempDirectory } from './helpers/tree.ts';
+
+const isLinux = process.platform === 'linux';
+const backends = isLinux ? (['anchored', 'path'] as const) : (['path'] as const);
+
+/** Whether shell commands work in a mount namespace of their own. `$1` and `$2` are empty directories. */
+function works(commands: string): boolean {
+  if (!canMount) return false;
+  const shell = ['-m', 'sh', '-e', '-c', commands, 'sh', tempDirectory(), tempDirectory()];
+  return spawnSync('unshare', shell, { stdio: 'ignore' }).status === 0;
+}
+
+const hasMounts = works('mount -t tmpfs none "$1"; mount --bind "$1" "$2"');
+const hasOverlay = works(
+  'mkdir "$1/u" "$1/w"; mount -t overlay none -o lowerdir=/etc,upperdir="$1/u",workdir="$1/w" "$2"',
+);
+const hasBindfs = works('bindfs "$1" "$2"; umount "$2"');
+const hasUsers = isRoot && isLinux;
+
+/** The report of a pass in a process of its own that is not strict. */
+async function reportOf(options: PassInChild): Promise<PermissionReport> {
+  const { report, error } = await passInChild({ ...options, options: { strict: false, ...options.options } });
+  if (report === undefined) throw new Error(`the pass rejected: ${error?.message}`);
+  return report;
+}
+
+/** As {@link reportOf}, on the backend that the platform gets, with the modes after it. */
+async function mountedPass(pass: MountedChild, setUp = ''): Promise<MountedResult> {
+  const script = fileURLToPath(new URL('helpers/mounted-child.ts', import.meta.url));
+  return JSON.parse(await outputOf(startScript(script, [JSON.stringify(pass)], { root: pass.root, setUp })));
+}
+
+/** What is unresolved with its errno, as `path: reason code`. */
+function problemsOf({ unresolved }: PermissionReport): string[] {
+  return unresolved.map(({ path, reason, code }) => `${path}: ${reason} ${code}`);
+}
+
+/** A tree that belongs to nobody where this process is root, and to this process's user elsewhere. */
+function makeUsersTree(shape: TreeShape): string {
+  const root = makeTree(shape);
+  if (isRoot) execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, root]);
+  return root;
+}
+
+/** Modes of everything in a tree without links; opens its directories on the way, for those who are not root. */
+function modesOpening(root: string, path = '.'): Record<string, string> {
+  const full = join(root, path);
+  const modes: Record<string, string> = { [path]: modeOf(full).toString(8) };
+  if (!lstatSync(full).isDirectory()) return modes;
+  chmodSync(full, 0o700);
+  for (const name of readdirSync(full).sort()) {
+    Object.assign(modes, modesOpening(root, path === '.' ? name : `${path}/${name}`));
+  }
+  return modes;
+}
+
+const all = suite('file systems');
+
+/** A test that needs something which is not everywhere. */
+function testWhere(isThere: boolean, lack: string) {
+  if (isThere) return all;
+  console.log(`  file systems: some tests are skipped, ${lack}`);
+  return all.skip;
+}
+
+const testMounts = testWhere(hasMounts, 'they need root, unshare and mount on Linux');
+const testOverlay = testWhere(hasOverlay, 'they need overlayfs');
+const testBindfs = testWhere(hasBindfs, 'they need bindfs');
+const testUsers = testWhere(hasUsers, 'they need root on Linux to act as other users');
+
+/** Do the same on each backend, at the same time: most of it is starting processes. */
+function onEachBackend(check: (backend: 'anchored' | 'path') => Promise<void>): () => Promise<void> {
+  return async () => {
+    const checks = backends.map(async (backend) => {
+      try {
+        await check(backend);
+      } catch (error) {
+        console.error(`\n  ${backend}:`);
+        throw error;
+      }
+    });
+    await Promise.all(checks);
+  };
+}
+
+/** A tree with a tmpfs, a directory of the same device and a file of it mounted inside. */
+function makeMountedTree(): { root: string; elsewhere: string; setUp: string } {
+  const elsewhere = makeTree({ 'd/': 0o700, 'd/f': 0o600, file: 0o600 });
+  const root = makeTree({ 'a/f': 0o600, 'a/tmp/': 0o700, 'bound/': 0o700, boundfile: 0o600 });
+  const setUp = `
+    mount -t tmpfs -o mode=700 none "$1/a/tmp"
+    mkdir -m 700 "$1/a/tmp/d"
+    touch "$1/a/tmp/f" "$1/a/tmp/d/f"
+    chmod 600 "$1/a/tmp/f" "$1/a/tmp/d/f"
+    mount --bind "${elsewhere}" "$1/bound"
+    mount --bind "${elsewhere}/file" "$1/boundfile"`;
+  return { root, elsewhere, setUp };
+}
+
+testMounts('what is mounted inside is not entered, and ignored', async () => {
+  const { root, elsewhere, setUp } = makeMountedTree();
+  const { report, modes } = await mountedPass({ root, options: { mode: 'a+rX' } }, setUp);
+  assert.is(report.backend, 'anchored');
+  assert.equal(problemsOf(report), []);
+  const { visited, changed, ignored } = report.counts;
+  assert.equal({ visited, changed, ignored }, { visited: 3, changed: 1, ignored: 3 });
+  assert.is(modes['a/f'], '644');
+  assert.is(modes['a/tmp'], '700');
+  assert.is(modes['a/tmp/f'], '600');
+  assert.is(modes['a/tmp/d/f'], '600');
+  assert.equal(modesBelow(elsewhere), { '.': '755', d: '700', 'd/f': '600', file: '600' });
+});
+
+testMounts('the path backend does not enter another device', async () => {
+  const { root, setUp } = makeMountedTree();
+  const report = await reportOf({
+    root,
+    setUp,
+    backend: 'path',
+    options: { mode: 'a+rX', ignore: 'bound*' },
+  });
+  assert.equal(problemsOf(report), []);
+  assert.is(report.counts.changed, 1);
+  assert.is(report.counts.ignored, 3);
+});
+
+const mountedFiles = ['a/tmp/d/f', 'a/tmp/f', 'bound/d/f', 'boundfile'];
+const mountedEntries = ['a/tmp/', 'a/tmp/d/', 'bound/', 'bound/d/', ...mountedFiles].sort();
+
+for (const discover of [false, true]) {
+  testMounts(
+    `what a manifest names below a mount point is unsafe and untouched (discover: ${discover})`,
+    async () => {
+      const passes = [mountedFiles, mountedEntries].map(async (listed) => {
+        const { root, elsewhere, setUp } = makeMountedTree();
+        const options: ApplyOptions = { mode: 'a+rX', manifest: ['a/f', ...listed], discover };
+        const { report, modes } = await mountedPass({ root, options }, setUp);
+        const problems = listed.map(
+          (path) => `${path.replace(/\/$/, '')}: unsafe-path ERR_PERMWALK_CROSS_DEVICE`,
+        );
+        assert.equal(problemsOf(report), problems);
+        assert.is(report.settle.rounds, 0, 'nothing waits for what will not be entered');
+        assert.is(modes['a/f'], '644');
+        assert.is(modes['a/tmp/f'], '600');
+        assert.is(modes['a/tmp/d/f'], '600');
+        assert.equal(modesBelow(elsewhere), { '.': '755', d: '700', 'd/f': '600', file: '600' });
+      });
+      await Promise.all(passes);
+    },
+  );
+}
+
+testMounts('crossDevice enters what is mounted inside', async () => {
+  const { root, elsewhere, setUp } = makeMountedTree();
+  const options: ApplyOptions = { mode: 'a+rX', crossDevice: true, manifest: mountedEntries, discover: true };
+  const { report, modes } = await mountedPass({ root, options }, setUp);
+  assert.equal(problemsOf(report), []);
+  assert.is(report.counts.ignored, 0);
+  assert.is(modes['a/tmp'], '755');
+  assert.is(modes['a/tmp/f'], '644');
+  assert.is(modes['a/tmp/d'], '755');
+  assert.is(modes['a/tmp/d/f'], '644');
+  assert.equal(modesBelow(elsewhere), { '.': '755', d: '755', 'd/f': '644', file: '644' });
+});
+
+testMounts('a tmpfs as the tree', async () => {
+  const root = tempDirectory();
+  const setUp = `
+    mount -t tmpfs none "$1"
+    mkdir -p "$1/bin"
+    touch "$1/bin/run" "$1/bin/data"
+    chmod 644 "$1/bin/run" "$1/bin/data"`;
+  const manifest = [{ path: 'bin/run', mode: 0o755 }, 'bin/data'];
+  const { report, modes } = await mountedPass({ root, options: { manifest, umask: 0o022 } }, setUp);
+  assert.ok(report.ok);
+  assert.is(report.backend, 'anchored');
+  assert.is(report.counts.ignored, 0);
+  assert.is(modes['bin/run'], '755');
+  assert.is(modes['bin/data'], '644');
+});
+
+testOverlay('an overlay as the tree', async () => {
+  const lower = makeTree({ 'bin/run': 0o644, 'bin/data': 0o644, 'bin/kept': 0o755 });
+  const [upper, work, root] = [makeTree({}), tempDirectory(), tempDirectory()];
+  const setUp = `mount -t overlay none -o "lowerdir=${lower},upperdir=${upper},workdir=${work}" "$1"`;
+  const options: ApplyOptions = { executable: 'bin/run', mode: 'go-w', umask: 0o022 };
+  const { report, modes } = await mountedPass({ root, options }, setUp);
+  assert.ok(report.ok);
+  assert.is(report.counts.changed, 1);
+  assert.equal(modes, { '.': '755', bin: '755', 'bin/run': '755', 'bin/data': '644', 'bin/kept': '755' });
+  assert.is(modeOf(lower, 'bin/run'), 0o644);
+});
+
+testMounts(
+  'what is mounted read-only is read-only, the rest is done',
+  onEachBackend(async (backend) => {
+    const root = makeTree({ 'ro/f': 0o600, 'ro/well': 0o644, 'ro/d/': 0o700, 'rw/f': 0o600, 'z/f': 0o600 });
+    const setUp = 'mount --bind "$1/ro" "$1/ro"; mount -o remount,bind,ro "$1/ro"';
+    const report = await reportOf({ root, setUp, backend, options: { mode: 'a+rX', crossDevice: true } });
+    assert.equal(problemsOf(report), ['ro/d: read-only EROFS', 'ro/f: read-only EROFS']);
+    assert.is(report.counts.changed, 2);
+    assert.is(modeOf(root, 'ro/f'), 0o600);
+    assert.is(modeOf(root, 'rw/f'), 0o644);
+    assert.is(modeOf(root, 'z/f'), 0o644);
+  }),
+);
+
+for (const [option, problem, code] of [
+  ['--chmod-ignore', 'not-applied', 'ERR_PERMWALK_NOT_APPLIED'],
+  ['--chmod-deny', 'permission-denied', 'EPERM'],
+] as const) {
+  testBindfs(
+    `bindfs ${option}: each entry is ${problem}`,
+    onEachBackend(async (backend) => {
+      const source = makeTree({ 'a/f': 0o600, 'a/well': 0o644, 'b/': 0o700 });
+      const root = tempDirectory();
+      const pidFile = join(tempDirectory(), 'pid');
+      // It would keep the namespace, and so itself, alive for ever: in the foreground its id is known.
+      const setUp = `
+      bindfs -f ${option} "${source}" "$1" </dev/null >/dev/null 2>&1 &
+      echo $! > "${pidFile}"
+      until mountpoint -q "$1"; do kill -0 $!; done`;
+      let report: PermissionReport;
+      try {
+        report = await reportOf({ root, setUp, backend, options: { mode: 'a+rX' } });
+      } finally {
+        process.kill(Number(readFileSync(pidFile, 'utf8')));
+      }
+      assert.equal(problemsOf(report), [`a/f: ${problem} ${code}`, `b: ${problem} ${code}`]);
+      assert.is(report.counts.changed, 0);
+      assert.is(report.counts.unchanged, 3);
+      if (problem === 'not-applied') {
+        const facts = report.unresolved.map(({ expected, actual }) => [expected?.mode, actual?.mode]);
+        assert.equal(facts, [
+          [0o644, 0o600],
+          [0o755, 0o700],
+        ]);
+      }
+    }),
+  );
+}
+
+testUsers(
+  'a plain user: what belongs to others is denied, the rest is done',
+  onEachBackend(async (backend) => {
+    const root = makeTree({
+      'closed/': 0o700,
+      'closed/f': 0o600,
+      'mine/f': 0o600,
+      'theirs/f': 0o600,
+      'theirs/mine': 0o600,
+      'theirs/well': 0o644,
+    });
+    for (const path of ['mine', 'mine/f', 'theirs/mine']) chownSync(join(root, path), NOBODY, NOBODY);
+    const report = await reportOf({ root, backend, asNobody: true, options: { mode: 'a+rX' } });
+    assert.equal(reasonsOf(report), ['closed: permission-denied', 'theirs/f: permission-denied']);
+    assert.is(report.unresolved[1]?.code, 'EPERM');
+    assert.is(report.counts.changed, 2);
+    assert.is(modeOf(root, 'mine/f'), 0o644);
+    assert.is(modeOf(root, 'theirs/mine'), 0o644);
+    assert.is(modeOf(root, 'theirs/f'), 0o600);
+    assert.is(modeOf(root, 'closed'), 0o700);
+  }),
+);
+
+testUsers(
+  'a directory that cannot be listed is unresolved, whatever its mode',
+  onEachBackend(async (backend) => {
+    const root = makeTree({ 'closed/': 0o700, 'closed/f': 0o755, 'open/f': 0o755 });
+    const walked = await reportOf({ root, backend, asNobody: true });
+    assert.equal(problemsOf(walked), ['closed: permission-denied EACCES']);
+    const options = { manifest: ['closed/', 'closed/f', 'open/f'] };
+    const listed = await reportOf({ root, backend, asNobody: true, options });
+    assert.equal(problemsOf(listed), ['closed/f: permission-denied EACCES']);
+    assert.is(listed.settle.rounds, 0, 'waiting mends no rights');
+  }),
+);
+
+all(
+  'a plain user opens a tree that is closed to himself',
+  onEachBackend(async (backend) => {
+    const root = makeUsersTree({
+      'a/b/f': 0,
+      'a/b/x': 0o111,
+      'a/': 0,
+      'a/b/': 0,
+      'unreadable/f': 0,
+      'unreadable/': 0o300,
+      f: 0,
+    });
+    chmodSync(root, 0);
+    const report = await reportOf({ root, backend, asNobody: true, options: { mode: 'u+rwX' } });
+    assert.equal(problemsOf(report), []);
+    assert.is(report.backend, backend);
+    assert.is(report.counts.changed, 8);
+    assert.equal(modesOpening(root), {
+      '.': '700',
+      a: '700',
+      'a/b': '700',
+      'a/b/f': '600',
+      'a/b/x': '711',
+      f: '600',
+      unreadable: '700',
+      'unreadable/f': '600',
+    });
+  }),
+);
+
+all(
+  'a plain user closes a tree to himself, what is inside first',
+  onEachBackend(async (backend) => {
+    const passes = Object.entries({
+      'u-x': ['655', '655'],
+      'a-w': ['555', '555'],
+      'a=rw': ['666', '666'],
+      'u=rX,go=': ['500', '500'],
+    }).map(async ([mode, [directories, files]]) => {
+      const root = makeUsersTree({
+        'a/b/f': 0o755,
+        'a/b/': 0o755,
+        'a/f': 0o755,
+        'a.b/f': 0o755,
+        'a.b/': 0o755,
+      });
+      const report = await reportOf({ root, backend, asNobody: true, options: { mode } });
+      assert.equal(problemsOf(report), [], mode);
+      assert.is(report.counts.changed, 7, mode);
+      assert.equal(modesOpening(root), {
+        '.': directories,
+        a: directories,
+        'a.b': directories,
+        'a.b/f': files,
+        'a/b': directories,
+        'a/b/f': files,
+        'a/f': files,
+      });
+    });
+    await Promise.all(passes);
+  }),
+);
+
+all(
+  'a directory that is opened and closed is opened first and closed last',
+  onEachBackend(async (backend) => {
+    const root = makeUsersTree({ 'a/': 0o200, 'a/b/': 0o200, 'a/b/f': 0o200 });
+    const report = await reportOf({ root, backend, asNobody: true, options: { mode: 'u=rX' } });
+    assert.equal(problemsOf(report), []);
+    assert.is(report.counts.changed, 4);
+    assert.equal(modesOpening(root), { '.': '555', a: '500', 'a/b': '500', 'a/b/f': '400' });
+  }),
+);
+
+all(
+  'a manifest closes directories when everything in them has come',
+  onEachBackend(async (backend) => {
+    const root = makeUsersTree({ 'a/b/f': 0o644, 'a/f': 0o644 });
+    const manifest = [
+      { path: 'a', type: 'directory', mode: 0o400 },
+      { path: 'a/b', type: 'directory', mode: 0o500 },
+      { path: 'a/b/f', mode: 0o755 },
+      { path: 'a/b/late', mode: 0o755 },
+      { path: 'a/f', mode: 0o600 },
+    ] as const;
+    const retry = { retries: 2, minTimeout: 1, maxTimeout: 1, maxRetryTime: 100 };
+    const options: ApplyOptions = { manifest, mode: 'manifest', umask: 0, retry };
+    const report = await reportOf({ root, backend, asNobody: true, options });
+    assert.equal(problemsOf(report), ['a/b/late: missing ENOENT']);
+    assert.equal(modesOpening(root), { '.': '755', a: '400', 'a/b': '500', 'a/b/f': '755', 'a/f': '600' });
+  }),
+);
+testUsers('a process that dropped its rights without exec can do what it still may', async () => {
+  const root = makeUsersTree({ 'a/b/f': 0o600, 'a/b/': 0, 'a/run': 0o644, theirs: 0o600 });
+  chownSync(join(root, 'theirs'), 0, 0);
+  const manifest = ['a/b/f', { path: 'a/run', mode: 0o755 }, 'theirs'];
+  const options: ApplyOptions = { manifest, mode: 'u+rwX,go+r', executable: 'a/run', umask: 0o022 };
+  const { report, modes } = await mountedPass({ root, options, become: NOBODY });
+  assert.equal(problemsOf(report), ['theirs: permission-denied EPERM']);
+  assert.equal(modes, {
+    '.': '755',
+    a: '755',
+    'a/b': '744',
+    'a/b/f': '644',
+    'a/run': '755',
+    theirs: '600',
+  });
+});
+
+for (const [what, setUp] of [
+  ['a directory', 'mount --bind "$1" /proc'],
+  ['the one of other processes', `unshare -pf mount -t proc none /proc`],
+] as const) {
+  testMounts(`where /proc is ${what}, the path backend serves`, async () => {
+    const root = makeTree({ 'bin/run': 0o644, 'bin/data': 0o644 });
+    const { report, modes } = await mountedPass(
+      { root, options: { executable: 'bin/run' } },
+      `umask 027; ${setUp}`,
+    );
+    assert.equal(problemsOf(report), []);
+    assert.is(report.backend, 'path');
+    assert.equal(modes, { '.': '755', bin: '755', 'bin/run': '754', 'bin/data': '644' });
+  });
+}
+
+all.run();
