@@ -38,7 +38,10 @@ export async function runPass(
   const started = performance.now();
   const settings = resolveOptions(rootPath, options);
   settings.signal?.throwIfAborted();
-  const plan = await createPlan(settings);
+  const plan = await createPlan(
+    settings,
+    createPace(settings.signal, () => undefined),
+  );
   // Reading the manifest may have let the event loop run.
   settings.signal?.throwIfAborted();
   const ledger = new Ledger(settings.maxEntries);

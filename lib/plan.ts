@@ -1,7 +1,8 @@
 import { compileGlobs, type Matcher } from './globs.ts';
 import { checkedEntries, type ManifestEntry, type ManifestInput } from './manifest/manifest.ts';
-import { collectEntries, EntryCollector } from './manifest/path.ts';
+import { EntryCollector } from './manifest/path.ts';
 import type { Settings } from './options.ts';
+import type { Pace } from './pace.ts';
 import { isEntryOf, parentOf } from './root/names.ts';
 
 /** One path that the pass has to come back to until it is dealt with. */
@@ -30,9 +31,7 @@ export class Plan {
   /** The root directory of the plan; the root itself is always part of the tree. */
   readonly root: PlannedDirectory;
   /** How many paths the manifest lists that are not ignored. */
-  readonly listed: number;
-  /** How many of its paths are ignored by themselves, not by a directory above them. */
-  readonly ignored: number;
+  listed = 0;
   /** Whether there is a manifest, even an empty one. */
   readonly hasManifest: boolean;
   /** Files that get x where they have r; `undefined` where no glob names any. */
@@ -40,19 +39,41 @@ export class Plan {
   /** What is never touched. */
   readonly ignore: Matcher | undefined;
   readonly #directories = new Map<string, PlannedDirectory>();
+  readonly #ignored: IgnoredPaths;
   #lastParent: PlannedDirectory | undefined;
 
-  constructor(entries: readonly ManifestEntry[] | undefined, executable?: Matcher, ignore?: Matcher) {
+  constructor(hasManifest: boolean, executable?: Matcher, ignore?: Matcher) {
     this.executable = executable;
     this.ignore = ignore;
-    this.hasManifest = entries !== undefined;
-    this.root = this.#directory('.');
-    const ignored = new IgnoredPaths(ignore);
-    const kept = (entries ?? []).filter(({ path }) => !ignored.has(path));
-    this.ignored = ignored.topmost;
-    this.listed = kept.length;
-    for (const { path } of kept) if (path !== '.') this.#parent(path);
-    for (const entry of kept) this.#add(entry);
+    this.hasManifest = hasManifest;
+    this.#ignored = new IgnoredPaths(ignore);
+    this.root = newDirectory('.');
+    this.#directories.set('.', this.root);
+  }
+
+  /** How many paths of the manifest are ignored by themselves, not by a directory above them. */
+  get ignored(): number {
+    return this.#ignored.topmost;
+  }
+
+  /** Make the directories that lead to a listed path; false where it is ignored. For all entries before any is added. */
+  lead({ path }: ManifestEntry): boolean {
+    if (this.#ignored.has(path)) return false;
+    if (path !== '.') this.#parent(path);
+    return true;
+  }
+
+  /** Add a listed path. Without a type, it is a directory where something is listed below it. */
+  add({ path, type, mode, size, linkTarget }: ManifestEntry): void {
+    this.listed += 1;
+    if (type === 'directory' || (type === undefined && this.#directories.has(path))) {
+      const planned = this.#directory(path).entry;
+      planned.origin = 'listed';
+      planned.mode = mode;
+      return;
+    }
+    const planned: PlannedEntry = { path, type, mode, size, linkTarget, origin: 'listed', state: 'open' };
+    this.#parent(path).entries.push(planned);
   }
 
   /** The planned entry of a path, whether the manifest lists it or it stands on the way. */
@@ -67,19 +88,6 @@ export class Plan {
     return this.#directories.get(path)?.entry;
   }
 
-  #add(entry: ManifestEntry): void {
-    const { path, type, mode, size, linkTarget } = entry;
-    const isDirectory = type === 'directory' || (type === undefined && this.#directories.has(path));
-    if (isDirectory) {
-      const planned = this.#directory(path).entry;
-      planned.origin = 'listed';
-      planned.mode = mode;
-      return;
-    }
-    const planned: PlannedEntry = { path, type, mode, size, linkTarget, origin: 'listed', state: 'open' };
-    this.#parent(path).entries.push(planned);
-  }
-
   /** The directory that an entry is in. Entries of one directory mostly follow each other. */
   #parent(path: string): PlannedDirectory {
     const last = this.#lastParent;
@@ -88,18 +96,30 @@ export class Plan {
     return this.#lastParent;
   }
 
+  /** A directory, made with all that lead to it where it is new. No recursion: a path may be very deep. */
   #directory(path: string): PlannedDirectory {
-    const known = this.#directories.get(path);
-    if (known !== undefined) return known;
-    const directory: PlannedDirectory = {
-      entry: { path, type: 'directory', origin: 'implied', state: 'open' },
-      entries: [],
-      directories: [],
-    };
-    this.#directories.set(path, directory);
-    if (path !== '.') this.#directory(parentOf(path)).directories.push(directory);
-    return directory;
+    const missing: string[] = [];
+    let known = this.#directories.get(path);
+    for (let above = path; known === undefined; known = this.#directories.get(above)) {
+      missing.push(above);
+      above = parentOf(above);
+    }
+    for (const below of missing.reverse()) {
+      const directory = newDirectory(below);
+      this.#directories.set(below, directory);
+      known.directories.push(directory);
+      known = directory;
+    }
+    return known;
   }
+}
+
+function newDirectory(path: string): PlannedDirectory {
+  return {
+    entry: { path, type: 'directory', origin: 'implied', state: 'open' },
+    entries: [],
+    directories: [],
+  };
 }
 
 /** Which paths of a manifest are ignored, by themselves or by a directory above them. */
@@ -114,35 +134,61 @@ class IgnoredPaths {
   }
 
   has(path: string): boolean {
-    if (this.#matches === undefined || path === '.') return false;
-    const known = this.#known.get(path);
-    if (known !== undefined) return known;
-    const isBelowIgnored = this.has(parentOf(path));
-    const isIgnored = isBelowIgnored || this.#matches(path);
-    if (isIgnored && !isBelowIgnored) this.topmost += 1;
-    this.#known.set(path, isIgnored);
+    if (this.#matches === undefined) return false;
+    const unknown: string[] = [];
+    let isIgnored: boolean | undefined;
+    for (let above = path; isIgnored === undefined; above = parentOf(above)) {
+      isIgnored = above === '.' ? false : this.#known.get(above);
+      if (isIgnored === undefined) unknown.push(above);
+    }
+    for (const below of unknown.reverse()) {
+      if (!isIgnored && this.#matches(below)) {
+        isIgnored = true;
+        this.topmost += 1;
+      }
+      this.#known.set(below, isIgnored);
+    }
     return isIgnored;
   }
 }
 
 /**
- * Read the manifest and compile the globs.
+ * Read the manifest and compile the globs, in slices.
  *
- * @throws ManifestError for a manifest that must not be used, RangeError for a glob that cannot be compiled
+ * @throws ManifestError for a manifest that must not be used, RangeError for a glob that cannot be compiled, and the
+ * reason of the pace's signal
  */
-export async function createPlan(settings: Settings): Promise<Plan> {
-  const entries = settings.manifest && (await readEntries(settings.manifest));
+export async function createPlan(settings: Settings, pace: Pace): Promise<Plan> {
   const executable = await compileGlobs('executable', settings.executable);
   const ignore = await compileGlobs('ignore', settings.ignore);
-  return new Plan(entries, executable, ignore);
+  const { manifest } = settings;
+  const plan = new Plan(manifest !== undefined, executable, ignore);
+  if (manifest === undefined) return plan;
+  const entries = checkedEntries(manifest) ?? (await checkEntries(manifest, pace));
+  const kept: ManifestEntry[] = [];
+  for (const entry of entries) {
+    if (plan.lead(entry)) kept.push(entry);
+    if (pace.isOver()) await pace.pause();
+  }
+  for (const entry of kept) {
+    plan.add(entry);
+    if (pace.isOver()) await pace.pause();
+  }
+  return plan;
 }
 
-async function readEntries(manifest: ManifestInput): Promise<readonly ManifestEntry[]> {
-  const checked = checkedEntries(manifest);
-  if (checked !== undefined) return checked;
-  const source = 'source' in manifest ? manifest.source : undefined;
-  if (Symbol.iterator in manifest) return collectEntries(manifest, source);
-  const collector = new EntryCollector(source);
-  for await (const entry of manifest) collector.add(entry);
+async function checkEntries(manifest: ManifestInput, pace: Pace): Promise<readonly ManifestEntry[]> {
+  const collector = new EntryCollector('source' in manifest ? manifest.source : undefined);
+  if (Symbol.iterator in manifest) {
+    for (const entry of manifest) {
+      collector.add(entry);
+      if (pace.isOver()) await pace.pause();
+    }
+  } else {
+    for await (const entry of manifest) {
+      collector.add(entry);
+      if (pace.isOver()) await pace.pause();
+    }
+  }
   return collector.entries;
 }

@@ -59,7 +59,10 @@ function passFlags(): [string, Option[]][] {
     [
       'What must be there:',
       [
-        flag('--manifest <file>', 'archive of what must exist: zip, .mcpb, .whl (default: none)'),
+        flag(
+          '--manifest <file>',
+          'what must exist: archive (zip, .mcpb, .whl, tar), RECORD or list of paths (default: none)',
+        ),
         choice(
           '--verify <how>',
           ['size', 'presence', 'none'],
@@ -82,6 +85,11 @@ function passFlags(): [string, Option[]][] {
         ),
         flag('--executable <glob>', 'files that in every mode get x where there is r; repeatable').argParser(
           collect,
+        ),
+        flag(
+          '--detect',
+          'of files whose mode the manifest does not know, those are executable whose first bytes say so: ' +
+            '#!, ELF, Mach-O',
         ),
         flag('--umask <octal>', "bits that are not given (default: the process's)").argParser(parseUmask),
       ],

@@ -20,6 +20,11 @@ export interface Manifest extends Iterable<ManifestEntry> {
   readonly source: string | undefined;
   /** Every entry once, in the source's order. */
   readonly entries: readonly ManifestEntry[];
+  /**
+   * Paths that the source lists and that lie outside the root, as it lists them; a pass never goes there. Only a Python
+   * RECORD has them: its scripts.
+   */
+  readonly outside?: readonly string[];
 }
 
 /** Everything that is taken where a manifest is asked for. */
@@ -31,16 +36,27 @@ export type ManifestInput =
 /** Manifests whose entries our own readers have checked. */
 const checked = new WeakSet<object>();
 
-/** Make a {@link Manifest} of entries that are already normal and unique. */
+/**
+ * Make a {@link Manifest} of entries that are already normal and unique.
+ *
+ * @param outside see {@link Manifest.outside}
+ */
 export function createManifest(
   format: Manifest['format'],
   source: string | undefined,
   entries: readonly ManifestEntry[],
+  outside?: readonly string[],
 ): Manifest {
   // Frozen, so that what was checked when it was read is still so when it is used.
   for (const entry of entries) Object.freeze(entry);
   Object.freeze(entries);
-  const manifest: Manifest = { format, source, entries, [Symbol.iterator]: () => entries[Symbol.iterator]() };
+  const manifest: Manifest = {
+    format,
+    source,
+    entries,
+    ...(outside && { outside: Object.freeze(outside) }),
+    [Symbol.iterator]: () => entries[Symbol.iterator](),
+  };
   checked.add(Object.freeze(manifest));
   return manifest;
 }

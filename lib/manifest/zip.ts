@@ -5,6 +5,7 @@ import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
 import { decodeName } from '../root/names.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
+import { BUNDLE_MANIFEST, MAX_BUNDLE_MANIFEST, markBundleExecutables, signatureLength } from './mcpb.ts';
 import { EntryCollector } from './path.ts';
 
 /** Bytes read at once: of the end of the archive, and of a central directory that is longer than that. */
@@ -129,6 +130,8 @@ async function openFile(path: string): Promise<Archive> {
  *   whose name ends in `/` is a directory too, as every extractor has it. FIFOs, sockets and devices have none.
  * - `size` is the uncompressed size in bytes; only files have one.
  * - `linkTarget` is `undefined` where the content cannot be read: encrypted, or neither stored nor deflated.
+ * - Of an MCP bundle (`.mcpb`), what its `manifest.json` says is run is executable; see {@link markBundleExecutables}. Its
+ *   signature may lie behind the archive.
  *
  * @param source path of the archive, or its bytes, which must not change until the promise is settled.
  * @throws ManifestError where the file cannot be read (`code` is the errno's name), or the archive is broken,
@@ -172,12 +175,14 @@ class Window {
   readonly #archive: Archive;
   readonly #span: number;
   /** Where in the archive `bytes` begin. */
-  start = 0;
-  bytes: Buffer = Buffer.alloc(0);
+  start: number;
+  bytes: Buffer;
 
-  constructor(archive: Archive, span: number) {
+  constructor(archive: Archive, span: number, start = 0, bytes: Buffer = Buffer.alloc(0)) {
     this.#archive = archive;
     this.#span = span;
+    this.start = start;
+    this.bytes = bytes;
   }
 
   /** True where it holds this stretch, or what the archive has of it. */
@@ -273,18 +278,21 @@ interface OpenZip {
   readonly directory: Directory;
   /** Moves along the central directory. */
   readonly headers: Window;
-  /** Moves along the content of links. */
+  /** Begins with the end of the archive, and moves along the content of links. */
   readonly content: Window;
 }
 
 /** Find the central directory, and have yauzl open the archive behind its prefix. */
 async function openZip(archive: Archive): Promise<OpenZip> {
   const headers = new Window(archive, DIRECTORY_SPAN);
-  const content = new Window(archive, CONTENT_SPAN);
   await headers.cover(Math.max(0, archive.size - DIRECTORY_SPAN), DIRECTORY_SPAN);
+  // The signature of an MCP bundle may lie behind the archive, where no archive comment covers it.
+  const signature = endsLikeZip(headers.bytes) ? 0 : signatureLength(headers.bytes);
+  if (signature > 0) return openZip({ ...archive, size: archive.size - signature });
+  const content = new Window(archive, CONTENT_SPAN, headers.start, headers.bytes);
   const directory = await locateDirectory(archive, headers);
   const yauzl = await import('yauzl');
-  const reader = createReader(yauzl, archive, headers, content, directory.shift);
+  const reader = createReader(yauzl, content, directory.shift);
   // yauzl owns nothing: closing the archive is all that is to be done.
   const options = { autoClose: false, decodeStrings: false };
   const size = archive.size - directory.shift;
@@ -296,14 +304,8 @@ async function openZip(archive: Archive): Promise<OpenZip> {
   }
 }
 
-/** Serves yauzl what it reads, from the headers where they cover it. */
-function createReader(
-  yauzl: YauzlModule,
-  archive: Archive,
-  headers: Window,
-  content: Window,
-  shift: number,
-): Yauzl.RandomAccessReader {
+/** Serves yauzl what it reads: the end records, and the local headers of links. */
+function createReader(yauzl: YauzlModule, content: Window, shift: number): Yauzl.RandomAccessReader {
   class WindowReader extends yauzl.RandomAccessReader {
     override read(
       target: Buffer,
@@ -313,13 +315,8 @@ function createReader(
       callback: (error: Error | null) => void,
     ): void {
       const start = position + shift;
-      if (start + length > archive.size) {
-        callback(new Error(`${length} bytes at offset ${start} would end behind the archive`));
-        return;
-      }
-      const window = headers.covers(start, length) ? headers : content;
-      window.cover(start, length).then(() => {
-        window.slice(start, length).copy(target, offset);
+      content.cover(start, length).then(() => {
+        content.slice(start, length).copy(target, offset);
         callback(null);
       }, callback);
     }
@@ -332,6 +329,7 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
   const { archive, yauzl, zip, directory, headers } = opened;
   const collector = new EntryCollector(archive.source);
   const pace = createPace(undefined, () => {});
+  let bundleManifest: Buffer | undefined;
   let cursor = directory.start;
   for (let number = 1; number <= zip.entryCount; number += 1) {
     if (pace.isOver()) await pace.pause();
@@ -344,6 +342,7 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
       checkEntry(entry, path, directory);
       const facts = readFacts(entry, path);
       if (facts.type === 'symlink') facts.linkTarget = await readLinkTarget(opened, entry);
+      if (path === BUNDLE_MANIFEST) bundleManifest = await readBundleManifest(opened, entry);
       collector.add(facts);
       cursor += headerLength(entry);
     } catch (error) {
@@ -357,6 +356,7 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
       source: archive.source,
     });
   }
+  if (bundleManifest !== undefined) markBundleExecutables(collector.entries, bundleManifest);
   return collector.entries;
 }
 
@@ -476,23 +476,48 @@ function readType(mode: number, path: string): ManifestEntry['type'] {
 async function readLinkTarget(opened: OpenZip, entry: Yauzl.Entry): Promise<string | undefined> {
   if (!entry.canDecodeFileData()) return undefined;
   const { compressedSize, uncompressedSize } = entry;
-  // Deflate makes nothing twice as long, so that a larger size is a lie.
-  if (uncompressedSize > MAX_LINK_TARGET || compressedSize > 2 * MAX_LINK_TARGET) {
+  if (isLongerThan(entry, MAX_LINK_TARGET)) {
     const stated = `${uncompressedSize} bytes in ${compressedSize}`;
     throw new Error(`states a link target of ${stated}, but a link has at most ${MAX_LINK_TARGET}`);
   }
+  return decodeName(await readContent(opened, entry, 'a link target', MAX_LINK_TARGET));
+}
+
+/** The content of what may be the manifest of an MCP bundle; `undefined` where it cannot be one. */
+async function readBundleManifest(opened: OpenZip, entry: Yauzl.Entry): Promise<Buffer | undefined> {
+  const isOther = !entry.canDecodeFileData() || isLongerThan(entry, MAX_BUNDLE_MANIFEST);
+  return isOther ? undefined : readContent(opened, entry, 'content', MAX_BUNDLE_MANIFEST);
+}
+
+/** Deflate makes nothing twice as long, so that a larger compressed size is a lie. */
+function isLongerThan({ compressedSize, uncompressedSize }: Yauzl.Entry, length: number): boolean {
+  return uncompressedSize > length || compressedSize > 2 * length;
+}
+
+/**
+ * The content of an entry that is stored or deflated, at most `longest` bytes.
+ *
+ * @param what what it is called in a message
+ */
+async function readContent(
+  opened: OpenZip,
+  entry: Yauzl.Entry,
+  what: string,
+  longest: number,
+): Promise<Buffer> {
+  const { compressedSize, uncompressedSize } = entry;
   const { fileDataStart } = await opened.zip.readLocalFileHeaderPromise(entry, { minimal: true });
   const start = fileDataStart + opened.directory.shift;
   await opened.content.cover(start, compressedSize);
   const stored = opened.content.slice(start, compressedSize);
   const { crc32, inflateRawSync } = await import('node:zlib');
   const isDeflated = entry.compressionMethod === METHOD_DEFLATED;
-  const target = isDeflated ? inflateRawSync(stored, { maxOutputLength: MAX_LINK_TARGET }) : stored;
-  if (target.length !== uncompressedSize) {
-    throw new Error(`states a link target of ${uncompressedSize} bytes, but it has ${target.length}`);
+  const content = isDeflated ? inflateRawSync(stored, { maxOutputLength: longest }) : stored;
+  if (content.length !== uncompressedSize) {
+    throw new Error(`states ${what} of ${uncompressedSize} bytes, but it has ${content.length}`);
   }
-  if (crc32(target) !== entry.crc32) throw new Error('has a link target whose CRC-32 is not the stated one');
-  return decodeName(target);
+  if (crc32(content) !== entry.crc32) throw new Error(`has ${what} whose CRC-32 is not the stated one`);
+  return content;
 }
 
 /** What yauzl, or a check, found at fault as a {@link ManifestError} that says where. */
