@@ -23,7 +23,8 @@ interface ExtractorExit extends Error {
 /**
  * Wait until an extractor is done, whatever it returned: a promise or thenable (also of a stream or child process),
  * a stream, a child process, an emitter that ends with `close`, `finish`, `end` or `error`, or nothing, when it was
- * done before it returned.
+ * done before it returned. A foreign stream that keeps no state (node-tar's) must not be returned by an async function
+ * that has waited for it already: it would be waited for in vain.
  *
  * @throws what it rejects with or emits as `error`; for a child process that exits with another code than 0 or by a
  * signal, an error with code `ERR_PERMWALK_EXTRACTOR`, `exitCode`, `signal` and the end of its `stderr`
@@ -47,10 +48,15 @@ function isEmitter(value: unknown): value is EventEmitter {
   return typeof value === 'object' && value !== null && 'on' in value && typeof value.on === 'function';
 }
 
-/** True where a stream that is not Node's own says that nothing more will come of it. */
+/** What streams that are not Node's own say of themselves; readable-stream 2 says it in its state only. */
+type ForeignStream = Partial<Readable & Writable> & { _writableState?: { finished?: boolean } };
+
+/** True where a foreign stream says that nothing more will come of it. */
 function isOver(emitter: EventEmitter): boolean {
-  const { destroyed, closed, writableFinished, readableEnded } = emitter as Partial<Readable & Writable>;
-  return destroyed === true || closed === true || writableFinished === true || readableEnded === true;
+  const { destroyed, closed, writableFinished, readableEnded, _writableState } = emitter as ForeignStream;
+  const isWritten = writableFinished === true || _writableState?.finished === true;
+  const isRead = readableEnded === true && !('write' in emitter);
+  return destroyed === true || closed === true || isWritten || isRead;
 }
 
 function isChildProcess(value: unknown): value is ChildProcess {
