@@ -1,0 +1,86 @@
+import { decodeName } from '../root/names.ts';
+
+/** Facts of an entry that its own header has no room for; they count in place of that header's. */
+export interface ExtendedFacts {
+  path?: string;
+  linkTarget?: string;
+  /** Bytes of content in the archive. */
+  size?: number;
+  /** Size of the file where the archive leaves out its holes; `undefined` where that is not said. */
+  sparse?: { realSize: number | undefined };
+}
+
+/** Where tar programs that know sparse files say how long such a file is: GNU tar's formats 1.0 and 0.x, and star. */
+const realSizeKeys = ['GNU.sparse.realsize', 'GNU.sparse.size', 'SCHILY.realsize'];
+
+/**
+ * Read the records of an extended header: `<length> <keyword>=<value>\n` each (POSIX, pax, "pax Extended Header").
+ *
+ * @returns values by keyword; where one stands more than once, the last
+ * @throws Error where the bytes are no such records
+ */
+export function parsePax(bytes: Buffer): Map<string, Buffer> {
+  const records = new Map<string, Buffer>();
+  // Some programs fill the rest of the block with NUL.
+  for (let start = 0; start < bytes.length && bytes[start] !== 0; ) {
+    const space = bytes.indexOf(' ', start);
+    const digits = bytes.toString('latin1', start, Math.max(start, space));
+    const end = /^\d+$/.test(digits) ? start + Number(digits) : Number.NaN;
+    const equals = bytes.indexOf('=', space);
+    const isRecord = end <= bytes.length && equals > space + 1 && equals < end - 1 && bytes[end - 1] === 0x0a;
+    if (!isRecord) throw new Error(`has an extended header with a broken record at its byte ${start}`);
+    records.set(bytes.toString('utf8', space + 1, equals), bytes.subarray(equals + 1, end - 1));
+    start = end;
+  }
+  return records;
+}
+
+/**
+ * Facts that the records of an extended header give for the next entry.
+ *
+ * @throws Error where a size is no number that can be represented exactly
+ */
+export function readExtendedFacts(records: ReadonlyMap<string, Buffer>): ExtendedFacts {
+  const facts: ExtendedFacts = {};
+  const path = readText(records, 'GNU.sparse.name') ?? readText(records, 'path');
+  const linkTarget = readText(records, 'linkpath');
+  const size = readNumber(records, 'size');
+  if (path !== undefined) facts.path = path;
+  if (linkTarget !== undefined) facts.linkTarget = linkTarget;
+  if (size !== undefined) facts.size = size;
+  if ([...records.keys()].some(isSparseKey)) {
+    const key = realSizeKeys.find((candidate) => records.has(candidate));
+    facts.sparse = { realSize: key === undefined ? undefined : readNumber(records, key) };
+  }
+  return facts;
+}
+
+/**
+ * Refuse a global header that gives every entry the same name or size: programs differ in whether they heed it.
+ *
+ * @throws Error naming the keyword
+ */
+export function checkGlobalRecords(records: ReadonlyMap<string, Buffer>): void {
+  const keyword = [...records.keys()].find(
+    (key) => key === 'path' || key === 'linkpath' || key === 'size' || isSparseKey(key),
+  );
+  if (keyword !== undefined) throw new Error(`has a global header that sets ${keyword} for every entry`);
+}
+
+function isSparseKey(key: string): boolean {
+  return key.startsWith('GNU.sparse.') || key === 'SCHILY.realsize';
+}
+
+/** An empty value takes back what was said before, and nothing was (POSIX, pax, "pax Extended Header"). */
+function readText(records: ReadonlyMap<string, Buffer>, key: string): string | undefined {
+  const value = records.get(key);
+  return value === undefined || value.length === 0 ? undefined : decodeName(value);
+}
+
+function readNumber(records: ReadonlyMap<string, Buffer>, key: string): number | undefined {
+  const text = readText(records, key);
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number;
+  throw new Error(`has an extended header with the ${key} ${JSON.stringify(text)}`);
+}

@@ -1,0 +1,170 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join, posix } from 'node:path';
+import { pipeline, Readable } from 'node:stream';
+import { ManifestError } from '../errors.ts';
+import { decodeName } from '../root/names.ts';
+import { errorCode } from '../root/root.ts';
+import { chunksOf } from './decompress.ts';
+import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
+import { EntryCollector } from './path.ts';
+import { openArchive } from './zip.ts';
+
+/** Longest row in bytes: far beyond any path, so that a quote that is never closed is found early. */
+const MAX_ROW = 1 << 16;
+/** A row as it stands in a RECORD: path, `algorithm=digest`, size; the last two may be empty. */
+const rowForm = /^(?:"(?:[^"]|"")+"|[^",]+),(?<hash>[a-z]\w*=[\w-]+=*)?,\d*$/i;
+/** The row of the RECORD itself has neither hash nor size. */
+const ownRow = /\.dist-info[\\/]RECORD"?,,$/;
+const byteOrderMark = '\xef\xbb\xbf';
+const isAscii = /^[\0-\x7f]*$/;
+
+/**
+ * Read which files the RECORD of a Python distribution lists (PyPA, "Recording installed projects", "The RECORD file"):
+ * one RECORD, or every `*.dist-info/RECORD` directly below a directory, so that a site-packages directory is its own
+ * manifest.
+ *
+ * - Paths are relative to the directory that holds the `.dist-info` directory, or, where a RECORD lies elsewhere, to its
+ *   own. A backslash separates as a slash does.
+ * - `size` is `undefined` where the row has none; `mode` always is.
+ * - What lies outside that directory, as `../../../bin/pip`, is no entry, but one of the manifest's
+ *   {@link Manifest.outside}.
+ * - A path that several RECORDs list with different sizes has none: which one came last cannot be told.
+ *
+ * @param source path of a RECORD, or of a directory.
+ * @throws ManifestError where it cannot be read (`code` is the errno's name), a directory holds no RECORD, or a RECORD is
+ *   broken or lists a path twice with different sizes, or one that {@link EntryCollector} refuses.
+ */
+export async function readRecordManifest(source: string): Promise<Manifest> {
+  if (typeof source !== 'string') throw new TypeError('source is not a path');
+  const entries = new Map<string, ManifestEntry>();
+  const outside = new Set<string>();
+  for (const record of await findRecords(source)) {
+    for (const entry of await readRecord(record, outside)) {
+      const known = entries.get(entry.path);
+      if (known === undefined) entries.set(entry.path, entry);
+      else keepCommon(known, entry);
+    }
+  }
+  return createManifest('record', source, [...entries.values()], [...outside]);
+}
+
+/**
+ * True where text begins like a RECORD: every row has its three columns, and one a hash, or is the row of the RECORD.
+ *
+ * @param head first bytes of a file
+ * @param isWhole true where there are no more
+ */
+export function startsLikeRecord(head: Buffer, isWhole: boolean): boolean {
+  const text = head.toString('latin1');
+  const lines = (text.startsWith(byteOrderMark) ? text.slice(3) : text).split(/\r?\n/);
+  // The last line may be cut.
+  if (!isWhole) lines.pop();
+  const rows = lines.filter((line) => line !== '');
+  const isMarked = rows.some((row) => rowForm.exec(row)?.groups?.hash !== undefined || ownRow.test(row));
+  return isMarked && rows.every((row) => rowForm.test(row));
+}
+
+/** The RECORD that is meant, or all of a directory. */
+async function findRecords(source: string): Promise<string[]> {
+  try {
+    if (!(await stat(source)).isDirectory()) return [source];
+    const names = (await readdir(source)).filter((name) => name.endsWith('.dist-info')).sort();
+    const records: string[] = [];
+    // A distribution without a RECORD is not for us to judge (PyPA, "Intentionally preventing changes").
+    for (const name of names)
+      if (await hasRecord(join(source, name))) records.push(join(source, name, 'RECORD'));
+    if (records.length > 0) return records;
+    const seen = names.length === 0 ? 'no *.dist-info' : `${names.length} *.dist-info, none with a RECORD,`;
+    throw new ManifestError(`is a directory with ${seen} directly below it`, { source });
+  } catch (error) {
+    if (error instanceof ManifestError) throw error;
+    const code = errorCode(error);
+    const details = { source, ...(code && { code }), cause: error };
+    throw new ManifestError(`cannot be read: ${(error as Error).message}`, details);
+  }
+}
+
+async function hasRecord(directory: string): Promise<boolean> {
+  try {
+    return (await readdir(directory)).includes('RECORD');
+  } catch (error) {
+    if (errorCode(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}
+
+/** The entries of one RECORD. What lies outside is added to `outside`. */
+async function readRecord(source: string, outside: Set<string>): Promise<ManifestEntry[]> {
+  const collector = new EntryCollector(source);
+  let number = 0;
+  for await (const row of parseRows(source)) {
+    number += 1;
+    const [path, hash, size] = row;
+    if (path === undefined || hash === undefined || size === undefined || row.length > 3) {
+      const fault = `row ${number} has ${row.length} fields, not path, hash and size`;
+      throw new ManifestError(fault, { source });
+    }
+    if (!/^\d*$/.test(size)) {
+      const fault = `row ${number} has a size that is no number: ${JSON.stringify(size)}`;
+      throw new ManifestError(fault, { source });
+    }
+    addRow(collector, outside, decodePath(path), size === '' ? undefined : Number(size));
+  }
+  return collector.entries;
+}
+
+/** A path as it is written in a manifest, from its bytes. */
+function decodePath(bytes: string): string {
+  const path = isAscii.test(bytes) ? bytes : decodeName(Buffer.from(bytes, 'latin1'));
+  return path.replaceAll('\\', '/');
+}
+
+function addRow(
+  collector: EntryCollector,
+  outside: Set<string>,
+  listed: string,
+  size: number | undefined,
+): void {
+  const path = listed.includes('..') ? posix.normalize(listed) : listed;
+  const isOutside = path === '..' || path.startsWith('../') || /^(?:\/|[A-Za-z]:)/.test(path);
+  if (isOutside) outside.add(listed);
+  else collector.add({ path, type: path.endsWith('/') ? 'directory' : 'file', size });
+}
+
+/** Leave of what two RECORDs say of one path what both say. */
+function keepCommon(known: ManifestEntry, entry: ManifestEntry): void {
+  if (known.size !== entry.size) known.size = undefined;
+  if (known.type !== entry.type) known.type = undefined;
+}
+
+/** The rows of a CSV file in the dialect of a RECORD, read as they are asked for; each character is a byte. */
+async function* parseRows(source: string): AsyncGenerator<string[], void, undefined> {
+  const { parse } = await import('csv-parse');
+  const archive = await openArchive(source);
+  try {
+    const parser = parse({
+      encoding: 'latin1',
+      max_record_size: MAX_ROW,
+      record_delimiter: ['\r\n', '\n'],
+      relax_column_count: true,
+      skip_empty_lines: true,
+    });
+    const rows = pipeline(Readable.from(withoutMark(chunksOf(archive))), parser, () => {});
+    for await (const row of rows) yield row;
+  } catch (error) {
+    if (error instanceof ManifestError) throw error;
+    throw new ManifestError(`is broken: ${(error as Error).message}`, { source, cause: error });
+  } finally {
+    await archive.close();
+  }
+}
+
+/** Bytes without the byte order mark that some editors put before them. */
+async function* withoutMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  let isFirst = true;
+  for await (const chunk of chunks) {
+    const hasMark = isFirst && chunk.toString('latin1', 0, 3) === byteOrderMark;
+    yield hasMark ? chunk.subarray(3) : chunk;
+    isFirst = false;
+  }
+}

@@ -1,0 +1,420 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import fc from 'fast-check';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { applyPermissions } from '../lib/apply.ts';
+import { ManifestError } from '../lib/errors.ts';
+import type { ManifestEntry } from '../lib/manifest/manifest.ts';
+import { readManifest } from '../lib/manifest/read.ts';
+import { readRecordManifest } from '../lib/manifest/record.ts';
+import { impatient, reasonsOf, rejectedReport } from './helpers/passes.ts';
+import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
+import { factsOf, failureOf, hasCommand, run } from './helpers/zip.ts';
+
+const scratch = tempDirectory();
+const at = (name: string): string => join(scratch, name);
+
+/** A RECORD of the scratch directory with this content. */
+function recordWith(content: string | Uint8Array, name = 'x-1.dist-info/RECORD'): string {
+  mkdirSync(dirname(at(name)), { recursive: true });
+  writeFileSync(at(name), content);
+  return at(name);
+}
+
+/** What a RECORD with this content lists: entries, and paths outside. */
+async function readRows(content: string | Uint8Array): Promise<[ManifestEntry[], readonly string[]]> {
+  const manifest = await readRecordManifest(recordWith(content));
+  return [factsOf(manifest), manifest.outside ?? []];
+}
+
+const file = (path: string, size?: number): ManifestEntry => ({
+  path,
+  type: 'file',
+  ...(size !== undefined && { size }),
+});
+
+const real = suite('RECORD: installed environments');
+
+/** What Python's own reader of CSV says of every RECORD of a directory. */
+const oracle = `
+import csv, glob, json, posixpath, sys
+sizes, outside = {}, set()
+for record in sorted(glob.glob(glob.escape(sys.argv[1]) + '/*.dist-info/RECORD')):
+    own = {}
+    with open(record, newline='', encoding='utf-8') as rows:
+        for listed, _, size in csv.reader(rows):
+            path = posixpath.normpath(listed)
+            if path.startswith(('../', '/')): outside.add(listed)
+            else: own[path] = int(size) if size else None
+    for path, size in own.items():
+        sizes[path] = size if sizes.get(path, size) == size else None
+print(json.dumps([sizes, sorted(outside)]))
+`;
+const locate = `
+import json, site, sysconfig
+paths = [sysconfig.get_path('purelib'), *site.getsitepackages(), '/usr/lib/python3/dist-packages']
+print(json.dumps(paths))
+`;
+const isInstalled = (path: string): boolean =>
+  existsSync(path) &&
+  readdirSync(path).some((name) => name.endsWith('.dist-info') && existsSync(join(path, name, 'RECORD')));
+const environments = hasCommand('python3')
+  ? [...new Set(JSON.parse(run('python3', ['-c', locate])) as string[])].filter(isInstalled)
+  : [];
+if (environments.length === 0)
+  process.stderr.write('no installed Python environment: its specs are skipped\n');
+
+for (const path of environments) {
+  real(`${path}, as Python's csv module reads it`, async () => {
+    const [sizes, outside] = JSON.parse(run('python3', ['-c', oracle, path])) as [
+      Record<string, number | null>,
+      string[],
+    ];
+    const manifest = await readManifest(path);
+    const read = manifest.entries.map(({ path: name, size }) => [name, size ?? null] as const);
+    assert.equal(new Map(read), new Map(Object.entries(sizes)));
+    assert.equal([...(manifest.outside ?? [])].sort(), outside);
+    assert.is(manifest.format, 'record');
+    assert.ok(read.length > 5);
+  });
+
+  real(`${path}: a single RECORD is a part of it`, async () => {
+    const name = readdirSync(path).find((each) => existsSync(join(path, each, 'RECORD'))) as string;
+    const whole = new Set((await readRecordManifest(path)).entries.map((entry) => entry.path));
+    const own = await readManifest(join(path, name, 'RECORD'));
+    assert.ok(own.entries.length > 2 && own.entries.every((entry) => whole.has(entry.path)));
+    assert.ok(own.entries.some((entry) => entry.path === `${name}/RECORD`));
+  });
+}
+
+const hasPip = hasCommand('python3') && run('sh', ['-c', 'python3 -m pip --version || true']) !== '';
+const withPip = hasPip ? real : real.skip;
+if (!hasPip) process.stderr.write('pip is not installed: the spec of what it installs is skipped\n');
+
+/** A wheel with a module, a library, a script of its own and one that pip makes. */
+const makeWheel = `
+import base64, hashlib, sys, zipfile
+files = {
+    'demo/__init__.py': b'value = 1\\n',
+    'demo/data, with "quotes".txt': b'data',
+    'demo/deep/module.py': b'import demo\\n',
+    'demo-1.data/scripts/demo-script': b'#!python\\nprint(1)\\n',
+    'demo-1.dist-info/METADATA': b'Metadata-Version: 2.1\\nName: demo\\nVersion: 1\\n',
+    'demo-1.dist-info/WHEEL': b'Wheel-Version: 1.0\\nGenerator: spec\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n',
+    'demo-1.dist-info/entry_points.txt': b'[console_scripts]\\ndemo-entry = demo:value\\n',
+}
+def row(name, content):
+    quoted = '"%s"' % name.replace('"', '""') if '"' in name else name
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b'=').decode()
+    return '%s,sha256=%s,%d\\n' % (quoted, digest, len(content))
+with zipfile.ZipFile(sys.argv[1], 'w') as wheel:
+    for name, content in files.items(): wheel.writestr(name, content)
+    wheel.writestr('demo-1.dist-info/RECORD', ''.join(row(*each) for each in files.items()) + 'demo-1.dist-info/RECORD,,\\n')
+`;
+
+withPip('what pip installs into a target directory is its own manifest', async () => {
+  const wheel = at('demo-1-py3-none-any.whl');
+  run('python3', ['-c', makeWheel, wheel]);
+  const target = at('target');
+  run('python3', [
+    '-m',
+    'pip',
+    '-q',
+    '--disable-pip-version-check',
+    'install',
+    '--no-index',
+    '--no-deps',
+    '--target',
+    target,
+    wheel,
+  ]);
+  const manifest = await readManifest(target);
+  const listed = new Map(manifest.entries.map((entry) => [entry.path, entry]));
+  assert.is(listed.get('demo/data, with "quotes".txt')?.size, 4);
+  assert.equal([...(manifest.outside ?? [])].sort(), ['../../bin/demo-entry', '../../bin/demo-script']);
+  const report = await applyPermissions(target, { manifest, retry: false });
+  assert.ok(report.ok && report.counts.visited > 8);
+  writeFileSync(join(target, 'demo/__init__.py'), 'value = 12\n');
+  rmSync(join(target, 'demo/deep/module.py'));
+  const broken = await rejectedReport(applyPermissions(target, { manifest, retry: impatient }));
+  assert.equal(reasonsOf(broken), ['demo/__init__.py: size-mismatch', 'demo/deep/module.py: missing']);
+});
+
+real('a wheel unpacked elsewhere', async () => {
+  const record = 'demo/run.sh,sha256=abc,10\ndemo-1.data/scripts/x,sha256=abc,3\ndemo-1.dist-info/RECORD,,\n';
+  const root = makeTree({
+    'demo/run.sh': { mode: 0o644, content: '#!/bin/sh\n' },
+    'demo-1.data/scripts/x': 'abc',
+    'demo-1.dist-info/RECORD': record,
+  });
+  const manifest = await readManifest(join(root, 'demo-1.dist-info/RECORD'));
+  const options = { manifest, executable: ['demo/*.sh', '*.data/scripts/*'], umask: 0o022 };
+  assert.ok((await applyPermissions(root, options)).ok);
+  assert.is(modeOf(root, 'demo/run.sh'), 0o755);
+  assert.is(modeOf(root, 'demo-1.data/scripts/x'), 0o755);
+});
+
+real.run();
+
+const rows = suite('RECORD: rows');
+
+rows('path, hash, size, of which the last two may be empty', async () => {
+  const content = 'a/b.py,sha256=x-_,12\na/__pycache__/b.pyc,,\nc,,0\nd,md5=abc==,\n';
+  assert.equal(await readRows(content), [
+    [file('a/b.py', 12), file('a/__pycache__/b.pyc'), file('c', 0), file('d')],
+    [],
+  ]);
+  assert.equal(await readRows(''), [[], []]);
+});
+
+rows('quoted fields, either line end, blank lines, a byte order mark, no line end', async () => {
+  const content = '\ufeff"a, b",sha256=x,1\r\n\n"say ""hi""",,2\n\r\n"two\nlines",,\r\nlast,"",3';
+  assert.equal(await readRows(content), [
+    [file('a, b', 1), file('say "hi"', 2), file('two\nlines'), file('last', 3)],
+    [],
+  ]);
+});
+
+rows('names that are not ASCII, and bytes that are not UTF-8', async () => {
+  const content = Buffer.concat([
+    Buffer.from('naïve/文.py,,1\n"caf'),
+    Buffer.from([0xe9]),
+    Buffer.from('",,2\n'),
+  ]);
+  assert.equal(await readRows(content), [[file('naïve/文.py', 1), file('caf\udce9', 2)], []]);
+});
+
+rows('a backslash separates as a slash does', async () => {
+  assert.equal(await readRows('a\\b\\c.py,,1\n..\\..\\Scripts\\x.exe,,2\n'), [
+    [file('a/b/c.py', 1)],
+    ['../../Scripts/x.exe'],
+  ]);
+});
+
+rows('another spelling of a path, and a directory', async () => {
+  assert.equal(await readRows('./a//b,,1\na/../c/./d,,2\ne/,,\n..x/..y,,3\n'), [
+    [file('a/b', 1), file('c/d', 2), { path: 'e', type: 'directory' }, file('..x/..y', 3)],
+    [],
+  ]);
+});
+
+rows('what lies outside is told, in the order of the rows, once', async () => {
+  const outside = ['../../../bin/pip', '/etc/x', 'C:/x/y', '//host/share', '..', 'a/../../b', 'c:x'];
+  const content = [...outside, 'in', ...outside].map((path) => `${path},sha256=x,1\n`).join('');
+  assert.equal(await readRows(content), [[file('in', 1)], outside]);
+  const manifest = await readRecordManifest(recordWith(content));
+  assert.ok(Object.isFrozen(manifest.outside));
+  assert.throws(() => (manifest.outside as string[]).push('more'));
+});
+
+rows('paths are relative to the directory of the .dist-info, or to that of the RECORD', async () => {
+  for (const name of ['y-2.dist-info/RECORD', 'elsewhere/RECORD', 'some.csv']) {
+    const manifest = await readRecordManifest(recordWith('a/b,,\n', name));
+    assert.equal(factsOf(manifest), [file('a/b')]);
+    assert.is(manifest.source, at(name));
+  }
+});
+
+/** A row as Python's csv module writes it: quoted where it must be. */
+function writeRow(path: string, size: string): string {
+  const quoted = /[",\r\n]/.test(path) ? `"${path.replaceAll('"', '""')}"` : path;
+  return `${quoted},sha256=x,${size}`;
+}
+
+rows('any paths, in the dialect of Python', async () => {
+  const name = fc.string({ unit: fc.constantFrom(...'ab",; \n\'é文'), minLength: 1, maxLength: 8 });
+  const path = fc
+    .array(
+      name.filter((each) => each.trim() !== ''),
+      { minLength: 1, maxLength: 4 },
+    )
+    .map((parts) => parts.join('/'));
+  const sizes = fc.uniqueArray(fc.tuple(path, fc.option(fc.nat(), { nil: undefined })), {
+    selector: ([key]) => key,
+    maxLength: 12,
+  });
+  await fc.assert(
+    fc.asyncProperty(sizes, fc.constantFrom('\n', '\r\n'), async (list, end) => {
+      const content = list
+        .map(([each, size]) => writeRow(each, size === undefined ? '' : String(size)) + end)
+        .join('');
+      assert.equal(await readRows(content), [list.map(([each, size]) => file(each, size)), []]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+rows('a large RECORD leaves the event loop its turns', async () => {
+  const content = Array.from(
+    { length: 60_000 },
+    (_, number) => `package/module_${number}.py,sha256=${'x'.repeat(43)},${number}\n`,
+  );
+  const path = recordWith(content.join(''));
+  let turns = 0;
+  const timer = setInterval(() => {
+    turns += 1;
+  }, 1);
+  const manifest = await readManifest(path);
+  clearInterval(timer);
+  assert.is(manifest.entries.length, 60_000);
+  assert.equal(factsOf(manifest).at(-1), file('package/module_59999.py', 59_999));
+  assert.ok(turns > 10, `${turns} turns`);
+});
+
+rows.run();
+
+const directories = suite('RECORD: directories');
+
+directories('every distribution directly below it', async () => {
+  const root = makeTree({
+    'b-1.dist-info/RECORD': 'b/x,,1\nb-1.dist-info/RECORD,,\n../../bin/b,,\n',
+    'a-1.dist-info/RECORD': 'a.py,,2\n../../bin/a,,\n../../bin/b,,\n',
+    'without-1.dist-info/METADATA': '',
+    'file.dist-info': '',
+    'old.egg-info/RECORD': 'no,,\n',
+    'deeper/c-1.dist-info/RECORD': 'no,,\n',
+  });
+  const manifest = await readManifest(root);
+  assert.equal(factsOf(manifest), [file('a.py', 2), file('b/x', 1), file('b-1.dist-info/RECORD')]);
+  assert.equal(manifest.outside, ['../../bin/a', '../../bin/b']);
+  assert.is(manifest.source, root);
+});
+
+directories('of a path that two list with different sizes, none is known', async () => {
+  const root = makeTree({
+    'a-1.dist-info/RECORD': 'same,,1\ntests/__init__.py,,1\nhalf,,\nkind,,\n',
+    'b-1.dist-info/RECORD': 'same,,1\ntests/__init__.py,,2\nhalf,,2\nkind/,,\n',
+    'c-1.dist-info/RECORD': 'tests/__init__.py,,1\n',
+  });
+  const facts = factsOf(await readRecordManifest(root));
+  assert.equal(facts, [file('same', 1), file('tests/__init__.py'), file('half'), { path: 'kind' }]);
+});
+
+directories('one without any, and what it saw', async () => {
+  const none = await failureOf(readManifest(makeTree({ 'a/RECORD': 'x,,\n', 'b.txt': '' })));
+  assert.match(none.message, /: is a directory with no \*\.dist-info directly below it$/);
+  const without = makeTree({ 'a-1.dist-info/METADATA': '', 'b-1.dist-info/METADATA': '', 'c.dist-info': '' });
+  for (const read of [readManifest, readRecordManifest]) {
+    const error = await failureOf(read(without));
+    assert.match(
+      error.message,
+      /: is a directory with 3 \*\.dist-info, none with a RECORD, directly below it$/,
+    );
+    assert.is(error.source, without);
+  }
+});
+
+directories.run();
+
+const broken = suite('RECORD: broken and hostile');
+
+const faults: [what: string, content: string, fault: RegExp][] = [
+  ['too few fields', 'a,,1\nb,\n', /RECORD: row 2 has 2 fields, not path, hash and size$/],
+  ['too many fields', 'a,,1\nb,,2\nc,,3,\n', /row 3 has 4 fields/],
+  ['one field', 'text\n', /row 1 has 1 fields/],
+  ['a size that is no number', 'a,,12k\n', /row 1 has a size that is no number: "12k"$/],
+  ['a negative size', 'a,,-1\n', /row 1 has a size that is no number: "-1"/],
+  ['a size beyond every number', `a,,${'9'.repeat(20)}\n`, /path "a": size 1\d+ is not a whole number/],
+  ['no path', ',sha256=x,1\n', /path "" is empty/],
+  ['a NUL in a path', 'a\0b,,\n', /path "a\\u0000b" contains a NUL/],
+  [
+    'a path twice with different sizes',
+    'a,,1\nb,,1\n./a,,2\n',
+    /path "a": stands twice with different facts: size 1 and 2/,
+  ],
+  ['a quote that is never closed', 'a,,1\n"b,,2\n', /: is broken: Quote Not Closed/],
+  [
+    'a quote that is never closed, in a long file',
+    `"a,,1\n${'b,,2\n'.repeat(50_000)}`,
+    /: is broken: Max Record Size/,
+  ],
+  ['a quote in a field', 'a"b,,1\n', /: is broken: Invalid Opening Quote/],
+];
+for (const [what, content, fault] of faults) {
+  broken(what, async () => {
+    const error = await failureOf(readRecordManifest(recordWith(content)));
+    assert.match(error.message, fault);
+    assert.is(error.source, at('x-1.dist-info/RECORD'));
+  });
+}
+
+broken('a file that is not there, one that is none, and no path', async () => {
+  for (const read of [readRecordManifest, readManifest])
+    assert.is((await failureOf(read(at('none')))).code, 'ENOENT');
+  run('mkfifo', [at('pipe')]);
+  assert.match((await failureOf(readRecordManifest(at('pipe')))).message, /pipe: is not a regular file/);
+  for (const source of [undefined, 7, new Uint8Array(3)]) {
+    const outcome = await readRecordManifest(source as unknown as string).catch((refusal) => refusal);
+    assert.instance(outcome, TypeError);
+  }
+});
+
+broken('any bytes changed give a manifest or a ManifestError', async () => {
+  const original = Buffer.from('a/b.py,sha256=x,12\n"c, d","",3\r\n../../bin/e,,\nx-1.dist-info/RECORD,,\n');
+  const changes = fc.array(fc.tuple(fc.nat({ max: original.length - 1 }), fc.nat({ max: 255 })), {
+    minLength: 1,
+    maxLength: 6,
+  });
+  const counts = { read: 0, refused: 0 };
+  await fc.assert(
+    fc.asyncProperty(changes, async (list) => {
+      const bytes = Buffer.from(original);
+      for (const [position, value] of list) bytes[position] = value;
+      const path = recordWith(bytes);
+      for (const read of [readRecordManifest, readManifest]) {
+        try {
+          await read(path);
+          counts.read += 1;
+        } catch (error) {
+          assert.instance(error, ManifestError, `${(error as Error).stack}`);
+          counts.refused += 1;
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+  assert.ok(counts.read > 50 && counts.refused > 50, JSON.stringify(counts));
+});
+
+broken.run();
+
+const recognised = suite('RECORD: readManifest');
+
+recognised('a RECORD under any name', async () => {
+  const contents = [
+    'a,sha256=x_-1,1\n',
+    '\ufeffa,sha256=x,1\r\n"b, c",,\r\n',
+    'a,,\nx-1.dist-info/RECORD,,\n',
+    'a,,\n"x y-1.dist-info/RECORD",,',
+    'a\\b,,\nx-1.dist-info\\RECORD,,\n',
+    `${'a,,5\n'.repeat(2)}b,md5=abc=,\n`,
+    // The first 64 KiB end in the middle of a row.
+    Array.from({ length: 3000 }, (_, number) => `package/module_${number}.py,sha256=abcdef,${number}\n`).join(
+      '',
+    ),
+  ];
+  for (const content of contents) {
+    for (const name of ['x-1.dist-info/RECORD', 'list.txt', 'x.zip']) {
+      assert.is((await readManifest(recordWith(content, name))).format, 'record', content.slice(0, 40));
+    }
+  }
+});
+
+recognised('other tables and lists are none', async () => {
+  const contents = [
+    'a,b,c\n',
+    'a,,1\nb,,2\n',
+    'a,sha256=x,1\nb\n',
+    'a,sha256=x,one\n',
+    'sha256=x\n',
+    'x.dist-info/RECORD\n',
+  ];
+  for (const content of contents) {
+    const path = recordWith(content, 'other');
+    assert.is((await readManifest(path)).format, 'list', content);
+    assert.is(basename(path), 'other');
+  }
+});
+
+recognised.run();
