@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
@@ -24,6 +24,9 @@ function exampleProject(): string {
   writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
   mkdirSync(join(project, 'node_modules/.bin'), { recursive: true });
   symlinkSync(checkout, join(project, 'node_modules/permwalk'));
+  for (const name of ['adm-zip', 'extract-zip', 'fflate', 'tar', 'unzipper', 'yauzl']) {
+    symlinkSync(join(checkout, 'node_modules', name), join(project, 'node_modules', name));
+  }
   const main = join(checkout, 'dist/cli/main.js');
   writeFileSync(
     join(project, 'node_modules/.bin/permwalk'),
@@ -35,20 +38,29 @@ function exampleProject(): string {
 
 const test = suite('README');
 const examples = blocksOf('js');
-const commands = blocksOf('sh').flatMap((block) => block.trim().split(/(?<!\\)\n/));
+const commands = [
+  ...blocksOf('sh').flatMap((block) => block.trim().split(/(?<!\\)\n/)),
+  ...blocksOf('dockerfile').flatMap((block) => block.match(/(?<=^RUN )permwalk .*$/gm) ?? []),
+];
+const recipes = readme.slice(readme.indexOf('\n## Recipes\n'));
 const setUpCommands = ['npm ci && npm run demo', 'npm ci && npm test', 'npm install permwalk'];
 
 test('has examples and commands', () => {
-  assert.ok(examples.length >= 4);
-  assert.ok(commands.length >= 6);
+  assert.ok(examples.length >= 14);
+  assert.ok(commands.length >= 7);
 });
 
 for (const [index, code] of examples.entries()) {
   test(`example ${index + 1} runs`, () => {
     const project = exampleProject();
+    // Where there is nothing yet; a loadBundle replaces what is there.
+    if (code.includes("await extract('")) rmSync(join(project, 'cache'), { recursive: true });
     writeFileSync(join(project, 'example.js'), code);
     execFileSync(process.execPath, ['example.js'], { cwd: project, stdio: 'pipe' });
-    if (index === 0) assert.is(modeOf(project, 'cache/bundle/server/run') & 0o100, 0o100);
+    if (index > 0 && !recipes.includes(code)) return;
+    assert.equal(readdirSync(join(project, 'cache')), ['bundle']);
+    assert.is(modeOf(project, 'cache/bundle/server/run') & 0o111, 0o111);
+    assert.is(modeOf(project, 'cache/bundle/server/main.py') & 0o111, 0);
   });
 }
 

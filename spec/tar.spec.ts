@@ -618,7 +618,10 @@ for (const [name, fault] of badNames) {
       assert.ok(error.path);
     }
     const link = await failureOfBytes(packTar([{ name: 'first' }, { name: 'l', flag: '1', link: name }]));
-    assert.match(link.message, /^.*broken\.tar: entry 2 \("l"\) at offset 512: is a hard link to a path "/);
+    assert.match(
+      link.message,
+      /^.*broken\.tar: entry 2 \("l"\) at offset 512: is a hard link whose target is refused: path "/,
+    );
     assert.match(link.message, fault);
     assert.is((await readPacked({ name: 'l', flag: '2', link: name })).length, 1, 'a link may lead anywhere');
   });
@@ -651,7 +654,7 @@ const faults: [what: string, bytes: () => Buffer, fault: RegExp][] = [
   [
     'a hard link to nothing',
     () => packTar([{ name: 'a', flag: '1' }]),
-    /entry 1 \("a"\) at offset 0: is a hard link to a path "" is empty/,
+    /entry 1 \("a"\) at offset 0: is a hard link whose target is refused: path "" is empty/,
   ],
   [
     'a link that is called a directory',

@@ -1,13 +1,14 @@
 /**
- * The project that the README's examples run in: a bundle, and the bundle unpacked by an extractor that loses exec
- * bits.
+ * The project that the README's examples run in: a bundle, as a zip and as a tar, and the bundle unpacked by an
+ * extractor that loses exec bits.
  *
  *     node --import tsx spec/helpers/example-project.ts <directory>
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Zippable, zipSync } from 'fflate';
+import * as tar from 'tar';
 
 const UNIX = 3;
 const contents: Record<string, [mode: number, content: string]> = {
@@ -17,15 +18,17 @@ const contents: Record<string, [mode: number, content: string]> = {
   'deps/PIL/.dylibs/libwebp.7.dylib': [0o755, 'not really a library\n'],
 };
 
-/** Make `bundle.mcpb` and `cache/bundle` in a directory. */
+/** Make `bundle.mcpb`, `bundle.tgz` and `cache/bundle` in a directory. */
 export function makeExampleProject(directory: string): void {
   const zippable: Zippable = {};
+  const tree = join(directory, 'cache/bundle');
   for (const [path, [mode, content]] of Object.entries(contents)) {
     zippable[path] = [Buffer.from(content), { os: UNIX, attrs: (0o100000 | mode) << 16 }];
-    const full = join(directory, 'cache/bundle', path);
-    mkdirSync(dirname(full), { recursive: true });
-    writeFileSync(full, content, { mode: 0o644 });
+    mkdirSync(dirname(join(tree, path)), { recursive: true });
+    writeFileSync(join(tree, path), content, { mode });
   }
+  tar.create({ file: join(directory, 'bundle.tgz'), cwd: tree, gzip: true, sync: true }, ['.']);
+  for (const path of Object.keys(contents)) chmodSync(join(tree, path), 0o644);
   writeFileSync(join(directory, 'bundle.mcpb'), zipSync(zippable));
 }
 
