@@ -54,6 +54,8 @@ export class Visit {
   readonly #dangling = new Map<string, PlannedEntry | undefined>();
   /** Directories that were changed before their listing failed. */
   readonly #changedUnlisted = new Set<string>();
+  /** Entries that no manifest names and that have to be looked at again. */
+  readonly #walked = new Map<string, PlannedEntry>();
   /** Mount points that were not entered. */
   readonly #beyondDirectories = new Map<string, { error: unknown }>();
   /** Files of unknown mode that are executable by their first bytes. */
@@ -82,12 +84,15 @@ export class Visit {
 
   /** Deal with a directory that the walk goes into, and list it; for {@link walk}. */
   enter(path: string): ListedEntry[] {
-    const named = this.#plan.find(path);
-    if (path !== '.' && named === undefined) this.#countUnlisted();
-    const isMismatch = named?.type === 'file' || named?.type === 'symlink';
-    if (isMismatch) this.#mismatch(path, named, { type: 'directory' });
-    const planned = isMismatch ? this.#plan.directory(path) : named;
-    const outcome = isMismatch ? 'failed' : this.directory(path, planned);
+    const planned = this.#plan.find(path) ?? this.#walked.get(path);
+    if (path !== '.' && planned === undefined) this.#countUnlisted();
+    if (planned?.type === 'file' || planned?.type === 'symlink') {
+      // What the manifest names below it all the same is visited by itself.
+      this.#mismatch(path, planned, { type: 'directory' });
+      return [];
+    }
+    if (this.#beyondDirectories.has(path)) return [];
+    const outcome = planned?.state === 'done' ? 'failed' : this.directory(path, planned);
     if (typeof outcome === 'object') return [];
     try {
       const entries = this.#root.list(path);
@@ -96,7 +101,7 @@ export class Visit {
       return entries;
     } catch (error) {
       if (outcome === 'changed') this.#changedUnlisted.add(path);
-      this.#failed(path, planned ?? walked(path, 'directory'), error);
+      this.#failed(path, planned ?? this.#walk(path, 'directory'), error);
       return [];
     }
   }
@@ -111,9 +116,11 @@ export class Visit {
       this.#ledger.end(undefined, 'ignored');
       return;
     }
-    const planned = this.#plan.find(path);
-    if (planned?.origin !== 'listed') this.#countUnlisted();
-    this.entry(path, planned?.origin === 'listed' ? planned : undefined, typeOf(entry));
+    const named = this.#plan.find(path) ?? this.#walked.get(path);
+    if (named?.state === 'done') return;
+    const planned = named?.origin === 'implied' ? undefined : named;
+    if (planned === undefined) this.#countUnlisted();
+    this.entry(path, planned, typeOf(entry));
   }
 
   /** Look for an entry, and deal with it. */
@@ -188,15 +195,15 @@ export class Visit {
     return this.#root.backend === 'anchored' && this.#root.lstat('.')?.nlink === 0;
   }
 
-  /** What is left for the end: modes that take something away from directories, the deepest first, then links. */
+  /** What is left for the end: links, then modes that take something away from directories, the deepest first. */
   *endings(): Generator<void> {
+    for (const [path, planned] of this.#dangling) {
+      this.#closeLink(path, planned);
+      yield;
+    }
     const paths = [...this.#deferred.keys()].sort().reverse();
     for (const path of paths) {
       this.#closeDirectory(path, this.#deferred.get(path));
-      yield;
-    }
-    for (const [path, planned] of this.#dangling) {
-      this.#closeLink(path, planned);
       yield;
     }
   }
@@ -294,13 +301,15 @@ export class Visit {
 
   #followLink(path: string, planned: PlannedEntry | undefined, target: string): void {
     const resolution = resolveLink(this.#root, path, target);
-    const leadsNowhere = resolution.kind === 'dangling' || resolution.kind === 'loop';
-    if (!leadsNowhere || this.#settings.danglingLinks === 'skip') {
+    const { kind } = resolution;
+    // What cannot be looked at yet may lie in a directory that is still to be opened.
+    const isOpen = kind === 'dangling' || kind === 'loop' || kind === 'unknown';
+    if (!isOpen || (this.#settings.danglingLinks === 'skip' && kind !== 'unknown')) {
       return this.#listLink(path, planned, target, resolution);
     }
     const awaited = resolution.kind === 'dangling' ? this.#plan.find(resolution.missing) : undefined;
     const mustLead = planned?.origin === 'listed' && planned.type === undefined;
-    if (awaited === undefined && !mustLead) {
+    if (kind === 'unknown' || (awaited === undefined && !mustLead)) {
       // Nothing that is promised can mend it, so nothing waits for it.
       this.#dangling.set(path, planned);
       if (planned !== undefined) this.#ledger.arrived(planned);
@@ -309,7 +318,7 @@ export class Visit {
     const finding = danglingLink(target, resolution);
     const isHopeless = resolution.kind === 'loop' || awaited?.state === 'done';
     if (isHopeless) this.#ledger.fail(path, planned, finding);
-    else this.#ledger.wait(planned ?? walked(path, 'symlink'), finding);
+    else this.#ledger.wait(planned ?? this.#walk(path, 'symlink'), finding);
   }
 
   /** What becomes at the end of a link that nothing waited for. */
@@ -334,7 +343,7 @@ export class Visit {
     resolution: LinkResolution,
   ): void {
     const { kind } = resolution;
-    if (kind !== 'inside') this.#ledger.links.set(path, { path, target, kind });
+    if (kind !== 'inside' && kind !== 'unknown') this.#ledger.links.set(path, { path, target, kind });
     this.#ledger.end(planned, 'links');
   }
 
@@ -432,6 +441,7 @@ export class Visit {
   /** Whether the options may change the mode of a file, as far as can be told without looking at it. */
   #getsMode(path: string, planned: PlannedEntry | undefined): boolean {
     const { modeFrom } = this.#settings;
+    if (planned?.type === 'symlink') return false;
     if (modeFrom === 'all' || this.#plan.executable?.(path) === true) return true;
     if (this.#isDetectable(path, planned)) return true;
     const mode = planned?.mode ?? 0;
@@ -509,7 +519,14 @@ export class Visit {
       else if (stats !== undefined) this.#failed(path, planned, swapped(path));
       return;
     }
-    this.#failed(path, planned ?? walked(path, 'directory'), error);
+    this.#failed(path, planned ?? this.#walk(path, 'directory'), error);
+  }
+
+  /** An entry that the walk found and that has to be looked at again: one for a path, however often it is met. */
+  #walk(path: string, type?: 'directory' | 'symlink'): PlannedEntry {
+    const walked = this.#walked.get(path) ?? { path, type, origin: 'walked', state: 'open' };
+    this.#walked.set(path, walked);
+    return walked;
   }
 
   /** Note what an error means for an entry. What is no error of the system is thrown on. */
@@ -527,16 +544,11 @@ export class Visit {
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       this.#missing(path, planned, facts);
     } else if (transientCodes.has(code)) {
-      this.#ledger.wait(planned ?? walked(path), { reason: 'io-error', ...facts });
+      this.#ledger.wait(planned ?? this.#walk(path), { reason: 'io-error', ...facts });
     } else {
       this.#ledger.fail(path, planned, { reason: reasons.get(code) ?? 'io-error', ...facts });
     }
   }
-}
-
-/** An entry that the walk found and that has to be looked at again. */
-function walked(path: string, type?: 'directory' | 'symlink'): PlannedEntry {
-  return { path, type, origin: 'walked', state: 'open' };
 }
 
 function otherDevice(path: string): UnsafePathError {

@@ -1,8 +1,7 @@
-import { chmod, lstat, open, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, lstat, rename } from 'node:fs/promises';
 import { createPace } from '../pace.ts';
-import { openRoot } from '../root/open.ts';
-import { errorCode } from '../root/root.ts';
+import { openUnlinkedRoot } from '../root/open.ts';
+import { errorCode, symlinkInPath } from '../root/root.ts';
 import { walk } from '../root/walk.ts';
 import { exists, putBack, removeTree, type Staging } from './staging.ts';
 
@@ -24,6 +23,8 @@ export async function publish(
   destination: string,
   existing: Existing,
 ): Promise<'created' | 'replaced' | undefined> {
+  // An extractor that went on may have put a link in place of its directory.
+  if (!(await lstat(staging.tree)).isDirectory()) throw symlinkInPath(staging.tree);
   for (let collisions = 0; ; collisions += 1) {
     const isReplacing = existing === 'replace' && (await moveAside(staging, destination));
     // rename would take the place of an empty directory, which may be somebody's all the same.
@@ -77,7 +78,7 @@ async function moveDirectory(from: string, to: string): Promise<void> {
 
 /** Have every file and directory of a tree reach the disk. */
 export async function syncTree(tree: string, signal: AbortSignal | undefined): Promise<void> {
-  const root = openRoot(tree);
+  const root = openUnlinkedRoot(tree);
   try {
     const visitor = {
       enter: (directory: string) => {
@@ -94,15 +95,5 @@ export async function syncTree(tree: string, signal: AbortSignal | undefined): P
     );
   } finally {
     root.close();
-  }
-}
-
-/** Have the names in a destination's parent reach the disk: the rename itself. */
-export async function syncParent(destination: string): Promise<void> {
-  const directory = await open(dirname(destination), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

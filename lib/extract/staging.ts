@@ -57,8 +57,8 @@ export async function removeAbandoned(destination: string): Promise<void> {
       await putBack(staging, destination);
       await removeTree(staging.path);
     } catch (error) {
-      // Another process may be at the same work.
-      if (errorCode(error) !== 'ENOENT') throw error;
+      // Another process may be at the same work, or something in there is not ours: it stays.
+      if (errorCode(error) === undefined) throw error;
     }
   }
 }
@@ -73,9 +73,9 @@ async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** Put the old tree back, where there is one and nothing has taken its place. */
-export async function putBack({ previous }: Staging, destination: string): Promise<void> {
-  if (await exists(destination)) return;
+/** Put the old tree back, where there is one and nothing has taken its place: our tree is still here, or another is there. */
+export async function putBack({ tree, previous }: Staging, destination: string): Promise<void> {
+  if ((await exists(destination)) || !(await exists(tree))) return;
   try {
     await rename(previous, destination);
   } catch (error) {

@@ -1,3 +1,5 @@
+import { abortable } from '../abortable.ts';
+
 /** Extractions of this process that are under way or wait for their turn. */
 interface Turn {
   readonly owner: object;
@@ -13,18 +15,20 @@ const turns = new Map<string, Turn[]>();
  *
  * @param owner whose calls are alike: the same extractor with the same options
  * @param archive identity of the archive
+ * @param signal ends the waiting for the turn
  */
 export function takeTurn<T>(
   destination: string,
   owner: object,
   archive: unknown,
+  signal: AbortSignal | undefined,
   run: () => Promise<T>,
 ): Promise<T> {
   const queue = turns.get(destination) ?? [];
   const same = queue.find((turn) => turn.owner === owner && turn.archive === archive);
   if (same !== undefined) return same.result as Promise<T>;
   const before = queue.map(({ result }) => result.catch(() => undefined));
-  const result = Promise.all(before).then(run);
+  const result = abortable(Promise.all(before), signal).then(run);
   const turn: Turn = { owner, archive, result };
   turns.set(destination, [...queue, turn]);
   const leave = () => {

@@ -1,15 +1,17 @@
-import { lstat, mkdir, realpath } from 'node:fs/promises';
+import { lstat, mkdir, open, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { applyPermissions } from '../apply.ts';
+import { abortable } from '../abortable.ts';
+import { applyPermissions, runPass } from '../apply.ts';
 import { UnresolvedEntriesError } from '../errors.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
 import type { PermissionReport } from '../report.ts';
+import { openUnlinkedRoot } from '../root/open.ts';
 import { errorCode } from '../root/root.ts';
 import { completion } from './completion.ts';
 import { resolveWrapOptions, type WrapOptions, type WrapSettings } from './options.ts';
-import { publish, syncParent, syncTree } from './publish.ts';
-import { createStaging, exists, removeAbandoned, removeTree, type Staging } from './staging.ts';
+import { publish, syncTree } from './publish.ts';
+import { createStaging, exists, removeAbandoned, removeTree } from './staging.ts';
 import { takeTurn } from './turns.ts';
 
 /** What a wrapped extractor did: the report of the pass, and where the tree is now. */
@@ -64,7 +66,7 @@ export function wrapExtractor<Archive, Rest extends unknown[]>(
   const owner = {};
   return async (archive, destination, ...rest) => {
     const target = await resolveDestination(destination);
-    return takeTurn(target, owner, identityOf(archive), () => {
+    return takeTurn(target, owner, identityOf(archive), settings.pass.signal, () => {
       const run = async (directory: string) => completion(extract(archive, directory, ...rest));
       return extractOnce(archive, target, run, settings);
     });
@@ -80,12 +82,14 @@ async function extractOnce<Archive>(
 ): Promise<ExtractionReport> {
   const { signal } = settings.pass;
   signal?.throwIfAborted();
-  const manifest = await readPromises(archive, settings);
+  if (settings.existing === 'replace') refuseInside(archive, destination);
+  const manifest = await abortable(readPromises(archive, settings), signal);
   const pass: ApplyOptions = manifest === undefined ? settings.pass : { ...settings.pass, manifest };
   await removeAbandoned(destination);
   const isThere = await exists(destination);
   if (isThere && settings.existing === 'error') throw alreadyThere(destination);
   if (isThere && settings.existing === 'keep') return keep(destination, pass);
+  signal?.throwIfAborted();
   if (settings.publish === 'in-place') return extractInPlace(destination, run, pass);
   return extractAtomically(destination, run, pass, settings);
 }
@@ -97,6 +101,7 @@ async function extractAtomically<Archive>(
   { existing, durable }: WrapSettings<Archive>,
 ): Promise<ExtractionReport> {
   const { signal } = pass;
+  const parent = durable ? await open(dirname(destination), 'r') : undefined;
   const staging = await createStaging(destination);
   let isRunning = true;
   const running = run(staging.tree).finally(() => {
@@ -104,17 +109,19 @@ async function extractAtomically<Archive>(
   });
   try {
     await abortable(running, signal);
-    const report = await applyPermissions(staging.tree, pass);
+    const report = await runPass(staging.tree, pass, openUnlinkedRoot);
     if (durable) await syncTree(staging.tree, signal);
     signal?.throwIfAborted();
     const outcome = await publish(staging, destination, existing);
-    if (durable) await syncParent(destination);
+    await parent?.sync();
     if (outcome !== undefined) return { ...report, root: destination, destination, outcome };
   } catch (error) {
     throw inPlaceOf(error, destination);
   } finally {
-    if (isRunning) await removeTwice(staging, running);
-    else await removeTree(staging.path);
+    await parent?.close();
+    await cleanUp(staging.path);
+    // What is not waited for may still write.
+    if (isRunning) running.catch(() => undefined).then(() => cleanUp(staging.path));
   }
   if (existing === 'error') throw alreadyThere(destination);
   return keep(destination, pass);
@@ -190,29 +197,22 @@ function identityOf(archive: unknown): unknown {
   return typeof archive === 'string' ? resolve(archive) : archive;
 }
 
-/** Wait for the extractor, or for the abort, whichever comes first. */
-async function abortable(running: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return running;
-  let onAbort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
+/** Remove a staging directory. What cannot be removed is no reason to hide what came of the extraction. */
+async function cleanUp(path: string): Promise<void> {
   try {
-    await Promise.race([running, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
+    await removeTree(path);
+  } catch (error) {
+    const message = `permwalk could not remove ${JSON.stringify(path)}: ${error}`;
+    process.emitWarning(message, { code: 'ERR_PERMWALK_LEFTOVER' });
   }
 }
 
-/**
- * Remove the staging directory of an extractor that was not waited for: now, and again when it has stopped to write.
- * What cannot be removed even then is found by the next call, once this process is gone.
- */
-async function removeTwice({ path }: Staging, running: Promise<void>): Promise<void> {
-  const remove = () => removeTree(path).catch(() => undefined);
-  running.catch(() => undefined).then(remove);
-  await remove();
+/** Replacing a destination that the archive lies in would remove the archive. */
+function refuseInside(archive: unknown, destination: string): void {
+  if (typeof archive !== 'string' || !resolve(archive).startsWith(`${destination}/`)) return;
+  throw new RangeError(
+    `existing: 'replace' would remove the archive, which lies in ${JSON.stringify(destination)}`,
+  );
 }
 
 /** An error of the pass in the staging directory, with the place that the caller knows. */

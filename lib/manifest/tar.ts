@@ -242,7 +242,9 @@ class TarReader {
     try {
       known = this.entries.get(normalizeManifestPath(target).path);
     } catch (error) {
-      throw new Error(`is a hard link to a ${(error as Error).message}`, { cause: error });
+      throw new Error(`is a hard link whose target is refused: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
     if (known === undefined) return { type: 'file' };
     const { path: _, ...facts } = known;

@@ -10,6 +10,8 @@ export type LinkResolution =
   | { kind: 'inside'; path: string }
   | { kind: 'dangling'; missing: string }
   | { kind: 'outside' }
+  /** A directory on the way may not be searched. */
+  | { kind: 'unknown' }
   | { kind: 'loop' };
 
 /**
@@ -21,6 +23,15 @@ export type LinkResolution =
  * @returns `inside` with the path that it leads to, `dangling` with the path that would have to be there
  */
 export function resolveLink(root: Root, path: string, target: string): LinkResolution {
+  try {
+    return follow(root, path, target);
+  } catch (error) {
+    if (errorCode(error) === 'EACCES') return { kind: 'unknown' };
+    throw error;
+  }
+}
+
+function follow(root: Root, path: string, target: string): LinkResolution {
   const steps = new Steps(root.path, parentOf(path));
   if (!steps.follow(target)) return { kind: 'outside' };
   let links = 1;

@@ -2,7 +2,7 @@ import { realpathSync, type Stats, statSync } from 'node:fs';
 import { openAnchoredRoot } from './anchored.ts';
 import { decodeName, encodeName } from './names.ts';
 import { openPathRoot } from './path.ts';
-import { isSameInode, type Root } from './root.ts';
+import { isSameInode, type Root, symlinkInPath } from './root.ts';
 
 /**
  * Hold a tree open. A root that is a link is resolved once, as chmod does with its arguments. The anchored root
@@ -15,9 +15,19 @@ export function openRoot(path: string): Root {
   return openAnchoredRoot(realPath) ?? openPathRoot(realPath);
 }
 
+/**
+ * Hold a tree open whose path is a real path: a link in its place is refused, not resolved.
+ *
+ * @throws UnsafePathError for a link, and as {@link openRoot} does
+ */
+export function openUnlinkedRoot(path: string): Root {
+  if (realRootPath(path) !== path) throw symlinkInPath(path);
+  return openAnchoredRoot(path) ?? openPathRoot(path);
+}
+
 /** Real path of a root that may be worked on; see {@link openRoot}. */
 export function realRootPath(path: string): string {
-  const realPath = decodeName(realpathSync(encodeName(path), { encoding: 'buffer' }));
+  const realPath = decodeName(realpathSync.native(encodeName(path), { encoding: 'buffer' }));
   const stats = statSync(encodeName(realPath));
   if (!stats.isDirectory()) throw notDirectory(realPath);
   if (realPath === '/' || isFileSystemRoot(stats)) {
