@@ -7,7 +7,7 @@ import { createPlan, type Plan, type PlannedDirectory, type PlannedEntry } from 
 import type { PermissionProgress, PermissionReport, SettleReport } from './report.ts';
 import { isWithin, nameOf } from './root/names.ts';
 import { openRoot } from './root/open.ts';
-import { errorCode, type ListedEntry, type Root, typeOf } from './root/root.ts';
+import { errorCode, type ListedEntry, type Root, transientCodes, typeOf } from './root/root.ts';
 import { settle, waitFor } from './settle.ts';
 import { Visit } from './visit.ts';
 
@@ -48,15 +48,11 @@ export async function runPass(
   ledger.meet(1);
   ledger.expect(plan.listed);
   const settled: SettleReport = { rounds: 0, recovered: 0, waitedMs: 0 };
-  const root = await openWhenThere(rootPath, open, plan, settings, settled);
-  if (root === undefined) {
-    ledger.fail('.', undefined, { reason: 'missing', code: 'ENOENT', expected: { type: 'directory' } });
-  } else {
-    try {
-      await new Pass(root, plan, ledger, settings, settled).run();
-    } finally {
-      root.close();
-    }
+  const root = await openWhenThere(rootPath, open, plan, settings, settled, ledger);
+  try {
+    if (root !== undefined) await new Pass(root, plan, ledger, settings, settled).run();
+  } finally {
+    root?.close();
   }
   const report: PermissionReport = {
     root: root?.path ?? resolve(rootPath),
@@ -73,31 +69,40 @@ export async function runPass(
   return report;
 }
 
-/** Open the root; where a manifest promises something in it, wait for it. `undefined` where it did not come. */
+/** Open the root; where a manifest promises something in it, wait for it. `undefined` where it did not come, which is noted. */
 async function openWhenThere(
   path: string,
   open: (path: string) => Root,
   plan: Plan,
   settings: Settings,
   settled: SettleReport,
+  ledger: Ledger,
 ): Promise<Root | undefined> {
   const { retry, signal } = settings;
   if (!plan.hasManifest) return open(path);
   const started = performance.now();
   let attempts = 0;
+  let last: unknown;
   const attempt = () => {
     attempts += 1;
     try {
       return open(path);
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return undefined;
-      throw error;
+      const code = errorCode(error) ?? '';
+      if (code !== 'ENOENT' && !transientCodes.has(code)) throw error;
+      last = error;
+      return undefined;
     }
   };
   const root = attempt() ?? (retry === false ? undefined : await waitFor(attempt, retry, signal));
+  const elapsedMs = attempts > 1 ? Math.round(performance.now() - started) : 0;
   settled.rounds = attempts - 1;
-  if (attempts > 1) settled.waitedMs = Math.round(performance.now() - started);
-  return root;
+  settled.waitedMs = elapsedMs;
+  if (root !== undefined) return root;
+  if (errorCode(last) !== 'ENOENT') throw last;
+  const expected = { type: 'directory' } as const;
+  ledger.fail('.', undefined, { reason: 'missing', code: 'ENOENT', expected, attempts, elapsedMs });
+  return undefined;
 }
 
 /** One pass over an open root: visit, settle, finish. */
@@ -126,11 +131,20 @@ class Pass {
     else this.#ledger.counts.ignored += this.#plan.ignored;
     await this.#visitPlan();
     await this.#settle();
+    await this.#finish();
+    // What failed for a moment only while it was finished gets its rounds, too.
+    if (this.#ledger.isWaitingForMore()) {
+      await this.#settle();
+      await this.#finish();
+    }
+    for (const _ of this.#ledger.giveUp()) if (this.#pace.isOver()) await this.#pace.pause();
+    this.#progress();
+  }
+
+  async #finish(): Promise<void> {
     this.#settings.signal?.throwIfAborted();
     this.#phase = 'finish';
     for (const _ of this.#visit.endings()) if (this.#pace.isOver()) await this.#pace.pause();
-    this.#ledger.giveUp();
-    this.#progress();
   }
 
   async #walk(start: string): Promise<void> {
@@ -147,7 +161,7 @@ class Pass {
       const outcome =
         entry.state === 'open' ? this.#visit.directory(entry.path, entry) : this.#visit.reached(entry);
       if (typeof outcome === 'object') {
-        this.#skip(directory, outcome.error);
+        await this.#skip(directory, outcome.error);
         continue;
       }
       if (outcome !== undefined) this.#visit.endDirectory(entry.path, entry, outcome);
@@ -179,15 +193,19 @@ class Pass {
     }
   }
 
-  /** Note of everything in a directory that it cannot be reached. */
-  #skip(directory: PlannedDirectory, error: unknown): void {
-    for (const planned of directory.entries) {
-      if (planned.state === 'open' && !this.#visit.isIrrelevant(planned))
-        this.#visit.unreachable(planned, error);
-    }
-    for (const below of directory.directories) {
-      if (below.entry.state === 'open') this.#visit.unreachable(below.entry, error);
-      this.#skip(below, error);
+  /** Note of everything below a directory that it cannot be reached. */
+  async #skip(unreachable: PlannedDirectory, error: unknown): Promise<void> {
+    const directories = [unreachable];
+    for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+      for (const planned of directory.entries) {
+        const isAsked = planned.state === 'open' && !this.#visit.isIrrelevant(planned);
+        if (isAsked) this.#visit.unreachable(planned, error);
+        if (this.#pace.isOver()) await this.#pace.pause();
+      }
+      for (const below of directory.directories.toReversed()) {
+        if (below.entry.state === 'open') this.#visit.unreachable(below.entry, error);
+        directories.push(below);
+      }
     }
   }
 
@@ -223,7 +241,7 @@ class Pass {
         this.#visit.unreachable(planned, blocked.error);
       } else if (planned.type !== 'directory') {
         this.#visit.look(planned.path, planned);
-      } else if (this.#settings.discover) {
+      } else if (this.#settings.discover && planned.isWalked !== true) {
         await this.#walk(planned.path);
       } else {
         const outcome = this.#visit.directory(planned.path, planned);

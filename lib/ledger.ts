@@ -11,6 +11,9 @@ export interface Finding {
   actual?: EntryFacts | undefined;
   target?: string | undefined;
   cause?: unknown;
+  /** How often and for how long it was looked at, where the ledger does not know. */
+  attempts?: number;
+  elapsedMs?: number;
 }
 
 /** An entry that is looked at again. */
@@ -116,8 +119,13 @@ export class Ledger {
     this.unresolved.set(path, new UnresolvedEntryError({ path, attempts, elapsedMs, ...finding }));
   }
 
-  /** Give up on everything that is still waited for. */
-  giveUp(): void {
+  /** True where something was put on the list after everything on it had been given up. */
+  isWaitingForMore(): boolean {
+    return [...this.#waits.values()].some(({ attempts }) => attempts === 1);
+  }
+
+  /** Give up on everything that is still waited for, one at a time. */
+  *giveUp(): Generator<void> {
     for (const [planned, { finding, attempts, since }] of this.#waits) {
       planned.state = 'done';
       // A directory that is only on the way to what is missing is named by what is missing.
@@ -125,6 +133,7 @@ export class Ledger {
       const elapsedMs = Math.round(performance.now() - since);
       const { path } = planned;
       this.unresolved.set(path, new UnresolvedEntryError({ path, attempts, elapsedMs, ...finding }));
+      yield;
     }
     this.#waits.clear();
   }

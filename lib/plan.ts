@@ -14,6 +14,8 @@ export interface PlannedEntry extends ManifestEntry {
   origin: 'listed' | 'implied' | 'walked';
   /** `open`: not looked at yet. `pending`: looked at, and to be looked at again. `done`: dealt with. */
   state: 'open' | 'pending' | 'done';
+  /** True for a directory that the walk has been through. */
+  isWalked?: boolean;
 }
 
 /** A directory of the plan, and what is planned in it. */

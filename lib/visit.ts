@@ -14,21 +14,13 @@ import {
   type Root,
   swapped,
   swappedCode,
+  transientCodes,
   typeOf,
   UnsafePathError,
 } from './root/root.ts';
 
 /** What chmod can set. */
 const MODE_BITS = 0o7777;
-/** Errors that another moment may not have. */
-const transientCodes: ReadonlySet<string> = new Set([
-  'EMFILE',
-  'ENFILE',
-  'EAGAIN',
-  'ESTALE',
-  'EBUSY',
-  'EINTR',
-]);
 const reasons: ReadonlyMap<string, UnresolvedReason> = new Map([
   ['EPERM', 'permission-denied'],
   ['EACCES', 'permission-denied'],
@@ -98,6 +90,7 @@ export class Visit {
       const entries = this.#root.list(path);
       this.#ledger.meet(entries.length);
       this.endDirectory(path, planned, outcome);
+      if (planned !== undefined) planned.isWalked = true;
       return entries;
     } catch (error) {
       if (outcome === 'changed') this.#changedUnlisted.add(path);
@@ -198,12 +191,14 @@ export class Visit {
   /** What is left for the end: links, then modes that take something away from directories, the deepest first. */
   *endings(): Generator<void> {
     for (const [path, planned] of this.#dangling) {
+      this.#dangling.delete(path);
       this.#closeLink(path, planned);
       yield;
     }
-    const paths = [...this.#deferred.keys()].sort().reverse();
-    for (const path of paths) {
-      this.#closeDirectory(path, this.#deferred.get(path));
+    for (const path of [...this.#deferred.keys()].sort().reverse()) {
+      const planned = this.#deferred.get(path);
+      this.#deferred.delete(path);
+      this.#closeDirectory(path, planned);
       yield;
     }
   }

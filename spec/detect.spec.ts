@@ -47,8 +47,8 @@ if (!hasReadelf) process.stderr.write('readelf is not installed: the spec of rea
 
 withReadelf('as readelf sees them', async () => {
   const find = [
-    'find -L /usr/bin /usr/sbin /usr/libexec /usr/lib/git-core -type f -perm -u+x | head -n 700',
-    'find /usr/lib /lib64/ -type f -name "*.so*" | head -n 900',
+    'find -L /usr/bin /usr/sbin /usr/libexec /usr/lib/git-core -type f -perm -u+x | head -n 500',
+    'find /usr/lib /lib64/ -type f -name "*.so*" | head -n 500',
     'find /usr/lib -type f -name "*.o" | head -n 50',
     `echo ${process.execPath}`,
   ].join('; ');

@@ -82,6 +82,16 @@ export function swapped(path: string): UnsafePathError {
   return new UnsafePathError('unsafe-path', swappedCode, path, 'exchanged while being worked on:');
 }
 
+/** Errors that another moment may not have. */
+export const transientCodes: ReadonlySet<string> = new Set([
+  'EMFILE',
+  'ENFILE',
+  'EAGAIN',
+  'ESTALE',
+  'EBUSY',
+  'EINTR',
+]);
+
 /** Kind of an entry, from its facts or its listing. */
 export function typeOf(entry: Pick<Dirent, 'isFile' | 'isDirectory' | 'isSymbolicLink'>): EntryType {
   if (entry.isFile()) return 'file';
