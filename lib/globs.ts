@@ -14,9 +14,13 @@ export async function compileGlobs(option: string, globs: readonly string[]): Pr
   if (globs.length === 0) return undefined;
   const { default: micromatch } = await import('micromatch');
   const compile = (glob: string): RegExp => {
-    const regexp = micromatch.makeRe(withoutTrailingSlash(glob), { dot: true });
-    if (regexp instanceof RegExp) return regexp;
-    throw new RangeError(`${option}: glob ${JSON.stringify(glob)} cannot be compiled`);
+    try {
+      const regexp = micromatch.makeRe(withoutTrailingSlash(glob), { dot: true });
+      if (regexp instanceof RegExp) return regexp;
+    } catch (error) {
+      throw new RangeError(`${option}: glob ${quote(glob)} cannot be compiled`, { cause: error });
+    }
+    throw new RangeError(`${option}: glob ${quote(glob)} cannot be compiled`);
   };
   if (!globs.some(isNegated)) {
     const union = new RegExp(globs.map((glob) => compile(glob).source).join('|'));
@@ -31,9 +35,14 @@ export async function compileGlobs(option: string, globs: readonly string[]): Pr
     rules.reduce((named, { negated, regexp }) => (regexp.test(path) ? !negated : named), initial);
 }
 
+/** A glob as an error shows it: not longer than a line. */
+function quote(glob: string): string {
+  return JSON.stringify(glob.length > 80 ? `${glob.slice(0, 80)}…` : glob);
+}
+
 /** `!a` is a negated glob, `!(a)` an extglob. */
 function isNegated(glob: string): boolean {
-  return glob.startsWith('!') && !glob.startsWith('!(');
+  return glob.startsWith('!') && !glob.startsWith('!(') && !glob.startsWith('!!');
 }
 
 /** Directories are matched without a slash; `build/` means what `build` means. */

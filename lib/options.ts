@@ -6,23 +6,23 @@ import { processUmask } from './umask.ts';
 /** Bounds of the waiting, in p-retry's own names. */
 export interface RetryOptions {
   /** Rounds without any progress before giving up. Default 10. */
-  retries?: number;
+  retries?: number | undefined;
   /** Factor between one wait and the next. Default 2. */
-  factor?: number;
+  factor?: number | undefined;
   /** Milliseconds before the first retry. Default 20. */
-  minTimeout?: number;
+  minTimeout?: number | undefined;
   /** Longest wait between two rounds in milliseconds. Default 1000. */
-  maxTimeout?: number;
+  maxTimeout?: number | undefined;
   /** Milliseconds that all waiting together may take. Default 15000. */
-  maxRetryTime?: number;
+  maxRetryTime?: number | undefined;
   /** Multiply each wait by a random factor from 1 to 2. Default true. */
-  randomize?: boolean;
+  randomize?: boolean | undefined;
 }
 
 /** What {@link applyPermissions} takes. */
 export interface ApplyOptions {
   /** What must exist, and what the archive said of it. Default: nothing must. */
-  manifest?: ManifestInput;
+  manifest?: ManifestInput | undefined;
   /**
    * Which mode an entry gets. Default `'executable'`.
    *
@@ -34,56 +34,59 @@ export interface ApplyOptions {
    *   get x where it has r. As with GNU chmod, directories keep setuid and setgid.
    * - any other string: a symbolic mode (`u+rwX,go+rX`) with the semantics of GNU chmod.
    */
-  mode?: number | string;
+  mode?: number | string | undefined;
   /**
    * micromatch globs of files that, in every mode, also get x where they have r, masked by umask. Matched
    * on `/`-separated paths below the root; dot files are included. Default none.
    */
-  executable?: string | readonly string[];
+  executable?: string | readonly string[] | undefined;
   /** micromatch globs never touched, and not descended into when they name a directory. Default none. */
-  ignore?: string | readonly string[];
+  ignore?: string | readonly string[] | undefined;
   /**
    * In mode `'executable'`: a file whose mode the manifest does not know, or that it does not name, is executable where
    * its first bytes say so (`#!`, an ELF program, a Mach-O program). Default false.
    */
-  detect?: boolean;
+  detect?: boolean | undefined;
   /**
    * Walk the tree too, so that entries that no manifest names are counted and matched by the globs.
    * Default: true without a manifest, else false.
    */
-  discover?: boolean;
+  discover?: boolean | undefined;
   /**
    * What is checked of every manifest path. `'presence'`: it exists with its type. `'size'` (default): and
    * has the manifest's size. `'none'`: only what gets a mode is looked at.
    */
-  verify?: 'size' | 'presence' | 'none';
+  verify?: 'size' | 'presence' | 'none' | undefined;
   /**
    * What becomes of a link whose target is not there. `'defer'` (default): it waits where the manifest
    * names the target, and is unresolved if that never comes; any other is looked at once more at the end
    * and listed. `'skip'`: listed at once. `'error'`: unresolved if it dangles at the end.
    */
-  danglingLinks?: 'defer' | 'skip' | 'error';
+  danglingLinks?: 'defer' | 'skip' | 'error' | undefined;
   /** Bounds of the waiting; `false`: one look only. */
-  retry?: RetryOptions | false;
+  retry?: RetryOptions | false | undefined;
   /** Reject with `UnresolvedEntriesError` when anything is unresolved. Default true. */
-  strict?: boolean;
+  strict?: boolean | undefined;
   /** Change nothing, report what would change. Default false. */
-  dryRun?: boolean;
+  dryRun?: boolean | undefined;
   /** Mask of permission bits, 0 to 0o777. Default: the process's. */
-  umask?: number;
+  umask?: number | undefined;
   /** Files with more than one link whose mode would change: `'apply'` (default), `'skip'` or `'error'`. */
-  hardLinks?: 'apply' | 'skip' | 'error';
+  hardLinks?: 'apply' | 'skip' | 'error' | undefined;
   /** Enter mount points below the root. Default false. */
-  crossDevice?: boolean;
+  crossDevice?: boolean | undefined;
   /** Reject, with nothing more changed, past so many entries. Default: no bound. */
-  maxEntries?: number;
+  maxEntries?: number | undefined;
   /** Abort between two slices of work; the promise rejects with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called between slices of work. What it throws rejects the pass. */
-  onProgress?: (progress: PermissionProgress) => void;
+  onProgress?: ((progress: PermissionProgress) => void) | undefined;
   /** Called for every mode that was changed (or would be, in a dry run). What it throws rejects the pass. */
-  onChange?: (change: PermissionChange) => void;
+  onChange?: ((change: PermissionChange) => void) | undefined;
 }
+
+/** The bounds of the waiting with their defaults. */
+export type RetrySettings = { [Name in keyof RetryOptions]-?: NonNullable<RetryOptions[Name]> };
 
 /** The options with their defaults, checked and compiled. */
 export interface Settings {
@@ -99,7 +102,7 @@ export interface Settings {
   readonly discover: boolean;
   readonly verify: 'size' | 'presence' | 'none';
   readonly danglingLinks: 'defer' | 'skip' | 'error';
-  readonly retry: Required<RetryOptions> | false;
+  readonly retry: RetrySettings | false;
   readonly strict: boolean;
   readonly dryRun: boolean;
   readonly hardLinks: 'apply' | 'skip' | 'error';
@@ -110,7 +113,10 @@ export interface Settings {
   readonly onChange: ((change: PermissionChange) => void) | undefined;
 }
 
-const retryDefaults: Required<RetryOptions> = {
+/** Longest time that a timer takes in milliseconds; a longer one would fire at once. */
+const MAX_TIMER = 2 ** 31 - 1;
+
+const retryDefaults: RetrySettings = {
   retries: 10,
   factor: 2,
   minTimeout: 20,
@@ -174,19 +180,28 @@ export function resolveOptions(root: string, options: ApplyOptions): Settings {
   };
 }
 
-function resolveRetry(retry: ApplyOptions['retry']): Required<RetryOptions> | false {
+function resolveRetry(retry: ApplyOptions['retry']): RetrySettings | false {
   if (retry === false) return false;
   if (retry === undefined) return retryDefaults;
   checkObject('retry', retry);
   checkNames('retry option', retry, new Set(Object.keys(retryDefaults)));
   return {
-    retries: number('retry.retries', retry.retries, 0, true) ?? retryDefaults.retries,
+    retries: checkRetries(retry.retries) ?? retryDefaults.retries,
     factor: number('retry.factor', retry.factor, 0, false) ?? retryDefaults.factor,
     minTimeout: number('retry.minTimeout', retry.minTimeout, 0, false) ?? retryDefaults.minTimeout,
-    maxTimeout: number('retry.maxTimeout', retry.maxTimeout, 0, true) ?? retryDefaults.maxTimeout,
+    maxTimeout: Math.min(
+      number('retry.maxTimeout', retry.maxTimeout, 0, true) ?? retryDefaults.maxTimeout,
+      MAX_TIMER,
+    ),
     maxRetryTime: number('retry.maxRetryTime', retry.maxRetryTime, 0, true) ?? retryDefaults.maxRetryTime,
     randomize: boolean('retry.randomize', retry.randomize) ?? retryDefaults.randomize,
   };
+}
+
+function checkRetries(value: number | undefined): number | undefined {
+  return value === Number.POSITIVE_INFINITY
+    ? value
+    : integer('retry.retries', value, 0, Number.MAX_SAFE_INTEGER);
 }
 
 /** A value as it is shown in an error. */

@@ -1,3 +1,4 @@
+import { ManifestError } from './errors.ts';
 import { compileGlobs, type Matcher } from './globs.ts';
 import { checkedEntries, type ManifestEntry, type ManifestInput } from './manifest/manifest.ts';
 import { EntryCollector } from './manifest/path.ts';
@@ -27,6 +28,14 @@ export interface PlannedDirectory {
   /** `entries` by path, made when the first one is asked for. */
   index?: Map<string, PlannedEntry>;
 }
+
+/**
+ * Directories that a manifest may imply, so that a small hostile one cannot name millions: deep trees are far below.
+ */
+const DIRECTORIES_PER_ENTRY = 16;
+const FREE_DIRECTORIES = 100_000;
+/** Longest path of a manifest in UTF-16 code units: sixteen times Linux's PATH_MAX. */
+const MAX_PATH_LENGTH = 65_536;
 
 /** What must be visited: the manifest by directory, and the globs. */
 export class Plan {
@@ -58,8 +67,15 @@ export class Plan {
     return this.#ignored.topmost;
   }
 
+  /** How many directories are listed or implied. */
+  get directories(): number {
+    return this.#directories.size;
+  }
+
   /** Make the directories that lead to a listed path; false where it is ignored. For all entries before any is added. */
-  lead({ path }: ManifestEntry): boolean {
+  lead(entry: ManifestEntry): boolean {
+    const { path } = entry;
+    if (path.length > MAX_PATH_LENGTH) throw tooDeep(entry);
     if (this.#ignored.has(path)) return false;
     if (path !== '.') this.#parent(path);
     return true;
@@ -67,7 +83,8 @@ export class Plan {
 
   /** Add a listed path. Without a type, it is a directory where something is listed below it. */
   add({ path, type, mode, size, linkTarget }: ManifestEntry): void {
-    this.listed += 1;
+    // The root is there whether it is listed or not.
+    if (path !== '.') this.listed += 1;
     if (type === 'directory' || (type === undefined && this.#directories.has(path))) {
       const planned = this.#directory(path).entry;
       planned.origin = 'listed';
@@ -114,6 +131,11 @@ export class Plan {
     }
     return known;
   }
+}
+
+function tooDeep({ path }: ManifestEntry): ManifestError {
+  const fault = 'leads through more directories than a tree has';
+  return new ManifestError(`path ${JSON.stringify(path.slice(0, 100))}… ${fault}`, { path });
 }
 
 function newDirectory(path: string): PlannedDirectory {
@@ -170,6 +192,7 @@ export async function createPlan(settings: Settings, pace: Pace): Promise<Plan> 
   const kept: ManifestEntry[] = [];
   for (const entry of entries) {
     if (plan.lead(entry)) kept.push(entry);
+    if (plan.directories > FREE_DIRECTORIES + DIRECTORIES_PER_ENTRY * entries.length) throw tooDeep(entry);
     if (pace.isOver()) await pace.pause();
   }
   for (const entry of kept) {

@@ -1,4 +1,4 @@
-import type { RetryOptions } from './options.ts';
+import type { RetrySettings } from './options.ts';
 
 /** A round that found everything as it was before. */
 const stillPending = new Error('still pending');
@@ -22,7 +22,7 @@ export interface Settling {
  */
 export async function settle(
   settling: Settling,
-  retry: Required<RetryOptions>,
+  retry: RetrySettings,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const deadline = performance.now() + retry.maxRetryTime;
@@ -34,7 +34,7 @@ export async function settle(
 
 async function untilProgress(
   settling: Settling,
-  retry: Required<RetryOptions>,
+  retry: RetrySettings,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   return retryWhile(stillPending, retry, signal, async (attempt) => {
@@ -49,7 +49,7 @@ async function untilProgress(
  */
 async function retryWhile(
   expected: Error,
-  retry: Required<RetryOptions>,
+  retry: RetrySettings,
   signal: AbortSignal | undefined,
   attempt: (number: number) => Promise<void>,
 ): Promise<boolean> {
@@ -85,7 +85,7 @@ async function retryWhile(
  */
 export async function waitFor<T>(
   attempt: () => T | undefined,
-  retry: Required<RetryOptions>,
+  retry: RetrySettings,
   signal: AbortSignal | undefined,
 ): Promise<T | undefined> {
   let found: T | undefined;

@@ -52,6 +52,8 @@ export class Visit {
   readonly #beyondDirectories = new Map<string, { error: unknown }>();
   /** Files of unknown mode that are executable by their first bytes. */
   readonly #detected = new Set<string>();
+  /** Modes that files with more than one link would have by now, in a dry run. */
+  readonly #wouldBe = new Map<string, number>();
   /** How often an entry turned into something else. */
   readonly #turned = new Map<string, number>();
 
@@ -359,7 +361,7 @@ export class Visit {
     planned: PlannedEntry | undefined,
     stats: Stats,
   ): 'changed' | 'unchanged' | undefined {
-    const mode = stats.mode & MODE_BITS;
+    const mode = this.#presentMode(stats);
     const target = this.#target(path, planned, stats);
     if (target === mode) return 'unchanged';
     if (this.#isSharedFile(stats)) {
@@ -367,6 +369,7 @@ export class Visit {
       return undefined;
     }
     if (this.#settings.dryRun) {
+      if (stats.nlink > 1 && stats.isFile()) this.#wouldBe.set(inodeOf(stats), target);
       this.#settings.onChange?.({ path, from: mode, to: target });
       return 'changed';
     }
@@ -427,10 +430,16 @@ export class Visit {
     else this.look(path, planned);
   }
 
+  /** Mode of an entry; in a dry run, that which a change by another of its names would have left. */
+  #presentMode(stats: Stats): number {
+    const mode = stats.mode & MODE_BITS;
+    return this.#wouldBe.size === 0 ? mode : (this.#wouldBe.get(inodeOf(stats)) ?? mode);
+  }
+
   #target(path: string, planned: PlannedEntry | undefined, stats: Stats): number {
     const isDirectory = stats.isDirectory();
     const isMatched = !isDirectory && (this.#plan.executable?.(path) === true || this.#detected.has(path));
-    return this.#settings.modeRule(stats.mode & MODE_BITS, isDirectory, planned?.mode, isMatched);
+    return this.#settings.modeRule(this.#presentMode(stats), isDirectory, planned?.mode, isMatched);
   }
 
   /** Whether the options may change the mode of a file, as far as can be told without looking at it. */
@@ -544,6 +553,10 @@ export class Visit {
       this.#ledger.fail(path, planned, { reason: reasons.get(code) ?? 'io-error', ...facts });
     }
   }
+}
+
+function inodeOf({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
 }
 
 function otherDevice(path: string): UnsafePathError {

@@ -290,6 +290,21 @@ for (const { backend, apply } of passes) {
     assert.ok((await apply(refused, { mode: 'a+r', hardLinks: 'error' })).ok, 'only a change is refused');
   });
 
+  test('a dry run counts the names of one file as the real run does', async () => {
+    const root = makeTree({ f: 0o644 });
+    linkSync(join(root, 'f'), join(root, 'g'));
+    const dry = await apply(root, { mode: 'a+x', dryRun: true });
+    const wet = await apply(root, { mode: 'a+x' });
+    assert.equal(dry.counts, wet.counts);
+    assert.is(wet.counts.changed, 1);
+  });
+
+  test('a link has no mode that would have to be looked at', async () => {
+    const root = makeTree({ f: 0o644 });
+    const manifest = [{ path: 'gone', type: 'symlink', mode: 0o777 } as const];
+    assert.ok((await apply(root, { manifest, verify: 'none' })).ok);
+  });
+
   test('maxEntries rejects with nothing more changed', async () => {
     const root = makeTree({ 'a/f': 0o600, 'a/g': 0o600, 'a/h': 0o600 });
     await apply(root, { mode: 'a+r', maxEntries: 5, dryRun: true });

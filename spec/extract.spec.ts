@@ -17,7 +17,7 @@ import * as assert from 'uvu/assert';
 import { UnresolvedEntriesError, wrapExtractor } from '../lib/index.ts';
 import { numberedFiles, writeBundle } from './helpers/bundle.ts';
 import { impatient, reasonsOf } from './helpers/passes.ts';
-import { modeOf, tempDirectory } from './helpers/tree.ts';
+import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 /** An extractor that loses exec bits, as many do. */
 async function unpack(archive: string, directory: string): Promise<void> {
@@ -330,6 +330,59 @@ test('an abort publishes nothing, and the staging directory goes', async () => {
   // What a late writer made again goes when it has ended; the suite's own patience is the bound.
   while (namesIn(directory).length > 0) await new Promise((resolve) => setTimeout(resolve, 1));
   assert.is(await rejection(extract(archive, destination)), reason, 'an aborted signal stays aborted');
+});
+
+test('a link in place of the directory is refused: nothing outside is changed, nothing is published', async () => {
+  const { directory, archive, destination } = workspace();
+  const outside = makeTree({ secret: 0o600 });
+  const options = { manifest: false, mode: 0o777 } as const;
+  const replacing = (_: string, to: string) => {
+    rmSync(to, { recursive: true });
+    symlinkSync(outside, to);
+  };
+  const error = await rejection(wrapExtractor(replacing, options)(archive, destination));
+  assert.is(error.code, 'ERR_PERMWALK_SYMLINK_IN_PATH');
+  assert.is(modeOf(outside, 'secret'), 0o600);
+  assert.equal(namesIn(directory), []);
+});
+
+test('an abort while the manifest is read, or while others have their turn, starts nothing', async () => {
+  const { directory, archive, destination } = workspace();
+  const reason = new Error('stop');
+  let starts = 0;
+  const start = () => {
+    starts += 1;
+  };
+  const controller = new AbortController();
+  const manifest = () => {
+    controller.abort(reason);
+    return ['f'];
+  };
+  const reading = wrapExtractor(start, { manifest, signal: controller.signal });
+  assert.is(await rejection(reading(archive, destination)), reason);
+
+  const hanging = new AbortController();
+  const never = wrapExtractor(start, {
+    manifest: () => new Promise<never>(() => {}),
+    signal: hanging.signal,
+  });
+  const hung = rejection(never(archive, destination));
+  const queued = new AbortController();
+  const waiting = rejection(wrapExtractor(start, { signal: queued.signal })(archive, destination));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  queued.abort(reason);
+  assert.is(await waiting, reason, 'it does not wait for its turn any more');
+  hanging.abort(reason);
+  assert.is(await hung, reason);
+  assert.is(starts, 0);
+  assert.equal(namesIn(directory), []);
+});
+
+test('an archive that lies in the destination is not replaced with it', async () => {
+  const { archive, directory } = workspace();
+  const error = await rejection(wrapExtractor(unpack, { existing: 'replace' })(archive, directory));
+  assert.instance(error, RangeError);
+  assert.ok(existsSync(archive));
 });
 
 test('wrong options and destinations are named', async () => {

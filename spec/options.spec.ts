@@ -69,6 +69,8 @@ const wrongValues: [string, Record<string, unknown>][] = [
   ['danglingLinks', { danglingLinks: 'follow' }],
   ['retry.retries', { retry: { retries: -1 } }],
   ['retry.retries', { retry: { retries: Number.NaN } }],
+  ['retry.retries', { retry: { retries: 2.5 } }],
+  ['executable', { executable: `{${'a,'.repeat(40_000)}b}` }],
   ['retry.minTimeout', { retry: { minTimeout: Number.POSITIVE_INFINITY } }],
   ['retry.maxRetryTime', { retry: { maxRetryTime: -5 } }],
   ['umask', { umask: 0o1000 }],
@@ -108,6 +110,22 @@ for (const path of unsafePaths) {
     }
   });
 }
+
+test('a small manifest must not name a tree of millions of directories', async () => {
+  const deep = (name: string) => `${name}/`.repeat(10_000);
+  const error = await rejection({
+    mode: 'a+r',
+    manifest: Array.from({ length: 40 }, (_, index) => deep(`${index}`)),
+  });
+  assert.instance(error, ManifestError);
+  assert.instance(await rejection({ manifest: ['x/'.repeat(40_000)] }), ManifestError);
+  const report = await applyPermissions(makeTree({ f: 0o600 }), {
+    manifest: [`${deep('d')}f`],
+    retry: false,
+    strict: false,
+  });
+  assert.is(report.unresolved.length, 1, 'one deep path is only missing');
+});
 
 test('a manifest must not contradict itself', async () => {
   const manifest = [

@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +17,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { wrapExtractor } from '../lib/index.ts';
 import { numberedFiles, writeBundle } from './helpers/bundle.ts';
-import { canMount, isRoot, outputOf, startScript } from './helpers/child.ts';
+import { canMount, isRoot, NOBODY, outputOf, startScript } from './helpers/child.ts';
 import { install } from './helpers/installer.ts';
 import { modeOf, tempDirectory } from './helpers/tree.ts';
 
@@ -166,15 +175,17 @@ kill(`${KILLS} times at a random moment: nothing, the old tree or the new one`, 
   await outputOf(startExtraction(task(0)));
   const started = performance.now();
   await outputOf(startExtraction(task(0)));
-  const whole = performance.now() - started;
+  // The moments are spread over a whole extraction, however long it takes on this machine by now.
+  let window = performance.now() - started;
   const seen = { absent: 0, old: 0, new: 0 };
   let before = versionAt(destination, BIG);
   for (let index = 1; index <= KILLS; index += 1) {
     const child = startExtraction(task(index));
     const closed = once(child, 'close');
-    const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * whole * 1.2);
+    const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * window);
     await closed;
     clearTimeout(timer);
+    window *= child.exitCode === 0 ? 0.9 : 1.05;
     const after = versionAt(destination, BIG);
     seen[after === undefined ? 'absent' : after === before ? 'old' : 'new'] += 1;
     before = after;
@@ -196,7 +207,7 @@ kill('an old tree that was moved aside by a process that died is put back', asyn
   const closed = once(child, 'close');
   child.kill('SIGKILL');
   await closed;
-  // As it lies between the two renames.
+  // As it lies between the two renames: the new tree has not moved yet.
   mkdirSync(join(staging, 'previous'));
   writeFileSync(join(staging, 'previous/precious'), '');
   const extract = wrapExtractor(install, { existing: 'error' });
@@ -207,6 +218,26 @@ kill('an old tree that was moved aside by a process that died is put back', asyn
     assert.is((error as { code?: string }).code, 'EEXIST');
   }
   assert.equal(readdirSync(destination), ['precious']);
+  assert.equal(namesIn(directory), ['cache']);
+});
+
+kill('an old tree that had been replaced when the process died stays away', async () => {
+  const directory = tempDirectory();
+  const archive = writeBundle(join(directory, 'one.zip'), numberedFiles(FILES, 'one'));
+  const destination = join(directory, 'cache');
+  const child = startExtraction({ archive, destination, hang: true });
+  const [line] = (await once(child.stdout as NonNullable<typeof child.stdout>, 'data')) as [Buffer];
+  const staging = dirname(line.toString().replace('extracting ', '').trim());
+  const closed = once(child, 'close');
+  child.kill('SIGKILL');
+  await closed;
+  // As it lies after both renames, and the user has removed the new tree since.
+  rmSync(join(staging, 'tree'), { recursive: true });
+  mkdirSync(join(staging, 'previous'));
+  writeFileSync(join(staging, 'previous/VERSION'), 'old');
+  const report = await wrapExtractor(install, { existing: 'keep' })(archive, destination);
+  assert.is(report.outcome, 'created');
+  assert.is(versionAt(destination, FILES), 'one');
   assert.equal(namesIn(directory), ['cache']);
 });
 
@@ -261,6 +292,24 @@ else {
     assert.is(errorIn(output).code, 'EACCES', output);
     assert.equal(namesIn(directory), []);
   });
+
+  disk(
+    'an old tree that cannot be removed whole does not undo what was published, nor stand in the way later',
+    async () => {
+      const directory = tempDirectory();
+      const archive = writeBundle(join(directory, 'one.zip'), numberedFiles(FILES, 'one'));
+      const destination = join(directory, 'cache');
+      mkdirSync(join(destination, 'foreign'), { recursive: true });
+      writeFileSync(join(destination, 'foreign/f'), '');
+      for (const path of [directory, destination]) chownSync(path, NOBODY, NOBODY);
+      const task = { archive, destination, options: { existing: 'replace' } };
+      for (let time = 0; time < 2; time += 1) {
+        const output = await outputOf(startScript(childScript, [JSON.stringify(task)], { asNobody: true }));
+        assert.match(output, /^replaced$/m, output);
+        assert.is(versionAt(destination, FILES), 'one');
+      }
+    },
+  );
 
   disk("another user's old staging directory is left alone", async () => {
     const directory = tempDirectory();

@@ -331,6 +331,14 @@ for (const { backend, apply } of passes) {
     });
   }
 
+  test('attempts and elapsedMs of a root that never comes are true', async () => {
+    const retry = { retries: 2, minTimeout: 20, factor: 1, randomize: false };
+    const never = join(tempDirectory(), 'never');
+    const report = await rejectedReport(apply(never, { manifest: ['f'], retry }));
+    assert.is(report.unresolved[0]?.attempts, 3);
+    assert.ok((report.unresolved[0]?.elapsedMs ?? 0) >= 38);
+  });
+
   test('modes are given only to what is as promised', async () => {
     const root = makeTree({ f: { content: 'ab', mode: 0o600 } });
     const manifest = [{ path: 'f', size: 3, mode: 0o755 }];

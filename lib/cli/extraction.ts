@@ -16,19 +16,16 @@ export async function runExtraction(
   extractor: readonly string[],
   { publish, existing, durable, ...flags }: ExtractFlags,
 ): Promise<number> {
-  if (!extractor.some((part) => part.includes('{destination}'))) {
-    writeError('error: the command must say {destination} where the tree is to be written\n');
+  if (extractor[0] === '' || !extractor.some((part) => part.includes('{destination}'))) {
+    writeError('error: a command is needed that says {destination} where the tree is to be written\n');
     return 2;
   }
   const { manifest, ...passFlags } = flags;
   const given = typeof manifest === 'string' ? { ...passFlags, manifest } : passFlags;
   return runPass(destination, given, {
     act: (options) => {
-      const wrapOptions: WrapOptions<string> = { ...options };
+      const wrapOptions: WrapOptions<string> = { ...options, publish, existing, durable };
       if (manifest === false) wrapOptions.manifest = false;
-      if (publish !== undefined) wrapOptions.publish = publish;
-      if (existing !== undefined) wrapOptions.existing = existing;
-      if (durable !== undefined) wrapOptions.durable = durable;
       const run = (path: string, directory: string) => start(extractor, path, directory, options.signal);
       return wrapExtractor(run, wrapOptions)(archive, destination);
     },
@@ -42,8 +39,8 @@ function start(
   destination: string,
   signal: AbortSignal | undefined,
 ): ChildProcess {
-  const fill = (part: string) =>
-    part.replaceAll('{archive}', () => archive).replaceAll('{destination}', () => destination);
+  const values: Record<string, string> = { '{archive}': archive, '{destination}': destination };
+  const fill = (part: string) => part.replace(/\{archive\}|\{destination\}/g, (name) => values[name] ?? name);
   const [command = '', ...args] = extractor.map(fill);
   const child = spawn(command, args, { stdio: ['inherit', 'pipe', 'pipe'] });
   child.stdout.pipe(process.stderr, { end: false });

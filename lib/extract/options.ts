@@ -7,19 +7,23 @@ export interface WrapOptions<Archive = unknown> extends Omit<ApplyOptions, 'mani
    * What must exist. Default: `readManifest(archive)` where the archive is a path, `readZipManifest(archive)` where it
    * is bytes, else none. Or a manifest, a function of the archive that returns one, or `false` for none.
    */
-  manifest?: ManifestInput | ((archive: Archive) => ManifestInput | PromiseLike<ManifestInput>) | false;
+  manifest?:
+    | ManifestInput
+    | ((archive: Archive) => ManifestInput | PromiseLike<ManifestInput>)
+    | false
+    | undefined;
   /**
    * `'atomic'` (default): extract into a staging directory beside the destination, run the pass there, then one
    * `rename`: a reader sees nothing or everything. `'in-place'`: the extractor writes to the destination itself.
    */
-  publish?: 'atomic' | 'in-place';
+  publish?: 'atomic' | 'in-place' | undefined;
   /**
    * What happens where the destination is there already. `'error'` (default): reject with code `EEXIST`. `'keep'`: use
    * it, verified by a pass. `'replace'`: put the new tree in its place; `'in-place'`, extract over it.
    */
-  existing?: 'error' | 'keep' | 'replace';
+  existing?: 'error' | 'keep' | 'replace' | undefined;
   /** fsync every file and directory before the rename, and the parent after it. Default false. */
-  durable?: boolean;
+  durable?: boolean | undefined;
 }
 
 /** The options of a wrapped extractor, checked. */
