@@ -1,20 +1,10 @@
-import { type EntryFacts, UnresolvedEntryError, type UnresolvedReason } from './errors.ts';
+import { type UnresolvedEntryDetails, UnresolvedEntryError } from './errors.ts';
 import type { PlannedEntry } from './plan.ts';
-import type { LinkReport, PermissionCounts } from './report.ts';
+import { createCounts, type LinkReport } from './report.ts';
 
-/** What a look at an entry found wrong. */
-export interface Finding {
-  reason: UnresolvedReason;
-  code?: string | undefined;
-  syscall?: string | undefined;
-  expected?: EntryFacts | undefined;
-  actual?: EntryFacts | undefined;
-  target?: string | undefined;
-  cause?: unknown;
-  /** How often and for how long it was looked at, where the ledger does not know. */
-  attempts?: number;
-  elapsedMs?: number;
-}
+/** What a look at an entry found wrong. The ledger knows how often and for how long it was looked at, mostly. */
+export type Finding = Omit<UnresolvedEntryDetails, 'path' | 'attempts' | 'elapsedMs'> &
+  Partial<Pick<UnresolvedEntryDetails, 'attempts' | 'elapsedMs'>>;
 
 /** An entry that is looked at again. */
 interface Wait {
@@ -30,16 +20,7 @@ const visitedEndings: ReadonlySet<Ending> = new Set(['changed', 'unchanged', 'li
 
 /** The book of one pass: each entry ends in one place, once. */
 export class Ledger {
-  readonly counts: PermissionCounts = {
-    visited: 0,
-    changed: 0,
-    unchanged: 0,
-    ignored: 0,
-    links: 0,
-    special: 0,
-    vanished: 0,
-    unlisted: 0,
-  };
+  readonly counts = createCounts();
   readonly unresolved = new Map<string, UnresolvedEntryError>();
   readonly links = new Map<string, LinkReport>();
   /** Listed entries that were waited for and came. */

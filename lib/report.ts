@@ -82,3 +82,17 @@ export interface PermissionChange {
   /** Mode after. */
   to: number;
 }
+
+/** Nothing counted yet. */
+export function createCounts(): PermissionCounts {
+  return {
+    visited: 0,
+    changed: 0,
+    unchanged: 0,
+    ignored: 0,
+    links: 0,
+    special: 0,
+    vanished: 0,
+    unlisted: 0,
+  };
+}

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { applyPermissions } from '../apply.ts';
 import { UnresolvedEntriesError } from '../errors.ts';
 import type { ApplyOptions } from '../options.ts';
-import type { PermissionCounts, PermissionReport } from '../report.ts';
+import { createCounts, type PermissionCounts, type PermissionReport } from '../report.ts';
 import { type PassFlags, toApplyOptions } from './flags.ts';
 import { Interruption, watchInterrupts } from './interrupt.ts';
 import { createLineBuffer, createPaint, type Paint, writeError, writeOut } from './output.ts';
@@ -64,17 +64,6 @@ async function readOptions(flags: PassFlags): Promise<ApplyOptions> {
   return { ...options, manifest: await readManifest(flags.manifest) };
 }
 
-const nothingYet: PermissionCounts = {
-  visited: 0,
-  changed: 0,
-  unchanged: 0,
-  ignored: 0,
-  links: 0,
-  special: 0,
-  vanished: 0,
-  unlisted: 0,
-};
-
 interface PassWatch {
   callbacks: Required<Pick<ApplyOptions, 'onProgress' | 'onChange'>>;
   /** Print the changes that are still held. */
@@ -86,7 +75,7 @@ interface PassWatch {
 /** Follow a pass: its progress, its changes one by one, and how far it came. */
 function watchPass(flags: PassFlags, progressLine: ProgressLine | undefined): PassWatch {
   const lines = createLineBuffer(flags.json ? writeError : writeOut);
-  let reported: Readonly<PermissionCounts> = nothingYet;
+  let reported: Readonly<PermissionCounts> = createCounts();
   let changed = 0;
   return {
     flush: lines.flush,

@@ -1,6 +1,6 @@
+import type { Archive } from './archive.ts';
 import type { Compression } from './decompress.ts';
 import { decompress } from './decompress.ts';
-import type { Archive } from './zip.ts';
 
 /** Bytes that are read at once from an archive that is not compressed. */
 const SPAN = 1 << 17;

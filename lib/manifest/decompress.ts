@@ -1,7 +1,7 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { ManifestError } from '../errors.ts';
-import type { Archive } from './zip.ts';
+import type { Archive } from './archive.ts';
 
 /** How an archive is compressed as a whole. */
 export type Compression = 'gzip' | 'zstd' | 'brotli';

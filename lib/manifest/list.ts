@@ -1,9 +1,9 @@
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
 import { decodeName } from '../root/names.ts';
+import { openArchive } from './archive.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { EntryCollector } from './path.ts';
-import { openArchive } from './zip.ts';
 
 /** Longest list in bytes: it is held while it is read. */
 const MAX_LENGTH = 1 << 28;

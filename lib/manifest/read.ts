@@ -1,11 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { ManifestError } from '../errors.ts';
+import { type Archive, openArchive } from './archive.ts';
 import { type Compression, compressionOf, decompress, isNamedLikeBrotli } from './decompress.ts';
 import { readListManifest, startsLikeJsonArray, startsLikeJsonObject, startsLikeList } from './list.ts';
 import type { Manifest } from './manifest.ts';
 import { readRecordManifest, startsLikeRecord } from './record.ts';
 import { readTarManifest, startsLikeTar } from './tar.ts';
-import { type Archive, endsLikeZip, openArchive, readZipManifest, startsLikeZip } from './zip.ts';
+import { endsLikeZip, readZipManifest, startsLikeZip } from './zip.ts';
 
 /** Both ends of a file; they overlap where it is short. */
 interface Sample {

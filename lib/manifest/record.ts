@@ -4,10 +4,10 @@ import { pipeline, Readable } from 'node:stream';
 import { ManifestError } from '../errors.ts';
 import { decodeName } from '../root/names.ts';
 import { errorCode } from '../root/root.ts';
+import { openArchive } from './archive.ts';
 import { chunksOf } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { EntryCollector } from './path.ts';
-import { openArchive } from './zip.ts';
 
 /** Longest row in bytes: far beyond any path, so that a quote that is never closed is found early. */
 const MAX_ROW = 1 << 16;

@@ -2,12 +2,12 @@ import type { Header } from 'tar/header';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
 import { decodeName } from '../root/names.ts';
+import { type Archive, openArchive } from './archive.ts';
 import { ByteStream } from './bytes.ts';
 import { compressionOf, isNamedLikeBrotli } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { EntryCollector, normalizeManifestPath } from './path.ts';
 import { checkGlobalRecords, type ExtendedFacts, parsePax, readExtendedFacts } from './pax.ts';
-import { type Archive, openArchive } from './zip.ts';
 
 /** Everything in an archive fills whole blocks (POSIX, pax, "ustar Interchange Format"). */
 const BLOCK_LENGTH = 512;
