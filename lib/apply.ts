@@ -35,8 +35,16 @@ export async function runPass(
   options: ApplyOptions,
   open: (path: string) => Root,
 ): Promise<PermissionReport> {
+  return runSettings(rootPath, resolveOptions(rootPath, options), open);
+}
+
+/** The pass, with options that are checked already. */
+export async function runSettings(
+  rootPath: string,
+  settings: Settings,
+  open: (path: string) => Root,
+): Promise<PermissionReport> {
   const started = performance.now();
-  const settings = resolveOptions(rootPath, options);
   settings.signal?.throwIfAborted();
   const plan = await createPlan(
     settings,
@@ -54,6 +62,22 @@ export async function runPass(
   } finally {
     root?.close();
   }
+  return conclude(rootPath, root, ledger, settings, settled, started);
+}
+
+/**
+ * The report of a pass that is over.
+ *
+ * @throws UnresolvedEntriesError when `strict` and something is unresolved
+ */
+export function conclude(
+  rootPath: string,
+  root: Root | undefined,
+  ledger: Ledger,
+  settings: Settings,
+  settled: SettleReport,
+  started: number,
+): PermissionReport {
   const report: PermissionReport = {
     root: root?.path ?? resolve(rootPath),
     ok: ledger.unresolved.size === 0,

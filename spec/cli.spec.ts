@@ -825,6 +825,17 @@ extraction('a command that fails or delivers too little publishes nothing: exit 
   assert.is(lenient.code, 0);
 });
 
+extraction('what a RECORD lists outside the tree is named, and left alone', async () => {
+  const directory = makeTree(join(fresh(), 'site'), {
+    'x.py': {},
+    'x-1.dist-info/RECORD': { content: 'x.py,,8\n../../bin/x,,5\nx-1.dist-info/RECORD,,\n' },
+  });
+  const { code, stdout, stderr } = await runCli(['check', '--json', '--manifest', directory, directory]);
+  assert.is(code, 0, stderr);
+  assert.is(JSON.parse(stdout).counts.visited, 4);
+  assert.match(stderr, '../../bin/x');
+});
+
 extraction('what cannot be run is named: exit 2', async () => {
   const directory = fresh();
   mkdirSync(directory, { recursive: true });

@@ -6,7 +6,7 @@ import { createCounts, type PermissionCounts, type PermissionReport } from '../r
 import { type PassFlags, toApplyOptions } from './flags.ts';
 import { Interruption, watchInterrupts } from './interrupt.ts';
 import { createLineBuffer, createPaint, type Paint, writeError, writeOut } from './output.ts';
-import { printableJson } from './printable.ts';
+import { printableJson, printableName } from './printable.ts';
 import { createProgressLine, type ProgressLine } from './progress.ts';
 import { type InterruptedPass, renderChange, renderInterruption, renderReport } from './table.ts';
 
@@ -61,7 +61,13 @@ async function readOptions(flags: PassFlags): Promise<ApplyOptions> {
   const options = toApplyOptions(flags);
   if (flags.manifest === undefined) return options;
   const { readManifest } = await import('../manifest/read.ts');
-  return { ...options, manifest: await readManifest(flags.manifest) };
+  const manifest = await readManifest(flags.manifest);
+  const outside = manifest.outside ?? [];
+  if (outside.length > 0) {
+    const names = outside.map((path) => `  ${printableName(path)}\n`).join('');
+    writeError(`note: these paths of the manifest lie outside the tree and are left alone:\n${names}`);
+  }
+  return { ...options, manifest };
 }
 
 interface PassWatch {

@@ -1,0 +1,81 @@
+import type { Stats } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { conclude, runSettings } from '../apply.ts';
+import { Ledger } from '../ledger.ts';
+import { resolveOptions, type Settings } from '../options.ts';
+import { Plan } from '../plan.ts';
+import { joinPath } from '../root/names.ts';
+import { openRoot } from '../root/open.ts';
+import { errorCode } from '../root/root.ts';
+import { Visit } from '../visit.ts';
+
+/**
+ * chmodr 2's function of that name: give every file below a path this mode, and every directory the same with x where
+ * it has r. A path that is a file gets the mode itself.
+ *
+ * On a tree without links the result is chmodr's. Links are never followed and never changed, where chmodr changes what
+ * they lead to and fails on those that dangle; FIFOs, sockets and devices are never changed.
+ *
+ * @param mode 0 to 0o777
+ * @throws RangeError for setuid, setgid or sticky bits and for `/`, ENOENT where nothing is there
+ * @throws UnresolvedEntriesError where something could not be changed: all else has been
+ */
+export async function chmodr(path: string, mode: number): Promise<void> {
+  const settings = resolveSettings(path, mode);
+  try {
+    await runSettings(path, settings, openRoot);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOTDIR') throw error;
+    chmodFile(path, mode);
+  }
+}
+
+/** The same as {@link chmodr}, done when it returns. What fails for a moment only is not retried. */
+export function chmodrSync(path: string, mode: number): void {
+  const settings = resolveSettings(path, mode);
+  try {
+    applySync(path, settings);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOTDIR') throw error;
+    chmodFile(path, mode);
+  }
+}
+
+/** chmodr enters mount points, and leaves a directory no special bits. */
+function resolveSettings(path: string, mode: number): Settings {
+  const settings = resolveOptions(path, { mode, crossDevice: true });
+  return { ...settings, modeRule: (_, isDirectory) => (isDirectory ? mode | ((mode & 0o444) >> 2) : mode) };
+}
+
+/** The pass of a walk without a manifest, in one stretch. */
+function applySync(path: string, settings: Settings): void {
+  const started = performance.now();
+  const root = openRoot(path);
+  const ledger = new Ledger(settings.maxEntries);
+  try {
+    const visit = new Visit(root, settings, new Plan(false), ledger);
+    const directories = ['.'];
+    for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+      for (const entry of visit.enter(directory)) {
+        const below = joinPath(directory, entry.name);
+        if (!entry.isDirectory()) visit.visit(below, entry);
+        else if (visit.descend(below)) directories.push(below);
+      }
+    }
+    for (const _ of visit.endings());
+    for (const _ of ledger.giveUp());
+  } finally {
+    root.close();
+  }
+  conclude(path, root, ledger, settings, { rounds: 0, recovered: 0, waitedMs: 0 }, started);
+}
+
+/** Give one file a mode, through its directory. */
+function chmodFile(path: string, mode: number): void {
+  const root = openRoot(dirname(path));
+  try {
+    root.chmod(basename(path), (found: Stats) => (found.isFile() ? mode : undefined));
+  } finally {
+    root.close();
+  }
+}
