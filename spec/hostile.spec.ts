@@ -150,7 +150,7 @@ for (const { backend, apply } of passes) {
     await apply(root, { mode: 'a+w', onChange: () => assert.unreachable() }).catch(() => undefined);
     await apply(join(root, 'gone')).catch(() => undefined);
     await apply(join(root, 'x/y')).catch(() => undefined);
-    assert.is(openDescriptors(), before);
+    assert.ok(openDescriptors() <= before);
   });
 
   if (backend === 'anchored') {
@@ -176,7 +176,7 @@ for i in range(300):
       const listed = await apply(root, { manifest, umask: 0, discover: false });
       assert.is(listed.counts.changed, 1);
       assert.is((await apply(root, { mode: 'go+r' })).counts.unchanged, 1 + 4 * 300);
-      assert.is(openDescriptors(), before);
+      assert.ok(openDescriptors() <= before);
     });
 
     test('a directory that is moved while it is held open is found again, or refused', async () => {

@@ -2,9 +2,9 @@ import { Buffer } from 'node:buffer';
 import {
   closeSync,
   constants,
-  type Dirent,
   fstatSync,
   fsyncSync,
+  lstatSync,
   openSync,
   readdirSync,
   readSync,
@@ -14,37 +14,20 @@ import { errorCode, type ListedEntry } from './root.ts';
 
 const REPLACEMENT_CHARACTER = '\ufffd';
 
-/** A listed entry whose name is not UTF-8. */
-class EscapedEntry implements ListedEntry {
-  name: string;
-  readonly #entry: Dirent<Buffer>;
-
-  constructor(entry: Dirent<Buffer>) {
-    this.name = decodeName(entry.name);
-    this.#entry = entry;
-  }
-
-  isFile(): boolean {
-    return this.#entry.isFile();
-  }
-
-  isDirectory(): boolean {
-    return this.#entry.isDirectory();
-  }
-
-  isSymbolicLink(): boolean {
-    return this.#entry.isSymbolicLink();
-  }
-}
-
 /** Entries of a directory, with names that lead back to the same bytes. Throws what readdir throws. */
 export function listDirectory(systemPath: string | Buffer): ListedEntry[] {
   const entries = readdirSync(systemPath, { withFileTypes: true });
   const mayBeUndecodable = entries.some(({ name }) => name.includes(REPLACEMENT_CHARACTER));
-  if (!mayBeUndecodable) return entries;
-  return readdirSync(systemPath, { withFileTypes: true, encoding: 'buffer' }).map(
-    (entry) => new EscapedEntry(entry),
-  );
+  return mayBeUndecodable ? listBytes(systemPath) : entries;
+}
+
+/** The same by lstat of each name: not every runtime tells the types of names that are bytes. */
+function listBytes(systemPath: string | Buffer): ListedEntry[] {
+  const prefix = Buffer.concat([Buffer.from(systemPath), Buffer.from('/')]);
+  return readdirSync(systemPath, { encoding: 'buffer' }).flatMap((name) => {
+    const stats = lstatSync(Buffer.concat([prefix, name]), { throwIfNoEntry: false });
+    return stats === undefined ? [] : [Object.assign(stats, { name: decodeName(name) })];
+  });
 }
 
 /** First bytes of an open regular file. Throws EINVAL for anything else. */
