@@ -155,6 +155,7 @@ class Pass {
     else this.#ledger.counts.ignored += this.#plan.ignored;
     await this.#visitPlan();
     await this.#settle();
+    await this.#confirm();
     await this.#finish();
     // What failed for a moment only while it was finished gets its rounds, too.
     if (this.#ledger.isWaitingForMore()) {
@@ -163,6 +164,24 @@ class Pass {
     }
     for (const _ of this.#ledger.giveUp()) if (this.#pace.isOver()) await this.#pace.pause();
     this.#progress();
+  }
+
+  /**
+   * Where something had to be waited for, another process may have been at work all the while, and may have made anew
+   * what was dealt with before: look at everything that was promised once more.
+   */
+  async #confirm(): Promise<void> {
+    if (this.#settled.rounds === 0) return;
+    this.#root.rewind();
+    const directories = [this.#plan.root];
+    for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+      for (const planned of [directory.entry, ...directory.entries]) {
+        this.#visit.confirm(planned);
+        if (this.#pace.isOver()) await this.#pace.pause();
+      }
+      directories.push(...directory.directories);
+    }
+    if (this.#ledger.isWaitingForMore()) await this.#settle();
   }
 
   async #finish(): Promise<void> {

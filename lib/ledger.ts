@@ -62,7 +62,18 @@ export class Ledger {
   end(planned: PlannedEntry | undefined, ending: Ending): void {
     this.counts[ending] += 1;
     if (visitedEndings.has(ending)) this.counts.visited += 1;
-    if (planned !== undefined) this.arrived(planned);
+    if (planned === undefined) return;
+    if (ending === 'changed' || ending === 'unchanged') planned.ending = ending;
+    this.arrived(planned);
+  }
+
+  /** An entry that was dealt with and is not any more as it was left: it will be dealt with again. */
+  reopen(planned: PlannedEntry): void {
+    if (planned.ending === undefined) return;
+    this.counts[planned.ending] -= 1;
+    this.counts.visited -= 1;
+    delete planned.ending;
+    planned.state = 'open';
   }
 
   /** An entry that is as it was promised, whatever is still to be done to it: nothing waits for it any more. */

@@ -15,6 +15,8 @@ export interface PlannedEntry extends ManifestEntry {
   origin: 'listed' | 'implied' | 'walked';
   /** `open`: not looked at yet. `pending`: looked at, and to be looked at again. `done`: dealt with. */
   state: 'open' | 'pending' | 'done';
+  /** How it was counted, once it was dealt with. */
+  ending?: 'changed' | 'unchanged';
   /** True for a directory that the walk has been through. */
   isWalked?: boolean;
 }

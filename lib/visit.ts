@@ -124,6 +124,29 @@ export class Visit {
     if (stats !== undefined) this.entry(path, planned, typeOf(stats), stats);
   }
 
+  /** Look once more at an entry that was dealt with, and deal with it again where it is not as it was left. */
+  confirm(planned: PlannedEntry): void {
+    if (planned.ending === undefined || this.#isAsLeft(planned)) return;
+    this.#ledger.reopen(planned);
+    this.look(planned.path, planned);
+  }
+
+  #isAsLeft(planned: PlannedEntry): boolean {
+    const { path, type, size } = planned;
+    try {
+      const stats = this.#root.lstat(path);
+      if (stats === undefined) return false;
+      const isFile = stats.isFile();
+      if (type !== undefined ? typeOf(stats) !== type : !isFile && !stats.isDirectory()) return false;
+      if (isFile && this.#settings.verify === 'size' && size !== undefined && stats.size !== size)
+        return false;
+      return this.#settings.dryRun || this.#target(path, planned, stats) === (stats.mode & MODE_BITS);
+    } catch {
+      // Dealing with it again says what is wrong.
+      return false;
+    }
+  }
+
   /** True where the options ask for nothing of an entry, not even to be there. */
   isIrrelevant(planned: PlannedEntry): boolean {
     return this.#settings.verify === 'none' && !this.#getsMode(planned.path, planned);

@@ -178,8 +178,28 @@ for (const { backend, apply } of passes) {
       addToTree(root, { 'd/f': 0o644, 'd/late': 0o644 });
     };
     const manifest = ['d/f', 'd/late'].map((path) => ({ path, mode: 0o755 }));
-    await apply(root, { manifest, retry: patient, umask: 0, onProgress: afterRounds(2, renew) });
+    const report = await apply(root, {
+      manifest,
+      retry: patient,
+      umask: 0,
+      onProgress: afterRounds(2, renew),
+    });
     assert.is(modeOf(root, 'd/late'), 0o755);
+    assert.is(modeOf(root, 'd/f'), 0o755, 'what was dealt with before is dealt with again');
+    assert.is(report.counts.visited, 4);
+  });
+
+  test('what is taken away again while something else is waited for is missing', async () => {
+    const root = makeTree({ 'd/f': 0o644, g: 0o644 });
+    const exchange = () => {
+      rmSync(join(root, 'd'), { recursive: true });
+      addToTree(root, { late: 0o644 });
+    };
+    const manifest = ['d/f', 'g', 'late'];
+    const options: ApplyOptions = { manifest, retry: { ...patient, retries: 4 } };
+    const report = await rejectedReport(apply(root, { ...options, onProgress: afterRounds(2, exchange) }));
+    assert.equal(reasonsOf(report), ['d/f: missing']);
+    assert.is(report.counts.visited, 3);
   });
 
   test('a directory that appears is walked where discover is on', async () => {
@@ -327,7 +347,7 @@ for (const { backend, apply } of passes) {
       const retry = { retries: 1_000_000, minTimeout: 1, factor: 1, maxRetryTime: 3_600_000 };
       const onProgress = afterRounds(2, remove);
       const report = await rejectedReport(apply(root, { manifest: ['f', 'late'], retry, onProgress }));
-      assert.equal(reasonsOf(report), ['.: missing', 'late: missing']);
+      assert.equal(reasonsOf(report), ['.: missing', 'f: missing', 'late: missing']);
     });
   }
 
