@@ -59,6 +59,12 @@ function versionAt(destination: string, files: number): string | undefined {
   return version;
 }
 
+/** Which directory lies there. An inode number alone is soon used again. */
+function identityOf(path: string): string | undefined {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.ino} ${stats.birthtimeNs} ${stats.ctimeNs}`;
+}
+
 /**
  * Look at a destination again and again until told to stop: whoever reads sees nothing or everything. A tree that was
  * replaced while it was read may be half gone, and is not what lies there any more.
@@ -66,12 +72,11 @@ function versionAt(destination: string, files: number): string | undefined {
 async function watch(destination: string, files: number, isOver: () => boolean): Promise<number> {
   let complete = 0;
   while (!isOver()) {
-    const before = statSync(destination, { throwIfNoEntry: false })?.ino;
+    const before = identityOf(destination);
     try {
       if (versionAt(destination, files) !== undefined) complete += 1;
     } catch (error) {
-      const after = statSync(destination, { throwIfNoEntry: false })?.ino;
-      if (before !== undefined && before === after) throw error;
+      if (before !== undefined && before === identityOf(destination)) throw error;
     }
     await nextTurn();
   }
@@ -116,6 +121,8 @@ for (const existing of ['keep', 'replace'] as const) {
     const extract = wrapExtractor(install, { existing });
     let isOver = false;
     const watching = watch(destination, FILES, () => isOver);
+    // It is waited for at the end; until then its failure must not end the process.
+    watching.catch(() => undefined);
     const outcomes = new Map<string, number>();
     for (let start = 0; start < 500; start += 5) {
       const starts = Array.from({ length: 5 }, async (_, index) => {
@@ -143,6 +150,8 @@ for (const existing of ['keep', 'replace'] as const) {
     const task = { archive, destination, options: { existing }, times: 50 };
     let isOver = false;
     const watching = watch(destination, FILES, () => isOver);
+    // It is waited for at the end; until then its failure must not end the process.
+    watching.catch(() => undefined);
     const outputs = await Promise.all([1, 2, 3, 4].map(() => outputOf(startExtraction(task))));
     isOver = true;
     assert.ok((await watching) > 0);

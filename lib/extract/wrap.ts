@@ -1,4 +1,5 @@
-import { lstat, mkdir, open, realpath } from 'node:fs/promises';
+import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { mkdir, open } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { abortable } from '../abortable.ts';
 import { applyPermissions, runPass } from '../apply.ts';
@@ -65,7 +66,7 @@ export function wrapExtractor<Archive, Rest extends unknown[]>(
   const settings = resolveWrapOptions(options);
   const owner = {};
   return async (archive, destination, ...rest) => {
-    const target = await resolveDestination(destination);
+    const target = resolveDestination(destination);
     return takeTurn(target, owner, identityOf(archive), settings.pass.signal, () => {
       const run = async (directory: string) => completion(extract(archive, directory, ...rest));
       return extractOnce(archive, target, run, settings);
@@ -158,12 +159,12 @@ async function readPromises<Archive>(
 }
 
 /**
- * Real path of a destination, its parent made where it is missing. A destination that is a link to a directory is
+ * Real path of a destination, its parent made where it is missing. Synchronous, so that turns come in the order of calls. A destination that is a link to a directory is
  * where that leads.
  *
  * @throws TypeError or RangeError for what is no path, ENOTDIR where something else than a directory is there
  */
-async function resolveDestination(destination: unknown): Promise<string> {
+function resolveDestination(destination: unknown): string {
   if (typeof destination !== 'string') throw new TypeError('destination: expected a path');
   if (destination === '' || destination.includes('\0')) {
     throw new RangeError(`destination: ${JSON.stringify(destination)} is not a path`);
@@ -171,10 +172,10 @@ async function resolveDestination(destination: unknown): Promise<string> {
   const path = resolve(destination);
   if (dirname(path) === path)
     throw new RangeError('destination: the root of the file system cannot be extracted to');
-  const found = await realDestination(path);
+  const found = realDestination(path);
   if (found === undefined) {
-    await mkdir(dirname(path), { recursive: true });
-    return join(await realpath(dirname(path)), basename(path));
+    mkdirSync(dirname(path), { recursive: true });
+    return join(realpathSync(dirname(path)), basename(path));
   }
   if (found.isDirectory) return found.path;
   const message = `ENOTDIR: not a directory, extract to ${JSON.stringify(path)}`;
@@ -182,10 +183,10 @@ async function resolveDestination(destination: unknown): Promise<string> {
 }
 
 /** What a destination leads to; `undefined` where nothing is there, or another process has just moved it aside. */
-async function realDestination(path: string): Promise<{ path: string; isDirectory: boolean } | undefined> {
+function realDestination(path: string): { path: string; isDirectory: boolean } | undefined {
   try {
-    const real = await realpath(path);
-    return { path: real, isDirectory: (await lstat(real)).isDirectory() };
+    const real = realpathSync(path);
+    return { path: real, isDirectory: lstatSync(real).isDirectory() };
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
