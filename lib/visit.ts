@@ -67,13 +67,7 @@ export class Visit {
 
   /** Whether the walk goes into a directory that it found; for {@link walk}. */
   descend(path: string): boolean {
-    if (this.#isUndecodable(path)) {
-      this.#ledger.fail(path, undefined, { reason: 'undecodable-name', actual: { type: 'directory' } });
-      return false;
-    }
-    if (!this.#plan.ignore?.(path)) return true;
-    this.#ledger.end(undefined, 'ignored');
-    return false;
+    return !this.#isLeftAlone(path, 'directory');
   }
 
   /** Deal with a directory that the walk goes into, and list it; for {@link walk}. */
@@ -103,14 +97,7 @@ export class Visit {
 
   /** Deal with an entry that the walk found and that is no directory; for {@link walk}. */
   visit(path: string, entry: ListedEntry): void {
-    if (this.#isUndecodable(path)) {
-      this.#ledger.fail(path, undefined, { reason: 'undecodable-name', actual: { type: typeOf(entry) } });
-      return;
-    }
-    if (this.#plan.ignore?.(path)) {
-      this.#ledger.end(undefined, 'ignored');
-      return;
-    }
+    if (this.#isLeftAlone(path, typeOf(entry))) return;
     const named = this.#plan.find(path) ?? this.#walked.get(path);
     if (named?.state === 'done') return;
     const planned = named?.origin === 'implied' ? undefined : named;
@@ -502,8 +489,15 @@ export class Visit {
     else this.#ledger.end(planned, 'ignored');
   }
 
-  #isUndecodable(path: string): boolean {
-    return this.#hasGlobs && !isDecodable(path);
+  /** True where globs leave an entry alone: they name it, or cannot tell because its name is not text. Notes which. */
+  #isLeftAlone(path: string, type: EntryType): boolean {
+    if (this.#hasGlobs && !isDecodable(path)) {
+      this.#ledger.fail(path, undefined, { reason: 'undecodable-name', actual: { type } });
+      return true;
+    }
+    if (!this.#plan.ignore?.(path)) return false;
+    this.#ledger.end(undefined, 'ignored');
+    return true;
   }
 
   #countUnlisted(): void {

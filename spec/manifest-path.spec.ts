@@ -4,9 +4,17 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ManifestError } from '../lib/errors.ts';
 import type { ManifestEntry } from '../lib/manifest/manifest.ts';
-import { collectEntries, EntryCollector, normalizeManifestPath } from '../lib/manifest/path.ts';
+import { EntryCollector, normalizeManifestPath } from '../lib/manifest/path.ts';
 
 /** The error that an action throws. */
+
+/** All that a collector gathers of these entries. */
+function collectEntries(given: Iterable<string | ManifestEntry>, source?: string): ManifestEntry[] {
+  const collector = new EntryCollector(source);
+  for (const entry of given) collector.add(entry);
+  return collector.entries;
+}
+
 function failureOf(action: () => unknown): ManifestError {
   try {
     action();

@@ -1,4 +1,5 @@
-import { chmod, lstat, rename } from 'node:fs/promises';
+import { chmod, lstat, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { createPace } from '../pace.ts';
 import { openUnlinkedRoot } from '../root/open.ts';
 import { errorCode, symlinkInPath } from '../root/root.ts';
@@ -41,6 +42,22 @@ export async function publish(
       if (!isTaken || collisions >= MAX_COLLISIONS) throw error;
       if (existing !== 'replace') return undefined;
     }
+  }
+}
+
+/** The same, and have the rename reach the disk. A parent that cannot be synced is refused before anything is moved. */
+export async function publishDurably(
+  staging: Staging,
+  destination: string,
+  existing: Existing,
+): Promise<'created' | 'replaced' | undefined> {
+  const parent = await open(dirname(destination), 'r');
+  try {
+    const outcome = await publish(staging, destination, existing);
+    await parent.sync();
+    return outcome;
+  } finally {
+    await parent.close();
   }
 }
 

@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { abortable } from '../abortable.ts';
 import { applyPermissions, runPass } from '../apply.ts';
@@ -11,7 +11,7 @@ import { openUnlinkedRoot } from '../root/open.ts';
 import { errorCode } from '../root/root.ts';
 import { completion } from './completion.ts';
 import { resolveWrapOptions, type WrapOptions, type WrapSettings } from './options.ts';
-import { publish, syncTree } from './publish.ts';
+import { publish, publishDurably, syncTree } from './publish.ts';
 import { createStaging, exists, removeAbandoned, removeTree } from './staging.ts';
 import { takeTurn } from './turns.ts';
 
@@ -102,7 +102,6 @@ async function extractAtomically<Archive>(
   { existing, durable }: WrapSettings<Archive>,
 ): Promise<ExtractionReport> {
   const { signal } = pass;
-  const parent = durable ? await open(dirname(destination), 'r') : undefined;
   const staging = await createStaging(destination);
   let isRunning = true;
   const running = run(staging.tree).finally(() => {
@@ -113,13 +112,11 @@ async function extractAtomically<Archive>(
     const report = await runPass(staging.tree, pass, openUnlinkedRoot);
     if (durable) await syncTree(staging.tree, signal);
     signal?.throwIfAborted();
-    const outcome = await publish(staging, destination, existing);
-    await parent?.sync();
+    const outcome = await (durable ? publishDurably : publish)(staging, destination, existing);
     if (outcome !== undefined) return { ...report, root: destination, destination, outcome };
   } catch (error) {
     throw inPlaceOf(error, destination);
   } finally {
-    await parent?.close();
     await cleanUp(staging.path);
     // What is not waited for may still write.
     if (isRunning) running.catch(() => undefined).then(() => cleanUp(staging.path));
@@ -159,8 +156,8 @@ async function readPromises<Archive>(
 }
 
 /**
- * Real path of a destination, its parent made where it is missing. Synchronous, so that turns come in the order of calls. A destination that is a link to a directory is
- * where that leads.
+ * Real path of a destination, its parent made where it is missing. A destination that is a link to a directory is where
+ * that leads. Synchronous, so that turns come in the order of calls.
  *
  * @throws TypeError or RangeError for what is no path, ENOTDIR where something else than a directory is there
  */

@@ -122,17 +122,6 @@ export class EntryCollector {
   }
 }
 
-/**
- * The entries of a manifest, each once, paths in their one spelling; see {@link EntryCollector}.
- *
- * @throws ManifestError as {@link EntryCollector.add} does.
- */
-export function collectEntries(given: Iterable<string | ManifestEntry>, source?: string): ManifestEntry[] {
-  const collector = new EntryCollector(source);
-  for (const entry of given) collector.add(entry);
-  return collector.entries;
-}
-
 function isLinkTarget(value: unknown): boolean {
   return typeof value === 'string' && value !== '' && !value.includes('\0');
 }
