@@ -201,8 +201,7 @@ class Pass {
     const directories: PlannedDirectory[] = [this.#plan.root];
     for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
       const { entry } = directory;
-      const outcome =
-        entry.state === 'open' ? this.#visit.directory(entry.path, entry) : this.#visit.reached(entry);
+      const outcome = entry.state === 'open' ? this.#enter(directory) : this.#visit.reached(entry);
       if (typeof outcome === 'object') {
         await this.#skip(directory, outcome.error);
         continue;
@@ -214,8 +213,13 @@ class Pass {
     }
   }
 
+  #enter({ entry, entries, directories }: PlannedDirectory): ReturnType<Visit['directory']> {
+    const isLeaf = entries.length === 0 && directories.length === 0 && entry.path !== '.';
+    return isLeaf ? this.#visit.leaf(entry.path, entry) : this.#visit.directory(entry.path, entry);
+  }
+
   async #visitEntries({ entry: { path }, entries }: PlannedDirectory): Promise<void> {
-    const open = entries.filter((planned) => planned.state === 'open' && !this.#visit.isIrrelevant(planned));
+    const open = entries.filter((planned) => planned.state === 'open' && this.#plan.isAsked(planned));
     const found = this.#list(path, open);
     for (const planned of open) {
       const listed = found?.get(nameOf(planned.path));
@@ -229,7 +233,9 @@ class Pass {
   #list(directory: string, open: readonly PlannedEntry[]): Map<string, ListedEntry> | undefined {
     if (this.#settings.verify !== 'presence' || open.length < 2) return undefined;
     try {
-      return new Map(this.#root.list(directory).map((entry) => [entry.name, entry]));
+      const found = new Map<string, ListedEntry>();
+      for (const entry of this.#root.list(directory)) found.set(entry.name, entry);
+      return found;
     } catch {
       // Looking at each entry says what is wrong with it, and needs less: x on the directory, not r.
       return undefined;
@@ -241,8 +247,7 @@ class Pass {
     const directories = [unreachable];
     for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
       for (const planned of directory.entries) {
-        const isAsked = planned.state === 'open' && !this.#visit.isIrrelevant(planned);
-        if (isAsked) this.#visit.unreachable(planned, error);
+        if (planned.state === 'open' && this.#plan.isAsked(planned)) this.#visit.unreachable(planned, error);
         if (this.#pace.isOver()) await this.#pace.pause();
       }
       for (const below of directory.directories.toReversed()) {

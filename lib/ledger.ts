@@ -72,7 +72,7 @@ export class Ledger {
     if (planned.ending === undefined) return;
     this.counts[planned.ending] -= 1;
     this.counts.visited -= 1;
-    delete planned.ending;
+    planned.ending = undefined;
     planned.state = 'open';
   }
 

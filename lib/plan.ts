@@ -16,7 +16,7 @@ export interface PlannedEntry extends ManifestEntry {
   /** `open`: not looked at yet. `pending`: looked at, and to be looked at again. `done`: dealt with. */
   state: 'open' | 'pending' | 'done';
   /** How it was counted, once it was dealt with. */
-  ending?: 'changed' | 'unchanged';
+  ending: 'changed' | 'unchanged' | undefined;
   /** True for a directory that the walk has been through. */
   isWalked?: boolean;
 }
@@ -24,11 +24,13 @@ export interface PlannedEntry extends ManifestEntry {
 /** A directory of the plan, and what is planned in it. */
 export interface PlannedDirectory {
   readonly entry: PlannedEntry;
+  /** The directory that it is in; `undefined` for the root. */
+  readonly parent: PlannedDirectory | undefined;
   /** Everything in it that is not planned as a directory, in the manifest's order. */
   readonly entries: PlannedEntry[];
   readonly directories: PlannedDirectory[];
   /** `entries` by path, made when the first one is asked for. */
-  index?: Map<string, PlannedEntry>;
+  index: Map<string, PlannedEntry> | undefined;
 }
 
 /**
@@ -36,8 +38,13 @@ export interface PlannedDirectory {
  */
 const DIRECTORIES_PER_ENTRY = 16;
 const FREE_DIRECTORIES = 100_000;
+/** How far above the last entry's directory the next one is looked for before it is looked up. */
+const NEAR = 8;
 /** Longest path of a manifest in UTF-16 code units: sixteen times Linux's PATH_MAX. */
 const MAX_PATH_LENGTH = 65_536;
+
+/** What is known of an entry that no manifest lists. */
+const unlisted: Omit<ManifestEntry, 'path'> = {};
 
 /** What must be visited: the manifest by directory, and the globs. */
 export class Plan {
@@ -45,23 +52,28 @@ export class Plan {
   readonly root: PlannedDirectory;
   /** How many paths the manifest lists that are not ignored. */
   listed = 0;
-  /** Whether there is a manifest, even an empty one. */
-  readonly hasManifest: boolean;
   /** Files that get x where they have r; `undefined` where no glob names any. */
   readonly executable: Matcher | undefined;
   /** What is never touched. */
   readonly ignore: Matcher | undefined;
   readonly #directories = new Map<string, PlannedDirectory>();
   readonly #ignored: IgnoredPaths;
-  #lastParent: PlannedDirectory | undefined;
+  readonly #settings: Settings;
+  #last: PlannedDirectory;
 
-  constructor(hasManifest: boolean, executable?: Matcher, ignore?: Matcher) {
+  constructor(settings: Settings, executable?: Matcher, ignore?: Matcher) {
+    this.#settings = settings;
     this.executable = executable;
     this.ignore = ignore;
-    this.hasManifest = hasManifest;
     this.#ignored = new IgnoredPaths(ignore);
-    this.root = newDirectory('.');
+    this.root = newDirectory('.', undefined);
+    this.#last = this.root;
     this.#directories.set('.', this.root);
+  }
+
+  /** Whether there is a manifest, even an empty one. */
+  get hasManifest(): boolean {
+    return this.#settings.manifest !== undefined;
   }
 
   /** How many paths of the manifest are ignored by themselves, not by a directory above them. */
@@ -74,7 +86,30 @@ export class Plan {
     return this.#directories.size;
   }
 
-  /** Make the directories that lead to a listed path; false where it is ignored. For all entries before any is added. */
+  /** Whether the options may change the mode of a file, as far as can be told without looking at it. */
+  getsMode(path: string, entry = unlisted): boolean {
+    const { modeFrom } = this.#settings;
+    if (entry.type === 'symlink') return false;
+    if (modeFrom === 'all' || this.executable?.(path) === true) return true;
+    if (this.isDetectable(path, entry)) return true;
+    return ((entry.mode ?? 0) & (modeFrom === 'executable' ? 0o111 : 0o777)) !== 0;
+  }
+
+  /** Whether nothing but the content of a file can say whether it is executable. */
+  isDetectable(path: string, entry = unlisted): boolean {
+    if (!this.#settings.detect || ((entry.mode ?? 0) & 0o777) !== 0) return false;
+    return this.executable?.(path) !== true;
+  }
+
+  /** False where the options ask for nothing of a listed path, not even to be there. */
+  isAsked(entry: ManifestEntry): boolean {
+    return this.#settings.verify !== 'none' || this.getsMode(entry.path, entry);
+  }
+
+  /**
+   * Make the directories that lead to a listed path; false where it is ignored. For all entries before any that has
+   * no type is added.
+   */
   lead(entry: ManifestEntry): boolean {
     const { path } = entry;
     if (path.length > MAX_PATH_LENGTH) throw tooDeep(entry);
@@ -84,7 +119,8 @@ export class Plan {
   }
 
   /** Add a listed path. Without a type, it is a directory where something is listed below it. */
-  add({ path, type, mode, size, linkTarget }: ManifestEntry): void {
+  add(entry: ManifestEntry): void {
+    const { path, type, mode, size, linkTarget } = entry;
     // The root is there whether it is listed or not.
     if (path !== '.') this.listed += 1;
     if (type === 'directory' || (type === undefined && this.#directories.has(path))) {
@@ -93,13 +129,26 @@ export class Plan {
       planned.mode = mode;
       return;
     }
-    const planned: PlannedEntry = { path, type, mode, size, linkTarget, origin: 'listed', state: 'open' };
-    this.#parent(path).entries.push(planned);
+    // The walk asks of each path whether it is listed.
+    if (!this.#settings.discover && !this.isAsked(entry)) return;
+    this.#parent(path).entries.push({
+      path,
+      type,
+      mode,
+      size,
+      linkTarget,
+      origin: 'listed',
+      state: 'open',
+      ending: undefined,
+    });
   }
 
   /** The planned entry of a path, whether the manifest lists it or it stands on the way. */
   find(path: string): PlannedEntry | undefined {
-    const parent = path === '.' ? undefined : this.#directories.get(parentOf(path));
+    if (path === '.') return this.root.entry;
+    // Nothing is planned then, and paths need not be looked up.
+    if (!this.hasManifest) return undefined;
+    const parent = this.#directories.get(parentOf(path));
     if (parent !== undefined) parent.index ??= new Map(parent.entries.map((entry) => [entry.path, entry]));
     return parent?.index?.get(path) ?? this.#directories.get(path)?.entry;
   }
@@ -109,12 +158,18 @@ export class Plan {
     return this.#directories.get(path)?.entry;
   }
 
-  /** The directory that an entry is in. Entries of one directory mostly follow each other. */
+  /** The directory that an entry is in: mostly that of the entry before, or one a little above it. */
   #parent(path: string): PlannedDirectory {
-    const last = this.#lastParent;
-    if (last !== undefined && isEntryOf(last.entry.path, path)) return last;
-    this.#lastParent = this.#directory(parentOf(path));
-    return this.#lastParent;
+    let near: PlannedDirectory | undefined = this.#last;
+    for (let steps = 0; near !== undefined && steps < NEAR; steps += 1) {
+      if (isEntryOf(near.entry.path, path)) {
+        this.#last = near;
+        return near;
+      }
+      near = near.parent;
+    }
+    this.#last = this.#directory(parentOf(path));
+    return this.#last;
   }
 
   /** A directory, made with all that lead to it where it is new. No recursion: a path may be very deep. */
@@ -126,7 +181,7 @@ export class Plan {
       above = parentOf(above);
     }
     for (const below of missing.reverse()) {
-      const directory = newDirectory(below);
+      const directory = newDirectory(below, known);
       this.#directories.set(below, directory);
       known.directories.push(directory);
       known = directory;
@@ -140,12 +195,18 @@ function tooDeep({ path }: ManifestEntry): ManifestError {
   return new ManifestError(`path ${JSON.stringify(path.slice(0, 100))}… ${fault}`, { path });
 }
 
-function newDirectory(path: string): PlannedDirectory {
-  return {
-    entry: { path, type: 'directory', origin: 'implied', state: 'open' },
-    entries: [],
-    directories: [],
+function newDirectory(path: string, parent: PlannedDirectory | undefined): PlannedDirectory {
+  const entry: PlannedEntry = {
+    path,
+    type: 'directory',
+    mode: undefined,
+    size: undefined,
+    linkTarget: undefined,
+    origin: 'implied',
+    state: 'open',
+    ending: undefined,
   };
+  return { entry, parent, entries: [], directories: [], index: undefined };
 }
 
 /** Which paths of a manifest are ignored, by themselves or by a directory above them. */
@@ -188,16 +249,19 @@ export async function createPlan(settings: Settings, pace: Pace): Promise<Plan> 
   const executable = await compileGlobs('executable', settings.executable);
   const ignore = await compileGlobs('ignore', settings.ignore);
   const { manifest } = settings;
-  const plan = new Plan(manifest !== undefined, executable, ignore);
+  const plan = new Plan(settings, executable, ignore);
   if (manifest === undefined) return plan;
   const entries = checkedEntries(manifest) ?? (await checkEntries(manifest, pace));
-  const kept: ManifestEntry[] = [];
+  const untyped: ManifestEntry[] = [];
   for (const entry of entries) {
-    if (plan.lead(entry)) kept.push(entry);
+    if (plan.lead(entry)) {
+      if (entry.type === undefined) untyped.push(entry);
+      else plan.add(entry);
+    }
     if (plan.directories > FREE_DIRECTORIES + DIRECTORIES_PER_ENTRY * entries.length) throw tooDeep(entry);
     if (pace.isOver()) await pace.pause();
   }
-  for (const entry of kept) {
+  for (const entry of untyped) {
     plan.add(entry);
     if (pace.isOver()) await pace.pause();
   }

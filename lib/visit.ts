@@ -40,6 +40,8 @@ export class Visit {
   readonly #plan: Plan;
   readonly #ledger: Ledger;
   readonly #hasGlobs: boolean;
+  /** Whether the last file was changed. */
+  #isChanging = false;
   /** Directories whose new mode takes bits away: they are set when everything in them is done. */
   readonly #deferred = new Map<string, PlannedEntry | undefined>();
   /** Links that dangle and that nothing waits for, to be looked at once more at the end. */
@@ -72,7 +74,7 @@ export class Visit {
 
   /** Deal with a directory that the walk goes into, and list it; for {@link walk}. */
   enter(path: string): ListedEntry[] {
-    const planned = this.#plan.find(path) ?? this.#walked.get(path);
+    const planned = this.#known(path);
     if (path !== '.' && planned === undefined) this.#countUnlisted();
     if (planned?.type === 'file' || planned?.type === 'symlink') {
       // What the manifest names below it all the same is visited by itself.
@@ -98,7 +100,7 @@ export class Visit {
   /** Deal with an entry that the walk found and that is no directory; for {@link walk}. */
   visit(path: string, entry: ListedEntry): void {
     if (this.#isLeftAlone(path, typeOf(entry))) return;
-    const named = this.#plan.find(path) ?? this.#walked.get(path);
+    const named = this.#known(path);
     if (named?.state === 'done') return;
     const planned = named?.origin === 'implied' ? undefined : named;
     if (planned === undefined) this.#countUnlisted();
@@ -134,11 +136,6 @@ export class Visit {
     }
   }
 
-  /** True where the options ask for nothing of an entry, not even to be there. */
-  isIrrelevant(planned: PlannedEntry): boolean {
-    return this.#settings.verify === 'none' && !this.#getsMode(planned.path, planned);
-  }
-
   /**
    * Deal with an entry whose kind is known.
    *
@@ -171,6 +168,20 @@ export class Visit {
       return { error };
     }
     return this.#directoryMode(path, planned, stats);
+  }
+
+  /** Deal with a directory of which nothing is asked but its mode: it need not be gone into. */
+  leaf(path: string, planned: PlannedEntry): DirectoryOutcome | { error: unknown } {
+    try {
+      const stats = this.#root.lstat(path);
+      if (stats?.isDirectory() && !this.#isBeyond(path, stats)) {
+        return this.#directoryMode(path, planned, stats);
+      }
+    } catch (error) {
+      if (errorCode(error) === undefined) throw error;
+    }
+    // Going into it says what is wrong.
+    return this.directory(path, planned);
   }
 
   /** What keeps us out of a directory that the walk met: nothing, where it went in. */
@@ -235,7 +246,9 @@ export class Visit {
     if (planned?.type === 'symlink') return this.#flattened(path, planned);
     if (planned?.type === 'directory') return this.#mismatch(path, planned, { type: 'file' });
     const size = this.#settings.verify === 'size' ? planned?.size : undefined;
-    if (size === undefined && !this.#getsMode(path, planned)) return this.#ledger.end(planned, 'unchanged');
+    if (size === undefined && !this.#plan.getsMode(path, planned))
+      return this.#ledger.end(planned, 'unchanged');
+    if (known === undefined && this.#changeAtOnce(path, planned, size)) return;
     const stats = known ?? this.#stats(path, planned);
     if (stats === undefined) return;
     if (!stats.isFile()) return this.entry(path, planned, typeOf(stats), stats);
@@ -248,9 +261,39 @@ export class Visit {
         actual,
       });
     }
-    if (this.#isDetectable(path, planned) && !this.#detect(path, planned, stats)) return;
+    if (this.#plan.isDetectable(path, planned) && !this.#detect(path, planned, stats)) return;
     const ending = this.#changeMode(path, planned, stats);
+    this.#isChanging = ending === 'changed';
     if (ending !== undefined) this.#ledger.end(planned, ending);
+  }
+
+  /**
+   * Where the last file was changed the next one most likely will be, too: change it without a look before, which a
+   * change does not need. False where it is not a plain case, and nothing was done.
+   */
+  #changeAtOnce(path: string, planned: PlannedEntry | undefined, size: number | undefined): boolean {
+    const { dryRun, hardLinks } = this.#settings;
+    if (!this.#isChanging || dryRun || hardLinks !== 'apply') return false;
+    if (this.#plan.isDetectable(path, planned)) return false;
+    let target = 0;
+    let result: ChmodResult;
+    this.#isChanging = false;
+    try {
+      result = this.#root.chmod(path, (found) => {
+        const isPlain = found.isFile() && !this.#isBeyond(path, found) && (size ?? found.size) === found.size;
+        target = isPlain ? this.#target(path, planned, found) : found.mode & MODE_BITS;
+        this.#isChanging = target !== (found.mode & MODE_BITS);
+        return this.#isChanging ? target : undefined;
+      });
+    } catch (error) {
+      // Where nothing was begun, a look says what is wrong.
+      if (this.#isChanging) this.#failed(path, planned, error);
+      return this.#isChanging;
+    }
+    if (result.after === undefined) return false;
+    const ending = this.#endChange(path, planned, result.before.mode, result.after, target);
+    if (ending !== undefined) this.#ledger.end(planned, ending);
+    return true;
   }
 
   /** Look into a file where that may change its mode. False where that failed, which has been noted. */
@@ -411,8 +454,18 @@ export class Visit {
       return undefined;
     }
     if (result.after === undefined) return 'unchanged';
-    const from = result.before.mode & MODE_BITS;
-    const to = result.after.mode & MODE_BITS;
+    return this.#endChange(path, planned, result.before.mode, result.after, target);
+  }
+
+  /** Note what a chmod left: the mode that was wanted, or another, where the file system does not keep modes. */
+  #endChange(
+    path: string,
+    planned: PlannedEntry | undefined,
+    before: number,
+    after: number,
+    target: number,
+  ): 'changed' | undefined {
+    const [from, to] = [before & MODE_BITS, after & MODE_BITS];
     if (from !== to) this.#settings.onChange?.({ path, from, to });
     if (to === target) return 'changed';
     const facts = {
@@ -450,22 +503,6 @@ export class Visit {
     const isDirectory = stats.isDirectory();
     const isMatched = !isDirectory && (this.#plan.executable?.(path) === true || this.#detected.has(path));
     return this.#settings.modeRule(this.#presentMode(stats), isDirectory, planned?.mode, isMatched);
-  }
-
-  /** Whether the options may change the mode of a file, as far as can be told without looking at it. */
-  #getsMode(path: string, planned: PlannedEntry | undefined): boolean {
-    const { modeFrom } = this.#settings;
-    if (planned?.type === 'symlink') return false;
-    if (modeFrom === 'all' || this.#plan.executable?.(path) === true) return true;
-    if (this.#isDetectable(path, planned)) return true;
-    const mode = planned?.mode ?? 0;
-    return (mode & (modeFrom === 'executable' ? 0o111 : 0o777)) !== 0;
-  }
-
-  /** Whether nothing but the content of a file can say whether it is executable. */
-  #isDetectable(path: string, planned: PlannedEntry | undefined): boolean {
-    if (!this.#settings.detect || ((planned?.mode ?? 0) & 0o777) !== 0) return false;
-    return this.#plan.executable?.(path) !== true;
   }
 
   #isSharedFile(stats: Stats): boolean {
@@ -543,9 +580,16 @@ export class Visit {
     this.#failed(path, planned ?? this.#walk(path, 'directory'), error);
   }
 
+  /** What has to be come back to by this path, as the manifest or an earlier look has it. */
+  #known(path: string): PlannedEntry | undefined {
+    return this.#plan.find(path) ?? (this.#walked.size > 0 ? this.#walked.get(path) : undefined);
+  }
+
   /** An entry that the walk found and that has to be looked at again: one for a path, however often it is met. */
   #walk(path: string, type?: 'directory' | 'symlink'): PlannedEntry {
-    const walked = this.#walked.get(path) ?? { path, type, origin: 'walked', state: 'open' };
+    const known = this.#walked.get(path);
+    if (known !== undefined) return known;
+    const walked: PlannedEntry = { path, type, origin: 'walked', state: 'open', ending: undefined };
     this.#walked.set(path, walked);
     return walked;
   }

@@ -456,5 +456,25 @@ for (const { backend, apply } of passes) {
     assert.is(modeOf(root, 'a/f'), 0o755);
   });
 
+  test('among files that change, each is held against the manifest, and counted once', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const root = makeTree(Object.fromEntries(names.map((name) => [name, { mode: 0o600, content: '12' }])));
+    writeFileSync(join(root, 'c'), '123');
+    rmSync(join(root, 'd'));
+    chmodSync(join(root, 'e'), 0o644);
+    const changes: string[] = [];
+    const report = await apply(root, {
+      manifest: names.map((path) => ({ path, type: 'file', size: 2 }) as const),
+      mode: 'go+r',
+      retry: false,
+      strict: false,
+      onChange: ({ path }) => changes.push(path),
+    });
+    assert.equal(reasonsOf(report), ['c: size-mismatch', 'd: missing']);
+    assert.equal(counts(report), { visited: 5, changed: 3, unchanged: 2 });
+    assert.equal(changes, ['a', 'b', 'f']);
+    assert.is(modeOf(root, 'c'), 0o600);
+  });
+
   test.run();
 }

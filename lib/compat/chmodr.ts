@@ -53,7 +53,7 @@ function applySync(path: string, settings: Settings): void {
   const root = openRoot(path);
   const ledger = new Ledger(settings.maxEntries);
   try {
-    const visit = new Visit(root, settings, new Plan(false), ledger);
+    const visit = new Visit(root, settings, new Plan(settings), ledger);
     const directories = ['.'];
     for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
       for (const entry of visit.enter(directory)) {

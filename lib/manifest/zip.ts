@@ -273,7 +273,7 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
     let path: string | undefined;
     try {
       const entry = readEntry(yauzl, headers.bytes, cursor - headers.start, directory.end - headers.start);
-      path = decodePath(yauzl, entry);
+      path = decodePath(yauzl, entry, headers.bytes, cursor - headers.start + HEADER_LENGTH);
       checkEntry(entry, path, directory);
       const facts = readFacts(entry, path);
       if (facts.type === 'symlink') facts.linkTarget = await readLinkTarget(opened, entry);
@@ -318,12 +318,11 @@ function readEntry(yauzl: YauzlModule, bytes: Buffer, start: number, limit: numb
   entry.externalFileAttributes = bytes.readUInt32LE(start + 38);
   entry.relativeOffsetOfLocalHeader = bytes.readUInt32LE(start + 42);
   if (start + headerLength(entry) > limit) throw new Error('would end behind the central directory');
-  const nameStart = start + HEADER_LENGTH;
-  const nameEnd = nameStart + entry.fileNameLength;
-  entry.fileNameRaw = bytes.subarray(nameStart, nameEnd);
   entry.extraFields = noExtraFields;
   if (entry.extraFieldLength > 0) {
-    entry.extraFields = yauzl.parseExtraFields(bytes.subarray(nameEnd, nameEnd + entry.extraFieldLength));
+    const extraStart = start + HEADER_LENGTH + entry.fileNameLength;
+    const extra = bytes.subarray(extraStart, extraStart + entry.extraFieldLength);
+    entry.extraFields = yauzl.parseExtraFields(extra);
     readZip64Fields(entry);
   }
   return entry;
@@ -347,13 +346,15 @@ function readZip64Fields(entry: Yauzl.Entry): void {
   }
 }
 
-function decodePath(yauzl: YauzlModule, entry: Yauzl.Entry): string {
-  const { fileNameRaw, extraFields, generalPurposeBitFlag } = entry;
+/** The name that begins at `start`. */
+function decodePath(yauzl: YauzlModule, entry: Yauzl.Entry, bytes: Buffer, start: number): string {
+  const { extraFields, fileNameLength, generalPurposeBitFlag } = entry;
+  const end = start + fileNameLength;
   const hasUnicodePath = extraFields.some(({ id }) => id === EXTRA_UNICODE_PATH);
   // ASCII reads the same in UTF-8 and CP437, and most names are ASCII.
-  const latin1 = fileNameRaw.toString('latin1');
+  const latin1 = bytes.toString('latin1', start, end);
   if (!hasUnicodePath && isAscii.test(latin1)) return latin1;
-  return yauzl.getFileNameLowLevel(generalPurposeBitFlag, fileNameRaw, extraFields, true);
+  return yauzl.getFileNameLowLevel(generalPurposeBitFlag, bytes.subarray(start, end), extraFields, true);
 }
 
 /** Refuse what contradicts itself, and what cannot be read. */

@@ -30,6 +30,12 @@ const OPEN_ENTRY = O_PATH | constants.O_NOFOLLOW;
 const OPEN_DIRECTORY = OPEN_ENTRY | constants.O_DIRECTORY;
 /** f_type of procfs (statfs(2)). */
 const PROC_SUPER_MAGIC = 0x9fa0;
+/**
+ * f_type (statfs(2)) of file systems on which a chmod that succeeds has set the mode: ext2 to ext4, XFS, Btrfs, tmpfs.
+ * On any other, and where chmod(2) may drop a special bit, the mode is looked at again.
+ */
+const fileSystemsThatKeepModes: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994]);
+const SPECIAL_BITS = 0o7000;
 /** Directories held open: enough for most trees, few enough for a descriptor limit of 64. */
 const MAX_OPEN_DIRECTORIES = 24;
 
@@ -51,7 +57,7 @@ function descriptorPath(fd: number): string {
 function entryPath(directory: number, name: string): string | Buffer {
   if (name === '..' || name === '.' || name === '')
     throw new RangeError(`${JSON.stringify(name)} is no entry`);
-  return encodeName(`${descriptorPath(directory)}/${name}`);
+  return encodeName(`/proc/self/fd/${directory}/${name}`);
 }
 
 /** Open a directory of an open directory; a link there is `symlink-in-path`. */
@@ -163,6 +169,8 @@ class AnchoredRoot implements Root {
   readonly backend = 'anchored';
   readonly path: string;
   readonly #device: number;
+  /** Whether a chmod that succeeds has set the mode, on the root's file system. */
+  readonly #keepsModes: boolean;
   readonly #mountPoints: Set<string>;
   /** The root, then each directory down to where the work is. */
   readonly #chain: [OpenDirectory, ...OpenDirectory[]];
@@ -171,6 +179,7 @@ class AnchoredRoot implements Root {
     this.path = path;
     this.#device = directory.stats.dev;
     this.#chain = [directory];
+    this.#keepsModes = fileSystemsThatKeepModes.has(statfsSync(descriptorPath(directory.fd)).type);
     this.#mountPoints = mountPointsBelow(path);
   }
 
@@ -193,7 +202,10 @@ class AnchoredRoot implements Root {
 
   enter(directory: string): Stats {
     try {
-      return fstatSync(this.#open(directory).fd);
+      const isOpen = isWithin(directory, this.#current.path);
+      const { fd, stats } = this.#open(directory);
+      // What is opened only now is looked at only now.
+      return isOpen ? fstatSync(fd) : stats;
     } catch (error) {
       throw renamed(error, directory);
     }
@@ -239,7 +251,8 @@ class AnchoredRoot implements Root {
       const mode = decide(before);
       if (mode === undefined) return { before, after: undefined };
       chmodSync(descriptorPath(fd), mode);
-      return { before, after: fstatSync(fd) };
+      const isKept = this.#keepsModes && before.dev === this.#device && (mode & SPECIAL_BITS) === 0;
+      return { before, after: isKept ? mode : fstatSync(fd).mode };
     } catch (error) {
       throw renamed(error, path);
     } finally {
@@ -252,7 +265,7 @@ class AnchoredRoot implements Root {
   }
 
   isMountPoint(path: string, found: Stats): boolean {
-    return found.dev !== this.#device || this.#mountPoints.has(path);
+    return found.dev !== this.#device || (this.#mountPoints.size > 0 && this.#mountPoints.has(path));
   }
 
   close(): void {

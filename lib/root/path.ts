@@ -165,7 +165,7 @@ class PathRoot implements Root {
       const mode = decide(before);
       if (mode === undefined) return { before, after: undefined };
       fchmodSync(fd, mode);
-      return { before, after: fstatSync(fd) };
+      return { before, after: fstatSync(fd).mode };
     } finally {
       closeSync(fd);
     }
@@ -185,7 +185,7 @@ class PathRoot implements Root {
     const after = lstatSync(this.#system(path));
     this.#verify(parent);
     if (!isSameInode(after, seen)) throw swapped(path);
-    return { before: seen, after };
+    return { before: seen, after: after.mode };
   }
 
   get #current(): SeenDirectory {

@@ -4,10 +4,10 @@ import type { EntryType } from '../errors.ts';
 /** One entry of a listed directory, with the type that the directory says it has. */
 export type ListedEntry = Pick<Dirent, 'name' | 'isFile' | 'isDirectory' | 'isSymbolicLink'>;
 
-/** What a change of mode found before and left after; `after` only where something was changed. */
+/** What a change of mode found before, and the mode that it left, `undefined` where nothing was to be changed. */
 export interface ChmodResult {
   before: Stats;
-  after: Stats | undefined;
+  after: number | undefined;
 }
 
 /**

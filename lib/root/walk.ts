@@ -10,14 +10,15 @@ export interface Visitor {
   enter(directory: string): ListedEntry[];
   /** Whether to descend into a directory that was listed. */
   descend(directory: string): boolean;
-  /** Called for each entry that is not a directory. */
+  /** Called for each entry that is not a directory, right after the directory that it is in was listed. */
   visit(path: string, entry: ListedEntry): void;
 }
 
 /**
  * readdirp's traversal over a root: its reading of directories and its classification of links are replaced, so
- * that every listing goes through the root and no link is ever resolved. Paths in the stream begin at a `/` that
- * stands for the root.
+ * that every listing goes through the root and no link is ever resolved. What is no directory is visited while its
+ * directory is open, and readdirp is told of directories only. Paths in the stream begin at a `/` that stands for
+ * the root.
  */
 class RootStream extends ReaddirpStream {
   readonly #visitor: Visitor;
@@ -47,19 +48,27 @@ class RootStream extends ReaddirpStream {
     return { path, fullPath: `/${path}`, basename: listed.name, dirent: listed };
   }
 
-  override _getEntryType(entry: EntryInfo): 'file' | 'directory' {
-    return entry.dirent?.isDirectory() ? 'directory' : 'file';
+  override _getEntryType(): 'directory' {
+    return 'directory';
   }
 
   async #explore(path: string, depth: number): Promise<DirEntry> {
+    const files: Dirent[] = [];
     try {
       if (this.#pace.isOver()) await this.#pace.pause();
-      const files = this.#visitor.enter(path === '/' ? '.' : path.slice(1)) as Dirent[];
-      return { files, depth, path };
+      const directory = path === '/' ? '.' : path.slice(1);
+      for (const entry of this.#visitor.enter(directory)) {
+        if (entry.isDirectory()) {
+          files.push(entry as Dirent);
+          continue;
+        }
+        this.#visitor.visit(joinPath(directory, entry.name), entry);
+        if (this.#pace.isOver()) await this.#pace.pause();
+      }
     } catch (error) {
       this.#stop(error);
-      return { files: [], depth, path };
     }
+    return { files, depth, path };
   }
 }
 
@@ -75,25 +84,10 @@ export function walk(start: string, visitor: Visitor, pace: Pace): Promise<void>
       stream.destroy();
     };
     const stream = new RootStream(start, visitor, pace, stop);
-    const resume = () => {
-      stream.resume();
-    };
-    stream.on('data', ({ path, dirent }: EntryInfo) => {
-      if (stream.destroyed || dirent === undefined) return;
-      try {
-        visitor.visit(path, dirent);
-      } catch (error) {
-        stop(error);
-        return;
-      }
-      if (pace.isOver()) {
-        stream.pause();
-        pace.pause().then(resume, stop);
-      }
-    });
     // Nothing of ours is only warned about: what cannot be listed has been reported by the visitor.
     stream.on('warn', stop);
     stream.on('error', reject);
     stream.on('end', resolve);
+    stream.resume();
   });
 }
