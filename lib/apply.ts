@@ -9,7 +9,7 @@ import { isWithin, nameOf } from './root/names.ts';
 import { openRoot } from './root/open.ts';
 import { errorCode, type ListedEntry, type Root, transientCodes, typeOf } from './root/root.ts';
 import { settle, waitFor } from './settle.ts';
-import { Visit } from './visit.ts';
+import { Visit } from './visit/visit.ts';
 
 /**
  * Bring the modes of an unpacked tree in order.

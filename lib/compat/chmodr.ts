@@ -7,7 +7,7 @@ import { Plan } from '../plan.ts';
 import { joinPath } from '../root/names.ts';
 import { openRoot } from '../root/open.ts';
 import { errorCode } from '../root/root.ts';
-import { Visit } from '../visit.ts';
+import { Visit } from '../visit/visit.ts';
 
 /**
  * chmodr 2's function of that name: give every file below a path this mode, and every directory the same with x where

@@ -1,31 +1,24 @@
-import { Buffer } from 'node:buffer';
 import type { Stats } from 'node:fs';
-import { isExecutableFile } from './detect.ts';
-import type { EntryFacts, EntryType, UnresolvedReason } from './errors.ts';
-import type { Finding, Ledger } from './ledger.ts';
-import type { Settings } from './options.ts';
-import type { Plan, PlannedEntry } from './plan.ts';
-import { type LinkResolution, resolveLink } from './root/links.ts';
-import { encodeName, isDecodable } from './root/names.ts';
+import { isExecutableFile } from '../detect.ts';
+import type { EntryFacts, EntryType } from '../errors.ts';
+import type { Ledger } from '../ledger.ts';
+import type { Settings } from '../options.ts';
+import type { Plan, PlannedEntry } from '../plan.ts';
+import { isDecodable } from '../root/names.ts';
 import {
   type ChmodResult,
   errorCode,
   type ListedEntry,
   type Root,
   swapped,
-  swappedCode,
-  transientCodes,
   typeOf,
   UnsafePathError,
-} from './root/root.ts';
+} from '../root/root.ts';
+import { Findings } from './findings.ts';
+import { Links } from './links.ts';
 
 /** What chmod can set. */
 const MODE_BITS = 0o7777;
-const reasons: ReadonlyMap<string, UnresolvedReason> = new Map([
-  ['EPERM', 'permission-denied'],
-  ['EACCES', 'permission-denied'],
-  ['EROFS', 'read-only'],
-]);
 const otherDeviceCode = 'ERR_PERMWALK_CROSS_DEVICE';
 /** How often an entry may turn into another kind while it is being dealt with. */
 const MAX_RELOOKS = 3;
@@ -39,17 +32,15 @@ export class Visit {
   readonly #settings: Settings;
   readonly #plan: Plan;
   readonly #ledger: Ledger;
+  readonly #findings: Findings;
+  readonly #links: Links;
   readonly #hasGlobs: boolean;
   /** Whether the last file was changed. */
   #isChanging = false;
   /** Directories whose new mode takes bits away: they are set when everything in them is done. */
   readonly #deferred = new Map<string, PlannedEntry | undefined>();
-  /** Links that dangle and that nothing waits for, to be looked at once more at the end. */
-  readonly #dangling = new Map<string, PlannedEntry | undefined>();
   /** Directories that were changed before their listing failed. */
   readonly #changedUnlisted = new Set<string>();
-  /** Entries that no manifest names and that have to be looked at again. */
-  readonly #walked = new Map<string, PlannedEntry>();
   /** Mount points that were not entered. */
   readonly #beyondDirectories = new Map<string, { error: unknown }>();
   /** Files of unknown mode that are executable by their first bytes. */
@@ -64,6 +55,9 @@ export class Visit {
     this.#settings = settings;
     this.#plan = plan;
     this.#ledger = ledger;
+    this.#findings = new Findings(plan, ledger);
+    const lookAgain = this.#lookAgain.bind(this);
+    this.#links = new Links(root, settings, plan, ledger, this.#findings, lookAgain);
     this.#hasGlobs = plan.executable !== undefined || plan.ignore !== undefined;
   }
 
@@ -74,11 +68,11 @@ export class Visit {
 
   /** Deal with a directory that the walk goes into, and list it; for {@link walk}. */
   enter(path: string): ListedEntry[] {
-    const planned = this.#known(path);
+    const planned = this.#findings.known(path);
     if (path !== '.' && planned === undefined) this.#countUnlisted();
     if (planned?.type === 'file' || planned?.type === 'symlink') {
       // What the manifest names below it all the same is visited by itself.
-      this.#mismatch(path, planned, { type: 'directory' });
+      this.#findings.mismatch(path, planned, { type: 'directory' });
       return [];
     }
     if (this.#beyondDirectories.has(path)) return [];
@@ -92,7 +86,7 @@ export class Visit {
       return entries;
     } catch (error) {
       if (outcome === 'changed') this.#changedUnlisted.add(path);
-      this.#failed(path, planned ?? this.#walk(path, 'directory'), error);
+      this.#findings.failed(path, planned ?? this.#findings.walk(path, 'directory'), error);
       return [];
     }
   }
@@ -100,7 +94,7 @@ export class Visit {
   /** Deal with an entry that the walk found and that is no directory; for {@link walk}. */
   visit(path: string, entry: ListedEntry): void {
     if (this.#isLeftAlone(path, typeOf(entry))) return;
-    const named = this.#known(path);
+    const named = this.#findings.known(path);
     if (named?.state === 'done') return;
     const planned = named?.origin === 'implied' ? undefined : named;
     if (planned === undefined) this.#countUnlisted();
@@ -143,8 +137,9 @@ export class Visit {
    */
   entry(path: string, planned: PlannedEntry | undefined, type: EntryType, stats?: Stats): void {
     if (type === 'file') this.#file(path, planned, stats);
-    else if (type === 'symlink') this.#link(path, planned);
-    else if (planned?.type !== undefined && planned.type !== type) this.#mismatch(path, planned, { type });
+    else if (type === 'symlink') this.#links.link(path, planned);
+    else if (planned?.type !== undefined && planned.type !== type)
+      this.#findings.mismatch(path, planned, { type });
     else if (type === 'other') this.#ledger.end(planned, 'special');
     else {
       const outcome = this.directory(path, planned);
@@ -203,7 +198,7 @@ export class Visit {
 
   /** Note of a planned entry that it cannot be reached, for a reason that lies above it. */
   unreachable(planned: PlannedEntry, error: unknown): void {
-    this.#failed(planned.path, planned, error);
+    this.#findings.failed(planned.path, planned, error);
   }
 
   /** True where the root was removed while it was held open: nothing can appear in it any more. */
@@ -213,11 +208,7 @@ export class Visit {
 
   /** What is left for the end: links, then modes that take something away from directories, the deepest first. */
   *endings(): Generator<void> {
-    for (const [path, planned] of this.#dangling) {
-      this.#dangling.delete(path);
-      this.#closeLink(path, planned);
-      yield;
-    }
+    yield* this.#links.endings();
     for (const path of [...this.#deferred.keys()].sort().reverse()) {
       const planned = this.#deferred.get(path);
       this.#deferred.delete(path);
@@ -232,19 +223,9 @@ export class Visit {
     if (ending !== undefined) this.#ledger.end(planned, ending);
   }
 
-  /** Look once more at a link that dangled and that nothing waited for. */
-  #closeLink(path: string, planned: PlannedEntry | undefined): void {
-    try {
-      const target = this.#root.readlink(path);
-      this.#endLink(path, planned, target, resolveLink(this.#root, path, target));
-    } catch (error) {
-      this.#failed(path, planned, error);
-    }
-  }
-
   #file(path: string, planned: PlannedEntry | undefined, known: Stats | undefined): void {
-    if (planned?.type === 'symlink') return this.#flattened(path, planned);
-    if (planned?.type === 'directory') return this.#mismatch(path, planned, { type: 'file' });
+    if (planned?.type === 'symlink') return this.#links.flattened(path, planned);
+    if (planned?.type === 'directory') return this.#findings.mismatch(path, planned, { type: 'file' });
     const size = this.#settings.verify === 'size' ? planned?.size : undefined;
     if (size === undefined && !this.#plan.getsMode(path, planned))
       return this.#ledger.end(planned, 'unchanged');
@@ -287,7 +268,7 @@ export class Visit {
       });
     } catch (error) {
       // Where nothing was begun, a look says what is wrong.
-      if (this.#isChanging) this.#failed(path, planned, error);
+      if (this.#isChanging) this.#findings.failed(path, planned, error);
       return this.#isChanging;
     }
     if (result.after === undefined) return false;
@@ -307,94 +288,9 @@ export class Visit {
     } catch (error) {
       // EINVAL and ELOOP: it is no file any more.
       if (['EINVAL', 'ELOOP'].includes(errorCode(error) ?? '')) this.#lookAgain(path, planned);
-      else this.#failed(path, planned, error);
+      else this.#findings.failed(path, planned, error);
       return false;
     }
-  }
-
-  /** A file where the manifest has a link: the link's text as its content is what many extractors leave. */
-  #flattened(path: string, planned: PlannedEntry): void {
-    const { linkTarget } = planned;
-    if (linkTarget === undefined) return this.#mismatch(path, planned, { type: 'file' });
-    try {
-      const expected = encodeName(linkTarget);
-      const content = this.#root.read(path, Buffer.byteLength(expected) + 1);
-      if (!Buffer.from(expected).equals(content)) return this.#mismatch(path, planned, { type: 'file' });
-      const facts: Finding = {
-        reason: 'link-flattened',
-        expected: expectedFacts(planned),
-        actual: { type: 'file', size: content.length },
-        target: linkTarget,
-      };
-      this.#ledger.fail(path, planned, facts);
-    } catch (error) {
-      this.#readFailed(path, planned, error);
-    }
-  }
-
-  #link(path: string, planned: PlannedEntry | undefined): void {
-    try {
-      const target = this.#root.readlink(path);
-      const actual: EntryFacts = { type: 'symlink', linkTarget: target };
-      if (planned?.type === 'file' || planned?.type === 'directory')
-        return this.#mismatch(path, planned, actual);
-      const isOther = planned?.linkTarget !== undefined && planned.linkTarget !== target;
-      if (isOther && this.#settings.verify !== 'none') {
-        const expected = expectedFacts(planned);
-        return this.#ledger.fail(path, planned, { reason: 'link-mismatch', expected, actual, target });
-      }
-      this.#followLink(path, planned, target);
-    } catch (error) {
-      this.#readFailed(path, planned, error);
-    }
-  }
-
-  #followLink(path: string, planned: PlannedEntry | undefined, target: string): void {
-    const resolution = resolveLink(this.#root, path, target);
-    const { kind } = resolution;
-    // What cannot be looked at yet may lie in a directory that is still to be opened.
-    const isOpen = kind === 'dangling' || kind === 'loop' || kind === 'unknown';
-    if (!isOpen || (this.#settings.danglingLinks === 'skip' && kind !== 'unknown')) {
-      return this.#listLink(path, planned, target, resolution);
-    }
-    const awaited = resolution.kind === 'dangling' ? this.#plan.find(resolution.missing) : undefined;
-    const mustLead = planned?.origin === 'listed' && planned.type === undefined;
-    if (kind === 'unknown' || (awaited === undefined && !mustLead)) {
-      // Nothing that is promised can mend it, so nothing waits for it.
-      this.#dangling.set(path, planned);
-      if (planned !== undefined) this.#ledger.arrived(planned);
-      return;
-    }
-    const finding = danglingLink(target, resolution);
-    const isHopeless = resolution.kind === 'loop' || awaited?.state === 'done';
-    if (isHopeless) this.#ledger.fail(path, planned, finding);
-    else this.#ledger.wait(planned ?? this.#walk(path, 'symlink'), finding);
-  }
-
-  /** What becomes at the end of a link that nothing waited for. */
-  #endLink(
-    path: string,
-    planned: PlannedEntry | undefined,
-    target: string,
-    resolution: LinkResolution,
-  ): void {
-    const leadsNowhere = resolution.kind === 'dangling' || resolution.kind === 'loop';
-    if (leadsNowhere && this.#settings.danglingLinks === 'error') {
-      this.#ledger.fail(path, planned, danglingLink(target, resolution));
-    } else {
-      this.#listLink(path, planned, target, resolution);
-    }
-  }
-
-  #listLink(
-    path: string,
-    planned: PlannedEntry | undefined,
-    target: string,
-    resolution: LinkResolution,
-  ): void {
-    const { kind } = resolution;
-    if (kind !== 'inside' && kind !== 'unknown') this.#ledger.links.set(path, { path, target, kind });
-    this.#ledger.end(planned, 'links');
   }
 
   #directoryMode(path: string, planned: PlannedEntry | undefined, stats: Stats): DirectoryOutcome {
@@ -446,7 +342,7 @@ export class Visit {
         return target === (found.mode & MODE_BITS) ? undefined : target;
       });
     } catch (error) {
-      this.#failed(path, planned, error);
+      this.#findings.failed(path, planned, error);
       return undefined;
     }
     if (isOther) {
@@ -478,18 +374,11 @@ export class Visit {
     return undefined;
   }
 
-  /** Reading says EINVAL or ELOOP of what is no file or no link any more. */
-  #readFailed(path: string, planned: PlannedEntry | undefined, error: unknown): void {
-    const code = errorCode(error);
-    if (code === 'EINVAL' || code === 'ELOOP') this.#lookAgain(path, planned);
-    else this.#failed(path, planned, error);
-  }
-
   /** An entry turned into something else between two looks. */
   #lookAgain(path: string, planned: PlannedEntry | undefined): void {
     const times = (this.#turned.get(path) ?? 0) + 1;
     this.#turned.set(path, times);
-    if (times > MAX_RELOOKS) this.#failed(path, planned, swapped(path));
+    if (times > MAX_RELOOKS) this.#findings.failed(path, planned, swapped(path));
     else this.look(path, planned);
   }
 
@@ -522,7 +411,7 @@ export class Visit {
 
   /** Something on another device: left alone, and unresolved where the manifest names it. */
   #beyond(path: string, planned: PlannedEntry | undefined): void {
-    if (planned?.origin === 'listed') this.#failed(path, planned, otherDevice(path));
+    if (planned?.origin === 'listed') this.#findings.failed(path, planned, otherDevice(path));
     else this.#ledger.end(planned, 'ignored');
   }
 
@@ -546,23 +435,12 @@ export class Visit {
   #stats(path: string, planned: PlannedEntry | undefined): Stats | undefined {
     try {
       const stats = this.#root.lstat(path);
-      if (stats === undefined) this.#missing(path, planned, { code: 'ENOENT', syscall: 'lstat' });
+      if (stats === undefined) this.#findings.missing(path, planned, { code: 'ENOENT', syscall: 'lstat' });
       return stats;
     } catch (error) {
-      this.#failed(path, planned, error);
+      this.#findings.failed(path, planned, error);
       return undefined;
     }
-  }
-
-  #mismatch(path: string, planned: PlannedEntry, actual: EntryFacts): void {
-    this.#ledger.fail(path, planned, { reason: 'type-mismatch', expected: expectedFacts(planned), actual });
-  }
-
-  #missing(path: string, planned: PlannedEntry | undefined, facts: Partial<Finding>): void {
-    if (planned === undefined || planned.origin === 'walked') return this.#ledger.end(planned, 'vanished');
-    // U+FFFD stands for bytes that were lost when the manifest was made: such a name can never be found.
-    const reason = path.includes('\ufffd') ? 'undecodable-name' : 'missing';
-    this.#ledger.wait(planned, { reason, ...facts, expected: expectedFacts(planned) });
   }
 
   /** A directory that could not be gone into: gone, something else, a link, a mount point, or an error. */
@@ -574,45 +452,10 @@ export class Visit {
     if (planned?.origin === 'listed' && (isLink || code === 'ENOTDIR')) {
       const stats = this.#stats(path, planned);
       if (stats !== undefined && !stats.isDirectory()) this.entry(path, planned, typeOf(stats), stats);
-      else if (stats !== undefined) this.#failed(path, planned, swapped(path));
+      else if (stats !== undefined) this.#findings.failed(path, planned, swapped(path));
       return;
     }
-    this.#failed(path, planned ?? this.#walk(path, 'directory'), error);
-  }
-
-  /** What has to be come back to by this path, as the manifest or an earlier look has it. */
-  #known(path: string): PlannedEntry | undefined {
-    return this.#plan.find(path) ?? (this.#walked.size > 0 ? this.#walked.get(path) : undefined);
-  }
-
-  /** An entry that the walk found and that has to be looked at again: one for a path, however often it is met. */
-  #walk(path: string, type?: 'directory' | 'symlink'): PlannedEntry {
-    const known = this.#walked.get(path);
-    if (known !== undefined) return known;
-    const walked: PlannedEntry = { path, type, origin: 'walked', state: 'open', ending: undefined };
-    this.#walked.set(path, walked);
-    return walked;
-  }
-
-  /** Note what an error means for an entry. What is no error of the system is thrown on. */
-  #failed(path: string, planned: PlannedEntry | undefined, error: unknown): void {
-    if (error instanceof UnsafePathError) {
-      // What the manifest names below an implied directory is reported by itself, and says why.
-      const isNamedBelow = planned?.origin === 'implied' && error.code !== swappedCode;
-      if (isNamedBelow) return this.#ledger.arrived(planned);
-      this.#ledger.fail(path, planned, { reason: error.reason, code: error.code, cause: error });
-      return;
-    }
-    if (!(error instanceof Error) || !('syscall' in error)) throw error;
-    const code = errorCode(error) ?? '';
-    const facts = { code, syscall: String(error.syscall), cause: error };
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      this.#missing(path, planned, facts);
-    } else if (transientCodes.has(code)) {
-      this.#ledger.wait(planned ?? this.#walk(path), { reason: 'io-error', ...facts });
-    } else {
-      this.#ledger.fail(path, planned, { reason: reasons.get(code) ?? 'io-error', ...facts });
-    }
+    this.#findings.failed(path, planned ?? this.#findings.walk(path, 'directory'), error);
   }
 }
 
@@ -627,18 +470,4 @@ function otherDevice(path: string): UnsafePathError {
     path,
     'will not enter the mount point (crossDevice)',
   );
-}
-
-function danglingLink(target: string, resolution: LinkResolution): Finding {
-  const code = resolution.kind === 'loop' ? 'ELOOP' : 'ENOENT';
-  return { reason: 'dangling-link', code, target, actual: { type: 'symlink', linkTarget: target } };
-}
-
-function expectedFacts({ type, size, linkTarget }: PlannedEntry): EntryFacts | undefined {
-  if (type === undefined && size === undefined) return undefined;
-  const facts: EntryFacts = {};
-  if (type !== undefined) facts.type = type;
-  if (size !== undefined && type !== 'directory') facts.size = size;
-  if (linkTarget !== undefined) facts.linkTarget = linkTarget;
-  return facts;
 }
