@@ -17,6 +17,8 @@ export interface PlannedEntry extends ManifestEntry {
   state: 'open' | 'pending' | 'done';
   /** How it was counted, once it was dealt with. */
   ending: 'changed' | 'unchanged' | undefined;
+  /** Mode that it was left with, where it was looked at. */
+  left: number | undefined;
   /** True for a directory that the walk has been through. */
   isWalked?: boolean;
 }
@@ -140,6 +142,7 @@ export class Plan {
       origin: 'listed',
       state: 'open',
       ending: undefined,
+      left: undefined,
     });
   }
 
@@ -205,6 +208,7 @@ function newDirectory(path: string, parent: PlannedDirectory | undefined): Plann
     origin: 'implied',
     state: 'open',
     ending: undefined,
+    left: undefined,
   };
   return { entry, parent, entries: [], directories: [], index: undefined };
 }

@@ -476,5 +476,16 @@ for (const { backend, apply } of passes) {
     assert.is(modeOf(root, 'c'), 0o600);
   });
 
+  test('a mode that would come out otherwise a second time is applied once', async () => {
+    const shape = { 'd/': 0o070, f: 0o040 };
+    const expected = { d: '500', f: '400' };
+    for (const options of [{}, { manifest: ['d/', 'f', 'never'], retry: impatient, strict: false }]) {
+      const root = makeTree(shape);
+      await apply(root, { mode: 'g=u,u+rX,g-w', ...options });
+      const { '.': _, ...below } = modesBelow(root);
+      assert.equal(below, expected);
+    }
+  });
+
   test.run();
 }

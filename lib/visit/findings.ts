@@ -30,7 +30,14 @@ export class Findings {
   walk(path: string, type?: 'directory' | 'symlink'): PlannedEntry {
     const known = this.#walked.get(path);
     if (known !== undefined) return known;
-    const walked: PlannedEntry = { path, type, origin: 'walked', state: 'open', ending: undefined };
+    const walked: PlannedEntry = {
+      path,
+      type,
+      origin: 'walked',
+      state: 'open',
+      ending: undefined,
+      left: undefined,
+    };
     this.#walked.set(path, walked);
     return walked;
   }

@@ -39,6 +39,8 @@ export class Visit {
   #isChanging = false;
   /** Directories whose new mode takes bits away: they are set when everything in them is done. */
   readonly #deferred = new Map<string, PlannedEntry | undefined>();
+  /** Modes of directories that were opened until what is in them is done: the final mode is made of the first one. */
+  readonly #opened = new Map<string, { from: number; to: number }>();
   /** Directories that were changed before their listing failed. */
   readonly #changedUnlisted = new Set<string>();
   /** Mount points that were not entered. */
@@ -123,7 +125,7 @@ export class Visit {
       if (type !== undefined ? typeOf(stats) !== type : !isFile && !stats.isDirectory()) return false;
       if (isFile && this.#settings.verify === 'size' && size !== undefined && stats.size !== size)
         return false;
-      return this.#settings.dryRun || this.#target(path, planned, stats) === (stats.mode & MODE_BITS);
+      return this.#settings.dryRun || planned.left === undefined || planned.left === (stats.mode & MODE_BITS);
     } catch {
       // Dealing with it again says what is wrong.
       return false;
@@ -220,6 +222,7 @@ export class Visit {
   #closeDirectory(path: string, planned: PlannedEntry | undefined): void {
     const stats = this.#stats(path, planned);
     const ending = stats && this.#changeMode(path, planned, stats);
+    this.#opened.delete(path);
     if (ending !== undefined) this.#ledger.end(planned, ending);
   }
 
@@ -300,8 +303,14 @@ export class Visit {
     if (!takesAway) return this.#changeMode(path, planned, stats) ?? 'failed';
     const opens = (target & ~mode & 0o500) !== 0;
     if (!opens || this.#settings.dryRun) return 'deferred';
-    const opened = this.#setMode(path, planned, stats, (found) => (found.mode | target) & MODE_BITS);
-    return opened === undefined ? 'failed' : 'deferred';
+    let from = mode;
+    const opened = this.#setMode(path, planned, stats, (found) => {
+      from = found.mode & MODE_BITS;
+      return from | target;
+    });
+    if (opened === undefined) return 'failed';
+    this.#opened.set(path, { from, to: from | target });
+    return 'deferred';
   }
 
   /** Bring an entry to its mode. `undefined` where that failed or has to wait, which has been noted. */
@@ -312,7 +321,7 @@ export class Visit {
   ): 'changed' | 'unchanged' | undefined {
     const mode = this.#presentMode(stats);
     const target = this.#target(path, planned, stats);
-    if (target === mode) return 'unchanged';
+    if (target === mode) return this.#leave(planned, mode, 'unchanged');
     if (this.#isSharedFile(stats)) {
       this.#sharedFile(path, planned, stats);
       return undefined;
@@ -349,7 +358,7 @@ export class Visit {
       this.#lookAgain(path, planned);
       return undefined;
     }
-    if (result.after === undefined) return 'unchanged';
+    if (result.after === undefined) return this.#leave(planned, target, 'unchanged');
     return this.#endChange(path, planned, result.before.mode, result.after, target);
   }
 
@@ -363,7 +372,7 @@ export class Visit {
   ): 'changed' | undefined {
     const [from, to] = [before & MODE_BITS, after & MODE_BITS];
     if (from !== to) this.#settings.onChange?.({ path, from, to });
-    if (to === target) return 'changed';
+    if (to === target) return this.#leave(planned, to, 'changed');
     const facts = {
       reason: 'not-applied',
       syscall: 'chmod',
@@ -372,6 +381,11 @@ export class Visit {
     } as const;
     this.#ledger.fail(path, planned, facts);
     return undefined;
+  }
+
+  #leave<E extends 'changed' | 'unchanged'>(planned: PlannedEntry | undefined, mode: number, ending: E): E {
+    if (planned !== undefined) planned.left = mode;
+    return ending;
   }
 
   /** An entry turned into something else between two looks. */
@@ -389,9 +403,14 @@ export class Visit {
   }
 
   #target(path: string, planned: PlannedEntry | undefined, stats: Stats): number {
-    const isDirectory = stats.isDirectory();
-    const isMatched = !isDirectory && (this.#plan.executable?.(path) === true || this.#detected.has(path));
-    return this.#settings.modeRule(this.#presentMode(stats), isDirectory, planned?.mode, isMatched);
+    const { modeRule } = this.#settings;
+    const mode = this.#presentMode(stats);
+    if (stats.isDirectory()) {
+      const opened = this.#opened.size > 0 ? this.#opened.get(path) : undefined;
+      return modeRule(opened?.to === mode ? opened.from : mode, true, planned?.mode, false);
+    }
+    const isMatched = this.#plan.executable?.(path) === true || this.#detected.has(path);
+    return modeRule(mode, false, planned?.mode, isMatched);
   }
 
   #isSharedFile(stats: Stats): boolean {
