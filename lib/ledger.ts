@@ -63,7 +63,7 @@ export class Ledger {
     this.counts[ending] += 1;
     if (visitedEndings.has(ending)) this.counts.visited += 1;
     if (planned === undefined) return;
-    if (ending === 'changed' || ending === 'unchanged') planned.ending = ending;
+    if (ending !== 'ignored' && ending !== 'vanished') planned.ending = ending;
     this.arrived(planned);
   }
 
@@ -72,6 +72,7 @@ export class Ledger {
     if (planned.ending === undefined) return;
     this.counts[planned.ending] -= 1;
     this.counts.visited -= 1;
+    this.links.delete(planned.path);
     planned.ending = undefined;
     planned.state = 'open';
   }

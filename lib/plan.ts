@@ -16,7 +16,7 @@ export interface PlannedEntry extends ManifestEntry {
   /** `open`: not looked at yet. `pending`: looked at, and to be looked at again. `done`: dealt with. */
   state: 'open' | 'pending' | 'done';
   /** How it was counted, once it was dealt with. */
-  ending: 'changed' | 'unchanged' | undefined;
+  ending: 'changed' | 'unchanged' | 'links' | 'special' | undefined;
   /** Mode that it was left with, where it was looked at. */
   left: number | undefined;
   /** True for a directory that the walk has been through. */
@@ -62,6 +62,8 @@ export class Plan {
   readonly #ignored: IgnoredPaths;
   readonly #settings: Settings;
   #last: PlannedDirectory;
+  /** How many directories below the root are not listed themselves. */
+  #implied = 0;
 
   constructor(settings: Settings, executable?: Matcher, ignore?: Matcher) {
     this.#settings = settings;
@@ -81,6 +83,11 @@ export class Plan {
   /** How many paths of the manifest are ignored by themselves, not by a directory above them. */
   get ignored(): number {
     return this.#ignored.topmost;
+  }
+
+  /** Whether some directory is only on the way to what is listed. */
+  get hasImplied(): boolean {
+    return this.#implied > 0;
   }
 
   /** How many directories are listed or implied. */
@@ -127,6 +134,7 @@ export class Plan {
     if (path !== '.') this.listed += 1;
     if (type === 'directory' || (type === undefined && this.#directories.has(path))) {
       const planned = this.#directory(path).entry;
+      if (planned.origin === 'implied' && path !== '.') this.#implied -= 1;
       planned.origin = 'listed';
       planned.mode = mode;
       return;
@@ -144,6 +152,13 @@ export class Plan {
       ending: undefined,
       left: undefined,
     });
+  }
+
+  /** What is listed as no directory is none on the way either: it is dealt with once, as it is listed. */
+  claim({ path, type }: ManifestEntry): void {
+    if (type !== 'file' && type !== 'symlink') return;
+    const directory = this.#directories.get(path);
+    if (directory !== undefined) directory.entry.state = 'done';
   }
 
   /** The planned entry of a path, whether the manifest lists it or it stands on the way. */
@@ -186,6 +201,7 @@ export class Plan {
     for (const below of missing.reverse()) {
       const directory = newDirectory(below, known);
       this.#directories.set(below, directory);
+      this.#implied += 1;
       known.directories.push(directory);
       known = directory;
     }
@@ -267,6 +283,10 @@ export async function createPlan(settings: Settings, pace: Pace): Promise<Plan> 
   }
   for (const entry of untyped) {
     plan.add(entry);
+    if (pace.isOver()) await pace.pause();
+  }
+  for (const entry of plan.hasImplied ? entries : []) {
+    plan.claim(entry);
     if (pace.isOver()) await pace.pause();
   }
   return plan;

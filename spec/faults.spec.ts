@@ -1,60 +1,307 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, linkSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import 'p-retry';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runPass } from '../lib/apply.ts';
+import type { UnresolvedReason } from '../lib/errors.ts';
 import type { ApplyOptions } from '../lib/options.ts';
+import type { PermissionReport } from '../lib/report.ts';
 import type { Root } from '../lib/root/root.ts';
+import { type FaultCode, faultCodes, type SystemCall, watchCalls } from './helpers/faults.ts';
 import { passes, reasonsOf } from './helpers/passes.ts';
-import { makeTree, modesBelow } from './helpers/tree.ts';
+import { makeTree, modesBelow, type TreeShape } from './helpers/tree.ts';
 
-type Method = 'list' | 'enter' | 'lstat' | 'chmod' | 'readlink';
+const transient: ReadonlySet<FaultCode> = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ESTALE', 'EBUSY', 'EINTR']);
+/** An entry that is not there any more: waited for where the manifest names it, else no error. */
+const gone: ReadonlySet<FaultCode> = new Set(['ENOENT', 'ENOTDIR']);
+const retry = { retries: 3, minTimeout: 0, maxTimeout: 0, randomize: false };
+const manifest = ['a/f', 'a/d/g', 'a/d/l', 'b/h', 'b/pipe', 'c/'];
 
-/** A root whose method fails once for a path, with an error that another moment does not have. */
-function failingOnce(root: Root, method: Method, path: string, code: string): Root {
-  let hasFailed = false;
-  return new Proxy(root, {
-    get(target, name) {
-      const value = Reflect.get(target, name, target);
-      if (typeof value !== 'function') return value;
-      return (...parameters: unknown[]) => {
-        if (name === method && parameters[0] === path && !hasFailed) {
-          hasFailed = true;
-          throw Object.assign(new Error(`${code}: injected`), { code, syscall: method, path });
-        }
-        return value.apply(target, parameters);
-      };
-    },
-  });
-}
-
-const shape = { 'a/f': 0o600, 'a/d/g': 0o600, 'a/d/l': '-> ../f', 'b/h': 0o600 };
-const paths = ['.', 'a', 'a/f', 'a/d', 'a/d/g', 'a/d/l', 'b', 'b/h'];
-const manifest = ['a/f', 'a/d/g', 'b/h'];
-const retry = { retries: 5, minTimeout: 1, maxTimeout: 2 };
+const shape: TreeShape = {
+  'a/f': 0o600,
+  'a/d/g': '#!/bin/sh\n',
+  'a/d/l': '-> ../f',
+  'a/up': '-> ../b/h',
+  'b/h': 0o600,
+  'b/gone': '-> nowhere',
+  'b/out': '-> ../../outside',
+  'c/': 0o700,
+};
+/** What is looked at to find out where a link leads, beside what lies above it. */
+const passedByLinks: Record<string, string[]> = {
+  'a/d/l': ['a/f'],
+  'a/up': ['b', 'b/h'],
+  'b/gone': ['b/nowhere'],
+};
 const variants: Record<string, ApplyOptions> = {
   'a walk': { mode: 'go+r' },
-  'a walk that closes directories': { mode: 'a-x,go+r' },
+  'a walk that closes directories': { mode: 'go=r' },
+  'a walk that looks into files': { detect: true },
+  'a dry run': { mode: 'go=r', dryRun: true },
   'a manifest': { mode: 'go+r', manifest },
+  'a manifest that only has to be there': { verify: 'presence', manifest },
   'a manifest and a walk': { mode: 'go+r', manifest, discover: true },
 };
 
+/** What another process may do in the middle of a pass. */
+const swaps = [
+  ['a', 'link'],
+  ['a', 'FIFO'],
+  ['a/f', 'link'],
+  ['a/f', 'FIFO'],
+  ['a/d/l', 'FIFO'],
+] as const;
+
+/** Deeper than directories are held open. */
+const deepShape: TreeShape = {};
+for (let path = 'd', depth = 0; depth < 28; depth += 1, path += '/d') deepShape[`${path}/f`] = 0o600;
+
+/** What one pass came to. */
+interface Outcome {
+  report?: PermissionReport;
+  error?: unknown;
+  modes: Record<string, string>;
+  /** Mode of each path before its first change that was told, and after its last. */
+  told: Record<string, [from: string, to: string]>;
+  /** Calls that were made until the root was open. */
+  opening: number;
+}
+
+/** An undisturbed pass. */
+interface Undisturbed extends Outcome {
+  report: PermissionReport;
+  before: Record<string, string>;
+  /** Everything in the tree. */
+  paths: readonly string[];
+  calls: readonly SystemCall[];
+}
+
+/** One fault, and what was hit by it. */
+interface Fault {
+  code: FaultCode;
+  position: number;
+  /** Path below the root that the call was made for. */
+  hit: string;
+  hasManifest: boolean;
+}
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : error);
+const isWithin = (directory: string, path: string): boolean =>
+  directory === '.' || path === directory || path.startsWith(`${directory}/`);
+
+function setModes(root: string, modes: Record<string, string>): void {
+  for (const [path, mode] of Object.entries(modes)) chmodSync(join(root, path), Number.parseInt(mode, 8));
+}
+
+function expectedReasons(code: FaultCode): UnresolvedReason[] {
+  if (code === 'EACCES' || code === 'EPERM') return ['permission-denied'];
+  if (code === 'EROFS') return ['read-only'];
+  // ELOOP is what opening says of a link that was put in place of the entry.
+  return code === 'ELOOP' ? ['io-error', 'unsafe-path'] : ['io-error'];
+}
+
+/** What is wrong with the outcome of a pass in which one call failed. Nothing, as a rule. */
+function* wrongs(fault: Fault, whole: Undisturbed, outcome: Outcome): Generator<string> {
+  const { report, error } = outcome;
+  if (report !== undefined) return yield* wrongsOf(fault, whole, outcome, report);
+  const isRetried = fault.hasManifest && (fault.code === 'ENOENT' || transient.has(fault.code));
+  if (fault.position >= whole.opening || isRetried || codeOf(error) !== fault.code) yield `rejects: ${error}`;
+  if (!isEqual(outcome.modes, whole.before)) yield 'changed something, and rejects';
+}
+
+function* wrongsOf(
+  { code, hit }: Fault,
+  whole: Undisturbed,
+  { modes, told }: Outcome,
+  report: PermissionReport,
+): Generator<string> {
+  const { counts, links, unresolved } = report;
+  const named = unresolved.map(({ path }) => path);
+  const isHit = (path: string) => isWithin(hit, path) || passedByLinks[path]?.some((one) => one === hit);
+  const otherLinks = (report: PermissionReport) => report.links.filter(({ path }) => !isHit(path));
+  const wrongModes = Object.keys(whole.modes).filter((path) => modes[path] !== whole.modes[path]);
+  if (transient.has(code) || (named.length === 0 && counts.vanished === 0)) {
+    if (named.length > 0) yield `is not recovered: ${reasonsOf({ unresolved })}`;
+    if (wrongModes.length > 0) yield `wrong modes, and nothing is said: ${wrongModes}`;
+    if (!isEqual(counts, whole.report.counts))
+      yield `wrong counts: ${difference(counts, whole.report.counts)}`;
+    if (!isEqual(told, whole.told)) yield `wrong changes told: ${difference(told, whole.told)}`;
+    // Where a link leads cannot be known where a directory on the way may not be searched.
+    const isSame = code !== 'EACCES' && isEqual(links, whole.report.links);
+    if (!isSame && !isEqual(otherLinks(report), otherLinks(whole.report)))
+      yield `wrong links: ${JSON.stringify(links)}`;
+    return;
+  }
+  if (gone.has(code) && named.length > 0) yield `is not waited for: ${reasonsOf({ unresolved })}`;
+  for (const { path, reason, code: shown } of unresolved) {
+    const isCode = shown === code || reason === 'unsafe-path';
+    if (!gone.has(code) && !(isCode && expectedReasons(code).includes(reason)))
+      yield `${path}: ${reason}, ${shown}`;
+  }
+  const touched = [...new Set([...named, ...wrongModes])];
+  const strange = touched.filter((path) => !isHit(path));
+  if (strange.length > 0) yield `reaches what was not hit: ${strange}`;
+  // One entry is at fault, and what is below it. The report does not name what is gone.
+  const top = touched.find((path) => touched.every((other) => isWithin(path, other)));
+  if (top === undefined && counts.vanished === 0) yield `reaches further than one entry: ${touched}`;
+  const scope = (counts.vanished === 0 ? top : undefined) ?? hit;
+  const below = whole.paths.filter((path) => path !== scope && isWithin(scope, path));
+  const missed = whole.report.counts.visited - counts.visited - counts.vanished - named.length;
+  if (missed < 0 || missed > below.length) yield `${missed} entries count nowhere`;
+  if (!isEqual(otherLinks(report), otherLinks(whole.report))) yield `wrong links: ${JSON.stringify(links)}`;
+}
+
+/** How many descriptors are open, where the system tells. */
+function openDescriptors(): number {
+  return existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0;
+}
+
+function isEqual(one: unknown, other: unknown): boolean {
+  return JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
+}
+
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
+}
+
+/** Keys that have another value, with both. */
+function difference(one: object, other: object): string {
+  const values = new Map<string, unknown>(Object.entries(one));
+  const others = new Map<string, unknown>(Object.entries(other));
+  const keys = [...new Set([...values.keys(), ...others.keys()])];
+  return keys
+    .filter((key) => !isEqual(values.get(key), others.get(key)))
+    .map((key) => `${key} ${values.get(key)}, not ${others.get(key)}`)
+    .join('; ');
+}
+
 for (const { backend, open } of passes) {
   const test = suite(`faults (${backend})`);
+  let watched: ReturnType<typeof watchCalls>;
+  test.before(() => {
+    watched = watchCalls();
+  });
+  test.after(() => watched.restore());
+
+  async function run(
+    root: string,
+    options: ApplyOptions,
+    position?: number,
+    event?: FaultCode | (() => void),
+  ): Promise<Outcome> {
+    const outcome: Outcome = { modes: {}, told: {}, opening: 0 };
+    const opened = (path: string): Root => {
+      const held = open(path);
+      outcome.opening ||= watched.calls.length;
+      return held;
+    };
+    const onChange: ApplyOptions['onChange'] = ({ path, from, to }) => {
+      outcome.told[path] = [outcome.told[path]?.[0] ?? from.toString(8), to.toString(8)];
+    };
+    const all: ApplyOptions = { umask: 0o022, retry, strict: false, onChange, ...options };
+    watched.begin(position, event);
+    try {
+      outcome.report = await runPass(root, all, opened);
+    } catch (error) {
+      outcome.error = error;
+    } finally {
+      watched.end();
+    }
+    outcome.modes = modesBelow(root);
+    return outcome;
+  }
+
+  /** What is wrong with passes over a tree in which each call fails once with each of the codes. */
+  async function* faultsIn(
+    root: string,
+    options: ApplyOptions,
+    codes: readonly FaultCode[],
+  ): AsyncGenerator<string> {
+    const before = modesBelow(root);
+    const paths = ['.', ...readdirSync(root, { recursive: true, encoding: 'utf8' })];
+    const undisturbed = await run(root, options);
+    const { report } = undisturbed;
+    if (report?.ok !== true) throw new Error(`unresolved without any fault: ${report && reasonsOf(report)}`);
+    const descriptors = openDescriptors();
+    const whole: Undisturbed = { ...undisturbed, report, before, paths, calls: [...watched.calls] };
+    for (const [position, { name, path }] of whole.calls.entries()) {
+      const hit = relative(root, path) || '.';
+      for (const code of codes) {
+        setModes(root, before);
+        const fault = { code, position, hit, hasManifest: options.manifest !== undefined };
+        const outcome = await run(root, options, position, code);
+        const said = `${code} from ${name} of ${hit} (call ${position})`;
+        for (const wrong of wrongs(fault, whole, outcome)) yield `${said}: ${wrong}`;
+        if (watched.leaked.length > 0) yield `${said}: left open: ${watched.leaked}`;
+      }
+    }
+    const left = openDescriptors() - descriptors;
+    if (left > 0) yield `${left} descriptors more than before`;
+  }
+
+  async function assertBears(
+    root: string,
+    options: ApplyOptions,
+    codes: readonly FaultCode[] = faultCodes,
+  ): Promise<void> {
+    const found: string[] = [];
+    for await (const wrong of faultsIn(root, options, codes)) found.push(wrong);
+    assert.is(found.join('\n'), '');
+  }
 
   for (const [name, options] of Object.entries(variants)) {
-    for (const method of ['list', 'enter', 'lstat', 'chmod', 'readlink'] as const) {
-      test(`${method} fails once in ${name}: retried, and everything counts once`, async () => {
-        const whole = makeTree(shape);
-        const expected = await runPass(whole, { ...options, retry }, open);
-        for (const path of paths) {
+    test(`each call fails once in ${name}: what was hit is named, the rest is done, nothing leaks`, async () => {
+      const root = makeTree(shape);
+      execFileSync('mkfifo', [join(root, 'b/pipe')]);
+      await assertBears(root, options);
+    });
+  }
+
+  const closing: Record<string, ApplyOptions> = {
+    'a walk': { mode: 'go=r' },
+    'a manifest': { mode: 'go=r', manifest: [...manifest, 'a/'] },
+  };
+  for (const [name, options] of Object.entries(closing)) {
+    for (const [path, by] of swaps) {
+      test(`${path} is exchanged for a ${by} before each call of ${name}: it is left alone`, async () => {
+        const outside = makeTree({ f: 0o600, 'd/g': 0o600 });
+        execFileSync('mkfifo', [join(outside, 'pipe')]);
+        // A mode that every change would be seen in.
+        chmodSync(join(outside, 'pipe'), 0o700);
+        const before = modesBelow(outside);
+        const still = makeTree(shape);
+        const { opening } = await run(still, options);
+        let calls = watched.calls.length;
+        assert.ok(calls > opening);
+        for (let position = opening; position < calls; position += 1) {
           const root = makeTree(shape);
-          const faulty = (of: string) => failingOnce(open(of), method, path, 'EMFILE');
-          const report = await runPass(root, { ...options, retry, strict: false }, faulty);
-          assert.equal(reasonsOf(report), [], path);
-          assert.equal(report.counts, expected.counts, path);
-          assert.equal(modesBelow(root), modesBelow(whole), path);
+          const full = join(root, path);
+          const { report, error } = await run(root, options, position, () => {
+            rmSync(full, { recursive: true });
+            if (by === 'FIFO') linkSync(join(outside, 'pipe'), full);
+            else symlinkSync(outside, full);
+          });
+          calls = Math.max(calls, watched.calls.length);
+          const said = `before call ${position}, ${watched.calls[position]?.name}`;
+          assert.is(error, undefined, said);
+          assert.equal(modesBelow(outside), before, said);
+          const { changed = 0, unchanged = 0, links = 0, special = 0, visited } = report?.counts ?? {};
+          assert.is(visited, changed + unchanged + links + special, said);
+          assert.equal(watched.leaked, [], said);
+          rmSync(root, { recursive: true });
         }
       });
     }
+  }
+
+  // Only the anchored backend closes directories on the way and opens them again.
+  if (backend === 'anchored') {
+    test('each call fails once in a tree deeper than directories are held open', async () => {
+      await assertBears(makeTree(deepShape), { mode: 'go=r' }, ['ENOENT', 'EIO', 'EMFILE']);
+    });
   }
 
   test.run();

@@ -13,7 +13,7 @@ import {
   statSync,
 } from 'node:fs';
 import { decodeName, encodeName, isEntryOf, isWithin, joinPath, nameOf, parentOf } from './names.ts';
-import { listDirectory, readStart, syncEntry } from './read.ts';
+import { listDirectory, modeAfterChange, readStart, syncEntry } from './read.ts';
 import {
   type ChmodResult,
   errorCode,
@@ -94,7 +94,11 @@ function openParent(directory: number, known: Stats): number | undefined {
   } catch {
     return undefined;
   }
-  if (isSameInode(fstatSync(fd), known)) return fd;
+  try {
+    if (isSameInode(fstatSync(fd), known)) return fd;
+  } catch {
+    // What cannot be looked at is not the one we know.
+  }
   closeSync(fd);
   return undefined;
 }
@@ -252,7 +256,7 @@ class AnchoredRoot implements Root {
       if (mode === undefined) return { before, after: undefined };
       chmodSync(descriptorPath(fd), mode);
       const isKept = this.#keepsModes && before.dev === this.#device && (mode & SPECIAL_BITS) === 0;
-      return { before, after: isKept ? mode : fstatSync(fd).mode };
+      return { before, after: isKept ? mode : modeAfterChange(fd) };
     } catch (error) {
       throw renamed(error, path);
     } finally {
@@ -338,5 +342,11 @@ class AnchoredRoot implements Root {
 export function openAnchoredRoot(realPath: string): Root | undefined {
   if (!isProcGenuine()) return undefined;
   const directory = openRealPath(realPath);
-  return directory && new AnchoredRoot(realPath, directory);
+  if (directory === undefined) return undefined;
+  try {
+    return new AnchoredRoot(realPath, directory);
+  } catch (error) {
+    closeSync(directory.fd);
+    throw error;
+  }
 }

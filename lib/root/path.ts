@@ -11,7 +11,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { decodeName, encodeName, isWithin, joinPath, parentOf } from './names.ts';
-import { listDirectory, readStart, syncEntry } from './read.ts';
+import { listDirectory, modeAfterChange, readStart, syncEntry } from './read.ts';
 import {
   type ChmodResult,
   errorCode,
@@ -165,7 +165,7 @@ class PathRoot implements Root {
       const mode = decide(before);
       if (mode === undefined) return { before, after: undefined };
       fchmodSync(fd, mode);
-      return { before, after: fstatSync(fd).mode };
+      return { before, after: modeAfterChange(fd) };
     } finally {
       closeSync(fd);
     }

@@ -57,3 +57,12 @@ function openToSync(systemPath: string | Buffer): number {
     return openSync(systemPath, constants.O_WRONLY | flags);
   }
 }
+
+/** Mode of what was just changed. A passing error must not hide the change: it is asked for twice. */
+export function modeAfterChange(fd: number): number {
+  try {
+    return fstatSync(fd).mode;
+  } catch {
+    return fstatSync(fd).mode;
+  }
+}

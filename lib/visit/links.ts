@@ -48,9 +48,10 @@ export class Links {
   #closeLink(path: string, planned: PlannedEntry | undefined): void {
     try {
       const target = this.#root.readlink(path);
+      if (this.#isOther(path, planned, target)) return;
       this.#endLink(path, planned, target, resolveLink(this.#root, path, target));
     } catch (error) {
-      this.#findings.failed(path, planned, error);
+      this.#readFailed(path, planned, error);
     }
   }
 
@@ -82,15 +83,21 @@ export class Links {
       const actual: EntryFacts = { type: 'symlink', linkTarget: target };
       if (planned?.type === 'file' || planned?.type === 'directory')
         return this.#findings.mismatch(path, planned, actual);
-      const isOther = planned?.linkTarget !== undefined && planned.linkTarget !== target;
-      if (isOther && this.#settings.verify !== 'none') {
-        const expected = expectedFacts(planned);
-        return this.#ledger.fail(path, planned, { reason: 'link-mismatch', expected, actual, target });
-      }
+      if (this.#isOther(path, planned, target)) return;
       this.#followLink(path, planned, target);
     } catch (error) {
       this.#readFailed(path, planned, error);
     }
+  }
+
+  /** True for a link that points elsewhere than the manifest says, which has been noted. */
+  #isOther(path: string, planned: PlannedEntry | undefined, target: string): boolean {
+    if (planned?.linkTarget === undefined || planned.linkTarget === target) return false;
+    if (this.#settings.verify === 'none') return false;
+    const actual: EntryFacts = { type: 'symlink', linkTarget: target };
+    const expected = expectedFacts(planned);
+    this.#ledger.fail(path, planned, { reason: 'link-mismatch', expected, actual, target });
+    return true;
   }
 
   #followLink(path: string, planned: PlannedEntry | undefined, target: string): void {
@@ -110,7 +117,8 @@ export class Links {
       return;
     }
     const finding = danglingLink(target, resolution);
-    const isHopeless = resolution.kind === 'loop' || awaited?.state === 'done';
+    const isHopeless =
+      resolution.kind === 'loop' || (awaited !== undefined && this.#ledger.unresolved.has(awaited.path));
     if (isHopeless) this.#ledger.fail(path, planned, finding);
     else this.#ledger.wait(planned ?? this.#findings.walk(path, 'symlink'), finding);
   }

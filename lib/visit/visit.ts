@@ -121,6 +121,8 @@ export class Visit {
     try {
       const stats = this.#root.lstat(path);
       if (stats === undefined) return false;
+      // Where a link leads, and what else is no file, is found out anew.
+      if (planned.ending === 'links' || planned.ending === 'special') return false;
       const isFile = stats.isFile();
       if (type !== undefined ? typeOf(stats) !== type : !isFile && !stats.isDirectory()) return false;
       if (isFile && this.#settings.verify === 'size' && size !== undefined && stats.size !== size)
@@ -221,6 +223,7 @@ export class Visit {
 
   #closeDirectory(path: string, planned: PlannedEntry | undefined): void {
     const stats = this.#stats(path, planned);
+    if (stats !== undefined && !stats.isDirectory()) return this.entry(path, planned, typeOf(stats), stats);
     const ending = stats && this.#changeMode(path, planned, stats);
     this.#opened.delete(path);
     if (ending !== undefined) this.#ledger.end(planned, ending);
@@ -471,7 +474,7 @@ export class Visit {
     if (planned?.origin === 'listed' && (isLink || code === 'ENOTDIR')) {
       const stats = this.#stats(path, planned);
       if (stats !== undefined && !stats.isDirectory()) this.entry(path, planned, typeOf(stats), stats);
-      else if (stats !== undefined) this.#findings.failed(path, planned, swapped(path));
+      else if (stats !== undefined) this.#lookAgain(path, planned);
       return;
     }
     this.#findings.failed(path, planned ?? this.#findings.walk(path, 'directory'), error);

@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { ApplyOptions } from '../lib/options.ts';
+import { outputOf } from './helpers/child.ts';
+import type { DescriptorUse } from './helpers/descriptors-child.ts';
+import { passes } from './helpers/passes.ts';
+import { tempDirectory } from './helpers/tree.ts';
+
+const DEPTH = 200;
+const WIDE_FILES = 45_000;
+const WIDE_DIRECTORIES = 5_000;
+const LIMIT = 64;
+/** Directories that are held open on the way to where the work is, and what is open for a moment beside. */
+const MOST_OPEN = 28;
+
+/** A tree that is 200 deep and 50,000 wide, and the paths of its files. */
+function makeLargeTree(): { root: string; files: string[] } {
+  const root = tempDirectory();
+  const files: string[] = [];
+  for (let depth = 1, path = 'd'; depth <= DEPTH; depth += 1, path += '/d') {
+    mkdirSync(join(root, path));
+    files.push(`${path}/f`);
+  }
+  mkdirSync(join(root, 'wide'));
+  for (let index = 0; index < WIDE_FILES; index += 1) files.push(`wide/f${index}`);
+  for (let index = 0; index < WIDE_DIRECTORIES; index += 1) mkdirSync(join(root, `wide/d${index}`));
+  for (const path of files) closeSync(openSync(join(root, path), 'w'));
+  return { root, files };
+}
+
+if (process.platform === 'linux') {
+  const { root, files } = makeLargeTree();
+  const list = join(tempDirectory(), 'list');
+  writeFileSync(list, files.join('\n'));
+  const script = fileURLToPath(new URL('helpers/descriptors-child.ts', import.meta.url));
+  let permissions = 0o700;
+
+  /** A pass with a mode that no entry has yet, in a process that may open few descriptors. */
+  async function passWithFew(
+    backend: string,
+    options: ApplyOptions,
+    source: string[],
+  ): Promise<DescriptorUse> {
+    permissions += 1;
+    const limited = ['-c', `ulimit -n ${LIMIT}; exec "$@"`, 'sh', process.execPath, ...process.execArgv];
+    const all = JSON.stringify({ ...options, mode: permissions });
+    const parameters = [...limited, script, backend, root, all, ...source];
+    const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'pipe'];
+    return JSON.parse(await outputOf(spawn('sh', parameters, { stdio }))) as DescriptorUse;
+  }
+
+  for (const { backend } of passes) {
+    const test = suite(`descriptors (${backend})`);
+
+    test(`globs on a tree ${DEPTH} deep and 50,000 wide, with ${LIMIT} descriptors`, async () => {
+      const options = { executable: ['**/f1*', 'wide/f2'], ignore: ['wide/f3*'] };
+      const use = await passWithFew(backend, options, []);
+      assert.is(use.backend, backend);
+      const ignored = files.filter((path) => path.startsWith('wide/f3')).length;
+      assert.is(use.counts.ignored, ignored);
+      assert.is(use.counts.changed, 2 + DEPTH + files.length + WIDE_DIRECTORIES - ignored);
+      assert.ok(use.most - use.before.length <= MOST_OPEN, `${use.most - use.before.length} open`);
+      assert.equal(use.after, use.before);
+    });
+
+    test(`a manifest for a tree ${DEPTH} deep and 50,000 wide, with ${LIMIT} descriptors`, async () => {
+      const use = await passWithFew(backend, {}, [list]);
+      assert.is(use.backend, backend);
+      assert.is(use.counts.changed, 2 + DEPTH + files.length);
+      assert.ok(use.most - use.before.length <= MOST_OPEN, `${use.most - use.before.length} open`);
+      assert.equal(use.after, use.before);
+    });
+
+    test.run();
+  }
+} else {
+  const test = suite('descriptors');
+  test.skip('a bound on descriptors: they are counted in /proc/self/fd, which only Linux has');
+  test.run();
+}

@@ -1,0 +1,23 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { fuzz } from './fuzz/fuzz.ts';
+import { hasCommand } from './helpers/zip.ts';
+
+const test = suite('fuzz');
+const isGnuTar = process.platform === 'linux' && hasCommand('tar') && hasCommand('gzip');
+const name =
+  'readManifest of mutated archives gives a manifest or a ManifestError, in bounded time and memory';
+
+if (isGnuTar) {
+  test(name, async () => {
+    const seed = Date.now() % 1_000_000;
+    const { inputs, findings } = await fuzz(seed, { inputs: 20_000, ms: 15_000 });
+    const found = findings.map(({ number, what }) => `--seed ${seed} --only ${number}: ${what}`);
+    assert.is(found.join('\n'), '', 'npm run fuzz with these parameters gives the input again');
+    assert.ok(inputs > 0);
+  });
+} else {
+  test.skip(`${name}: needs GNU tar and gzip`);
+}
+
+test.run();

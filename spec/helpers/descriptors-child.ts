@@ -1,0 +1,45 @@
+/**
+ * One pass in a process that may open few descriptors: prints the report's counts, and how many descriptors were open.
+ *
+ *     descriptors-child.ts <backend> <root> <options as JSON> [<list of paths as the manifest>]
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { readManifest } from '../../lib/manifest/read.ts';
+import type { ApplyOptions } from '../../lib/options.ts';
+import type { PermissionCounts } from '../../lib/report.ts';
+import { defaultPass, pathPass } from './passes.ts';
+
+/** What the child prints. */
+export interface DescriptorUse {
+  backend: string;
+  counts: PermissionCounts;
+  /** Open before the pass, at most while it ran, and after it; where the system tells. */
+  before: string[];
+  most: number;
+  after: string[];
+}
+
+const [backend, root = '', options = '{}', source] = process.argv.slice(2);
+const descriptors = (): string[] => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd') : []);
+const { apply } = backend === 'path' ? pathPass : defaultPass;
+const manifest = source === undefined ? {} : { manifest: await readManifest(source) };
+
+let most = 0;
+let changes = 0;
+const look = (): void => {
+  most = Math.max(most, descriptors().length);
+};
+/** A slice may end anywhere: what lies deep is looked at in any case, and of the rest every hundredth. */
+const onChange: ApplyOptions['onChange'] = ({ path }) => {
+  changes += 1;
+  if (changes % 100 === 0 || path.length > 100) look();
+};
+
+const all: ApplyOptions = { ...JSON.parse(options), ...manifest, onProgress: look, onChange };
+// What is loaded only where it is needed keeps descriptors of its own.
+await apply(root, { ...all, dryRun: true });
+const before = descriptors();
+most = 0;
+const { counts, backend: used } = await apply(root, all);
+const use: DescriptorUse = { backend: used, counts, before, most, after: descriptors() };
+process.stdout.write(JSON.stringify(use));
