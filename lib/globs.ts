@@ -1,3 +1,5 @@
+import { findExcess } from './glob-bounds.ts';
+
 /** Whether a path below the root is named by a list of globs. */
 export type Matcher = (path: string) => boolean;
 
@@ -8,15 +10,23 @@ export type Matcher = (path: string) => boolean;
  *
  * @param option name of the option, for the error
  * @returns `undefined` where there are no globs
- * @throws RangeError for a glob that cannot be compiled
+ * @throws RangeError for a glob that cannot be compiled, or that a name could make match for ever
  */
 export async function compileGlobs(option: string, globs: readonly string[]): Promise<Matcher | undefined> {
   if (globs.length === 0) return undefined;
   const { default: micromatch } = await import('micromatch');
   const compile = (glob: string): RegExp => {
+    const excess = findExcess(glob);
+    if (excess !== undefined) {
+      throw new RangeError(
+        `${option}: glob ${quote(glob)} ${excess}, so that no name makes it match for ever`,
+      );
+    }
     try {
       const regexp = micromatch.makeRe(withoutTrailingSlash(glob), { dot: true });
-      if (regexp instanceof RegExp) return regexp;
+      // What micromatch finds too much to repeat it takes for plain text.
+      const isPlain = /\\[*+]\\\(/.test(regexp.source) && !glob.includes('\\');
+      if (regexp instanceof RegExp && !isPlain) return regexp;
     } catch (error) {
       throw new RangeError(`${option}: glob ${quote(glob)} cannot be compiled`, { cause: error });
     }
