@@ -1,0 +1,146 @@
+/**
+ * Measures the built package against what people use today, on large Python trees.
+ *
+ *     npm run bench [-- --quick]
+ *
+ * Every run begins with the same modes, takes its turn among the others, and counts only when every mode afterwards is
+ * what it must be. Results, charts and a table go to `bench/results`.
+ */
+import { join } from 'node:path';
+import { measureArrivals } from './arrivals.ts';
+import { drawCharts } from './charts.ts';
+import { measureExtraction } from './extraction.ts';
+import { findUnfit } from './fitness.ts';
+import { makeFolder } from './folder.ts';
+import { type Job, listJobs } from './jobs.ts';
+import { describeMachine } from './machine.ts';
+import { measureJob } from './measure/job.ts';
+import { isInstalled, prepareTools, type Tools } from './measure/tools.ts';
+import { type BenchOptions, readOptions, usage } from './options.ts';
+import { measureParts } from './parts.ts';
+import { say } from './progress.ts';
+import { type MeasuredTree, type Results, readResults, writeResults } from './results.ts';
+import { writeTable } from './table.ts';
+import { factsOf } from './trees/entries.ts';
+import { generateTree } from './trees/generated.ts';
+import { Place } from './trees/place.ts';
+import { type FoundTree, findInstalledPython, findRealTree } from './trees/real.ts';
+import { measureShape, readShape, writeShape } from './trees/shape.ts';
+
+/** Files of generated trees are small: their sizes are compared, their content is only ever zipped. */
+const GENERATED_SIZE = 1024;
+const BUNDLE_SIZE = 64 * 1024;
+const BUNDLE_FILES = { quick: 5000, full: 20_000 };
+const ARRIVING_ENTRIES = 5000;
+const PARTS_MS = { quick: 200, full: 2000 };
+
+/** All that is the same for the whole of a benchmark. */
+interface Bench {
+  options: BenchOptions;
+  tools: Tools;
+  /** Folder that is removed in the end. */
+  folder: string;
+  record(job: string, title: string, results: Partial<Results>): void;
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const options = readOptions(args);
+  if (options === 'help') {
+    process.stdout.write(usage);
+  } else if (options.isMeasuringShape) {
+    const { entries, origin } = findRealTree(options.tree);
+    writeShape(measureShape(entries, origin));
+  } else {
+    if (!options.isRendering) await measure(options, args);
+    const results = readResults(options.out);
+    drawCharts(options.out, results);
+    writeTable(options.out, results);
+    say(`results are in ${options.out}`);
+  }
+}
+
+async function measure(options: BenchOptions, args: readonly string[]): Promise<void> {
+  process.umask(0o022);
+  const tools = prepareTools(options.dist);
+  const folder = makeFolder(options.on);
+  const machine = describeMachine(folder, args);
+  const bench: Bench = {
+    options,
+    tools,
+    folder,
+    record: (job, title, results) => writeResults(options.out, { job, title, machine, ...results }),
+  };
+  const hasZip = isInstalled('zip', '-v');
+  if (!hasZip) say('zip is not installed: J1, J2, J6, J7 and the parts are left out');
+  const isAsked = (job: string) => options.only.includes(job) && (hasZip || ['J3', 'J4', 'J5'].includes(job));
+  const jobs = listJobs(tools, options.peers).filter(({ id }) => isAsked(id));
+  await measureTrees(bench, jobs, isAsked('parts'));
+  if (isAsked('J6')) measureBundle(bench);
+  if (isAsked('J7')) {
+    const entries = generateTree(readShape(), ARRIVING_ENTRIES, { maxSize: GENERATED_SIZE });
+    const arrivals = measureArrivals(tools, entries, join(folder, 'arrivals'), options.rounds);
+    bench.record('J7', 'files that arrive during the pass', { arrivals });
+  }
+}
+
+/** J1 to J5 and the parts, tree by tree: the first one for all of them, the others for how they grow. */
+async function measureTrees(bench: Bench, jobs: readonly Job[], needsParts: boolean): Promise<void> {
+  const { options, tools, folder } = bench;
+  const unfit = new Map(jobs.map((job) => [job, findUnfit(tools, job, folder)]));
+  for (const [{ id }, found] of unfit) for (const { reason } of found) say(`${id}, with links: ${reason}`);
+  const measured = new Map<Job, MeasuredTree[]>(jobs.map((job) => [job, []]));
+  for (const [index, find] of treesToMeasure(options).entries()) {
+    const due = jobs.filter(({ scales }) => index === 0 || scales);
+    const isForParts = index === 0 && needsParts;
+    if (due.length === 0 && !isForParts) continue;
+    const found = find();
+    say(`tree ${found.name}: ${found.entries.length} entries, from ${found.origin}`);
+    for (const name of found.missing) say(`not to be had: ${name}`);
+    const place = new Place(folder, found);
+    for (const job of due) {
+      const trees = measured.get(job) ?? [];
+      trees.push(measureJob(tools, options, job, place, unfit.get(job) ?? [], index === 0));
+      bench.record(job.id, job.title, { unfit: unfit.get(job) ?? [], trees });
+    }
+    if (isForParts) {
+      const milliseconds = options.isQuick ? PARTS_MS.quick : PARTS_MS.full;
+      const parts = await measureParts(tools, place.zip(true), found.entries, milliseconds);
+      bench.record('parts', 'parts of the library, over the whole tree', { parts });
+    }
+    place.remove();
+  }
+}
+
+/** Each tree is found when its turn comes: a million entries need not be held all the time. */
+function treesToMeasure({ isGeneratedOnly, isQuick, sizes, tree }: BenchOptions): (() => FoundTree)[] {
+  const generated = sizes.map((size) => (): FoundTree => {
+    const entries = generateTree(readShape(), size, { maxSize: GENERATED_SIZE });
+    return { name: `generated ${size}`, origin: 'generated in the measured shape', entries, missing: [] };
+  });
+  if (isGeneratedOnly) return generated;
+  const real = findRealTree(tree);
+  // Where no packages are to be had the installed Python serves already.
+  const hasPackages = real.cache !== undefined;
+  const installed = isQuick || !hasPackages ? undefined : findInstalledPython('installed');
+  return [() => real, ...(installed === undefined ? [] : [() => installed]), ...generated];
+}
+
+/** J6, on a bundle of its own. */
+function measureBundle({ options, tools, folder, record }: Bench): void {
+  const shape = readShape();
+  const files = options.isQuick ? BUNDLE_FILES.quick : BUNDLE_FILES.full;
+  const size = Math.round((files * shape.entries) / (shape.entries - shape.directories));
+  const entries = generateTree(shape, size, { links: false, maxSize: BUNDLE_SIZE });
+  const groups = measureExtraction(tools, entries, join(folder, 'bundle'), options.rounds, options.isQuick);
+  const origin = 'generated in the measured shape, without links';
+  const trees = [{ name: 'bundle', origin, facts: factsOf(entries), missing: [], groups }];
+  record('J6', 'wrapped against bare extraction', { trees });
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  const isOurs = error instanceof Error && error.name === 'WrongResultError';
+  process.stderr.write(`bench: ${error instanceof Error ? (isOurs ? error.message : error.stack) : error}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,93 @@
+import type { ApplyOptions } from '../lib/index.ts';
+import type { Tools } from './measure/tools.ts';
+import { readable } from './modes.ts';
+import type { PassRequest } from './programs/pass.mts';
+import type { ModeOf } from './trees/work-tree.ts';
+
+/** What a command works on. */
+export interface Target {
+  root: string;
+  /** The tree as a zip, where the job has one. */
+  zip: string;
+}
+
+/** Somebody who does a job, or stands beside for comparison. */
+export interface Contender {
+  name: string;
+  /** `'yardstick'`: GNU chmod, to which everything is compared. `'limit'`: does nothing but look. */
+  kind: 'permwalk' | 'yardstick' | 'peer' | 'limit';
+  command(target: Target): readonly string[];
+  /** Modes before the run, and what they must be after it. */
+  before: ModeOf;
+  after: ModeOf;
+  /** What its standard output holds: permwalk's report, or the time that it took inside and its changes. */
+  prints?: 'report' | 'inside';
+  /** What it does other than the job says. */
+  note?: string;
+  /** Takes seconds where others do not: left out of a quick benchmark on a large tree. */
+  isSlow?: boolean;
+}
+
+/** Modes before and after. */
+type Modes = Pick<Contender, 'before' | 'after'>;
+
+/** The permwalk command. */
+export function command(
+  tools: Tools,
+  name: string,
+  flags: (target: Target) => string[],
+  modes: Modes,
+): Contender {
+  return {
+    name,
+    kind: 'permwalk',
+    prints: 'report',
+    command: (target) => [process.execPath, tools.cli, 'apply', ...flags(target), '--json', target.root],
+    ...modes,
+  };
+}
+
+/** `applyPermissions` by itself. */
+export function inside(
+  tools: Tools,
+  name: string,
+  modes: Modes,
+  options: ApplyOptions,
+  watch = false,
+): Contender {
+  const request = ({ root, zip }: Target): PassRequest => ({
+    dist: tools.index,
+    root,
+    ...(options.verify !== undefined && { manifest: zip }),
+    options,
+    watch,
+  });
+  return {
+    name,
+    kind: 'permwalk',
+    prints: 'inside',
+    command: (target) => tools.program('pass', JSON.stringify(request(target))),
+    ...modes,
+  };
+}
+
+/** What everything is compared with. Where a job is not `a+rX` it does its own all the same. */
+export function chmod(before: ModeOf): Contender {
+  return {
+    name: 'chmod -R a+rX',
+    kind: 'yardstick',
+    command: ({ root }) => ['chmod', '-R', 'a+rX', root],
+    before,
+    after: readable(before),
+  };
+}
+
+/** Somebody else. */
+export function peer(name: string, line: Contender['command'], modes: Modes, note?: string): Contender {
+  return { name, kind: 'peer', command: line, ...modes, ...(note !== undefined && { note }) };
+}
+
+/** Mark one who takes seconds. */
+export function slow(contender: Contender): Contender {
+  return { ...contender, isSlow: true };
+}

@@ -1,0 +1,95 @@
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { checkout } from './measure/tools.ts';
+
+/** Every job, in the order in which they are told. */
+export const jobIds = ['J1', 'J2', 'J3', 'J4', 'J5', 'J6', 'J7', 'parts'] as const;
+
+/** What the command line asks for. */
+export interface BenchOptions {
+  isQuick: boolean;
+  only: readonly string[];
+  /** Measured rounds after the one that warms up. */
+  rounds: number;
+  /** Entries of the generated trees. */
+  sizes: readonly number[];
+  /** Taken in place of the Debian packages. */
+  tree?: string;
+  isGeneratedOnly: boolean;
+  /** Folder in which the copies to work on are made. */
+  on: string;
+  dist: string;
+  out: string;
+  peers: readonly string[];
+  /** Only draw charts and table from the results that are there. */
+  isRendering: boolean;
+  /** Only measure the shape of the real tree anew. */
+  isMeasuringShape: boolean;
+}
+
+export const usage = `usage: npm run bench [-- OPTIONS]
+
+  --quick             three rounds, fewer and smaller trees; less than three minutes
+  --only J1,J4        these jobs: ${jobIds.join(', ')}
+  --rounds N          measured rounds after the warm-up (default: 7)
+  --sizes N,N         entries of the generated trees (default: 1000,10000,100000,1000000)
+  --tree DIR          a tree in place of Debian's Python packages; it is copied, never changed
+  --generated-only    no real tree
+  --on DIR            where the copies to work on are made (default: the folder for temporary files)
+  --peer NAME=COMMAND one more contender for a+rX, with {root} in its command; repeatable
+  --dist DIR          the built package (default: dist)
+  --out DIR           where results go (default: bench/results)
+  --render            only draw charts and table from the results that are there
+  --measure-shape     only measure the shape of the real tree, for the generated ones
+`;
+
+/** Read the command line; what is wrong with it is thrown. */
+export function readOptions(args: readonly string[]): BenchOptions | 'help' {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: flag,
+      only: text,
+      rounds: text,
+      sizes: text,
+      tree: text,
+      'generated-only': flag,
+      on: text,
+      peer: { type: 'string', multiple: true, default: [] },
+      dist: text,
+      out: text,
+      render: flag,
+      'measure-shape': flag,
+      help: flag,
+    },
+  });
+  if (values.help) return 'help';
+  const isQuick = values.quick;
+  const only = values.only?.split(',') ?? jobIds;
+  const unknown = only.find((job) => !(jobIds as readonly string[]).includes(job));
+  if (unknown !== undefined) throw new Error(`--only: ${unknown} is none of ${jobIds.join(', ')}`);
+  return {
+    isQuick,
+    only,
+    rounds: whole('--rounds', values.rounds ?? (isQuick ? '3' : '7')),
+    sizes: (values.sizes ?? (isQuick ? '1000,10000' : '1000,10000,100000,1000000'))
+      .split(',')
+      .map((size) => whole('--sizes', size)),
+    ...(values.tree !== undefined && { tree: resolve(values.tree) }),
+    isGeneratedOnly: values['generated-only'],
+    on: resolve(values.on ?? tmpdir()),
+    dist: resolve(values.dist ?? join(checkout, 'dist')),
+    out: resolve(values.out ?? join(checkout, 'bench/results')),
+    peers: values.peer,
+    isRendering: values.render,
+    isMeasuringShape: values['measure-shape'],
+  };
+}
+
+function whole(name: string, text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new Error(`${name}: ${text} is not a whole number from 1`);
+  return Number(text);
+}

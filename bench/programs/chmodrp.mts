@@ -1,0 +1,4 @@
+/** Peer: `chmodrp`. */
+import { chmodr } from 'chmodrp';
+
+await chmodr(process.argv[2] ?? '', 0o644);

@@ -1,0 +1,87 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Results } from '../bench/results.ts';
+import { runtime, scriptCommand } from './helpers/runtime.ts';
+import { tempDirectory } from './helpers/tree.ts';
+
+const checkout = fileURLToPath(new URL('..', import.meta.url));
+const [program, ...args] = scriptCommand;
+
+/** Run the benchmark on a generated tree of 1,000 entries, one round. */
+function bench(out: string, ...more: string[]) {
+  const tiny = ['--quick', '--generated-only', '--sizes', '1000', '--rounds', '1', '--out', out];
+  const on = ['--on', tempDirectory()];
+  const command = [...args, join(checkout, 'bench/bench.ts'), ...tiny, ...on, ...more];
+  return spawnSync(program, command, { cwd: checkout, encoding: 'utf8' });
+}
+
+function whyNot(): string | undefined {
+  if (runtime !== 'node') return 'it measures on Node';
+  if (process.platform !== 'linux') return 'GNU chmod and find are needed';
+  if (!existsSync(join(checkout, 'dist/cli/main.js'))) return 'dist is not built';
+  return spawnSync('zip', ['-v'], { stdio: 'ignore' }).status === 0 ? undefined : 'zip is needed';
+}
+
+const suiteOf = suite('bench');
+const reason = whyNot();
+if (reason !== undefined) console.log(`  skipped: ${reason}`);
+const test = reason === undefined ? suiteOf : suiteOf.skip;
+
+test('measures everybody, draws charts and a table, and finds out who follows links and who gives up', () => {
+  const out = tempDirectory();
+  const weak = join(tempDirectory(), 'weak');
+  writeFileSync(weak, 'chmod -R a+rX "$1" && test "$(find "$1" | wc -l)" -lt 100');
+  const { status, stderr } = bench(out, '--only', 'J1,J5', '--peer', `weak=sh ${weak} {root}`);
+  assert.is(status, 0, stderr);
+  const expected = ['J1.json', 'J5.json', 'jobs.svg', 'memory.svg', 'table.md', 'time.svg'];
+  assert.equal(readdirSync(out).sort(), expected);
+
+  const { unfit = [], trees: [tree] = [] }: Results = JSON.parse(readFileSync(join(out, 'J5.json'), 'utf8'));
+  assert.is(tree?.facts.entries, 1000);
+  assert.ok((tree?.facts.links ?? 0) > 0);
+  assert.ok(unfit.some(({ name, reason }) => name === 'chmodr' && /dangling|ENOENT|outside/.test(reason)));
+  const namesOf = (links: boolean) =>
+    tree?.groups.find((group) => group.links === links)?.contenders.map(({ name }) => name) ?? [];
+  assert.ok(namesOf(true).includes('chmod -R a+rX'));
+  assert.not.ok(namesOf(true).includes('chmodr'));
+  assert.ok(namesOf(false).includes('chmodr'));
+  assert.equal(tree?.groups[0]?.gaveUp, ['weak ended with 1: nothing on stderr']);
+  assert.not.ok(namesOf(true).includes('weak'));
+  const ratio = tree?.groups.flatMap(({ ratios }) => ratios).find(({ to }) => to === 'chmodr');
+  assert.is(ratio?.of, 'permwalk');
+  assert.is(ratio?.pairs, 1);
+  assert.ok((ratio?.median ?? 0) > 0);
+
+  const svg = readFileSync(join(out, 'time.svg'), 'utf8');
+  assert.ok(svg.startsWith('<svg'));
+  assert.match(svg, /chmodrSync/);
+  const table = readFileSync(join(out, 'table.md'), 'utf8');
+  assert.match(
+    table,
+    /^\| J5 a\+rX, everything to change \| .* \| chmod -R a\+rX .* \| \d+\.\d+ \[.*\] \|$/m,
+  );
+  assert.match(table, /\| chmodr \(no links, 0644\)/);
+});
+
+const wrong = {
+  'on any tree': ['idle=true {root}', /J5, without links, too: idle: .* is 0\d{3}, expected 0\d{3}/],
+  'on a large tree alone': [
+    'shallow=find {root} -maxdepth 3 ! -type l -exec chmod a+rX {} +',
+    /shallow: .* is 0\d{3}, expected 0\d{3}/,
+  ],
+} as const;
+for (const [where, [peer, complaint]] of Object.entries(wrong)) {
+  test(`a peer whose result is wrong ${where} ends it with an error, and nothing is written`, () => {
+    const out = tempDirectory();
+    const { status, stderr } = bench(out, '--only', 'J5', '--peer', peer);
+    assert.is(status, 1);
+    assert.match(stderr, complaint);
+    assert.equal(readdirSync(out), []);
+  });
+}
+
+suiteOf.run();
