@@ -1,68 +1,83 @@
 /**
- * Globs become regular expressions that backtrack, and the names that they are held against may have been chosen to
- * make them do so: one more wildcard multiplies the time by the length of a name. These bounds keep the worst path of
- * PATH_MAX bytes (Linux, 4,096) at about half a second, and are far above what globs for a tree have.
+ * Globs become regular expressions that backtrack, and the names that they are held against may have been chosen to make
+ * them do so. The longest path (Linux, PATH_MAX) and the longest name (NAME_MAX) bound how much.
  */
-const MAX_LENGTH = 4096;
-const MAX_WILDCARDS = 3;
-const MAX_GLOBSTARS = 2;
-const MAX_GROUPS = 8;
-
-/** What has been counted in one component of a glob, between two slashes. */
-interface Component {
-  wildcards: number;
-  groups: number;
-}
+const PATH_MAX = 4096;
+const NAME_MAX = 255;
+/** About half a second. */
+const MAX_STEPS = 10 ** 7;
 
 /**
  * What makes a glob too much to match in bounded time, as the end of a sentence that begins with the glob; `undefined`
- * where nothing does. A component may have three wildcards (`*`, `*(…)`, `+(…)`, `!(…)`) and eight groups, the glob two
- * `**` before its end, and what is repeated, `*(…)` and `+(…)`, may have no wildcard or group in it.
+ * where nothing does.
  */
 export function findExcess(glob: string): string | undefined {
-  if (glob.length > MAX_LENGTH) return `has ${glob.length} characters; at most ${MAX_LENGTH}`;
-  const parts = tokens(glob);
-  const last = parts.findLastIndex((part) => part !== '**' && part !== '/');
-  // `**/**` matches what `**` does.
-  const globstars = parts.filter((part, at) => part === '**' && at < last && parts[at - 2] !== '**').length;
-  if (globstars > MAX_GLOBSTARS) return `has ${globstars} "**" before its end; at most ${MAX_GLOBSTARS}`;
-  return findCrowded(parts) ?? findNested(parts);
+  if (glob.length > PATH_MAX) return `has ${glob.length} characters; at most ${PATH_MAX}`;
+  const parts = partsOf(glob);
+  const fault = findNested(parts);
+  if (fault !== undefined) return fault;
+  const steps = countSteps(parts);
+  if (steps <= MAX_STEPS) return undefined;
+  return `may take 10^${Math.round(Math.log10(steps))} steps to match a path: it needs fewer wildcards`;
 }
 
-/** The parts of a glob that matter here: `**`, `*`, `/`, what opens and closes a group, and `x` for anything else. */
-function tokens(glob: string): string[] {
-  const pattern = /\\.|\[(?:\\.|[^\]\\])+\]\+?|\*+(?!\()|[*+!?@]?\(|\)\+?|[{}]|\/|./gs;
+/**
+ * The parts of a glob that matter here: `**`, `*` for a wildcard of any length, `/`, what opens, divides and closes a
+ * group, and `x` for anything else.
+ */
+function partsOf(glob: string): string[] {
+  const pattern = /\\.|\[(?:\\.|[^\]\\])+\]\+?|\*+(?!\()|[*+!?@]?\(|\)\+?|[{},|/]|./gs;
   return Array.from(glob.matchAll(pattern), ([part]) => {
     if (/^\*+$/.test(part)) return part.length > 1 ? '**' : '*';
     if (part.startsWith('[') && part.endsWith(']+')) return '*';
-    return /^(?:[*+!?@]?\(|\)\+?|[{}]|\/)$/.test(part) ? part : 'x';
+    return /^(?:[*+!?@]?\(|\)\+?|[{},|/])$/.test(part) ? part : 'x';
   });
 }
 
-function findCrowded(parts: readonly string[]): string | undefined {
-  let component: Component = { wildcards: 0, groups: 0 };
-  for (const part of parts) {
-    if (part === '/') component = { wildcards: 0, groups: 0 };
-    if (/^(?:\*|\*\*|[*+!]\()$/.test(part)) component.wildcards += 1;
-    if (part.endsWith('(') || part === '{') component.groups += 1;
-    if (component.wildcards > MAX_WILDCARDS) {
-      return `has more than ${MAX_WILDCARDS} wildcards between two slashes`;
-    }
-    if (component.groups > MAX_GROUPS) return `has more than ${MAX_GROUPS} groups between two slashes`;
-  }
-  return undefined;
-}
-
+/** What is repeated and may match in more than one way takes exponential time. */
 function findNested(parts: readonly string[]): string | undefined {
   const open: string[] = [];
   for (const part of parts) {
     if (part === ')+') return 'repeats a group with a "+" behind it; +(…) does so';
-    const isWide = part === '*' || part === '**' || part === '{' || part.endsWith('(');
-    if (isWide && open.some((group) => group === '*(' || group === '+(')) {
+    const isGroup = part === '{' || part.endsWith('(');
+    const isRepeated = open.some((group) => group === '*(' || group === '+(');
+    if (isRepeated && (isGroup || part === '*' || part === '**')) {
       return 'repeats what has a wildcard or a group in it';
     }
-    if (part === '{' || part.endsWith('(')) open.push(part);
+    if (isGroup) open.push(part);
     if (part === '}' || part === ')') open.pop();
   }
   return undefined;
+}
+
+/**
+ * In how many ways a path may be tried, at worst. A name of n bytes can be shared out among w wildcards in n^(w-1) ways, a
+ * path of s slashes among g globstars in s^g ways, and a group may be any of its alternatives. A path has either many
+ * slashes or long names.
+ */
+function countSteps(parts: readonly string[]): number {
+  let shares = 0;
+  let globstars = 0;
+  let alternatives = 1;
+  /** How many alternatives each group has that is still open. */
+  const divided: number[] = [];
+  let wildcards = 0;
+  const last = parts.findLastIndex((part) => part !== '**' && part !== '/');
+  for (const [at, part] of parts.entries()) {
+    if (part === '/') wildcards = 0;
+    // `**/**` matches what `**` does, and at the end it matches anything.
+    const isGlobstar = part === '**' && (parts[at - 1] ?? '/') === '/' && (parts[at + 1] ?? '/') === '/';
+    if (isGlobstar && at < last && parts[at - 2] !== '**') globstars += 1;
+    if (/^(?:\*|[*+!]\()$/.test(part) || (part === '**' && !isGlobstar)) {
+      wildcards += 1;
+      if (wildcards > 1) shares += 1;
+    }
+    if (part === '?(') alternatives *= 2;
+    if (part === '{' || part.endsWith('(')) divided.push(1);
+    if (part === ',' || part === '|') divided.push((divided.pop() ?? 0) + 1);
+    if (part === '}' || part.startsWith(')')) alternatives *= divided.pop() ?? 1;
+  }
+  const longNames = NAME_MAX ** shares * (PATH_MAX / NAME_MAX) ** globstars;
+  const manySlashes = 2 ** shares * (PATH_MAX / 2) ** globstars;
+  return Math.max(longNames, manySlashes) * alternatives;
 }
