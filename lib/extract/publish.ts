@@ -1,10 +1,10 @@
 import { chmod, lstat, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createPace } from '../pace.ts';
-import { openUnlinkedRoot } from '../root/open.ts';
+import type { HeldDirectory } from '../root/held.ts';
 import { errorCode, symlinkInPath } from '../root/root.ts';
 import { walk } from '../root/walk.ts';
-import { exists, putBack, removeTree, type Staging } from './staging.ts';
+import { exists, PREVIOUS, putBack, removeInside, type Staging, TREE } from './staging.ts';
 
 /** How often another process may put its own tree in place between our two renames. */
 const MAX_COLLISIONS = 100;
@@ -20,25 +20,25 @@ export type Existing = 'error' | 'keep' | 'replace';
  * @returns `undefined` where the destination is there and stays (`'error'`, `'keep'`), else what was done
  */
 export async function publish(
-  staging: Staging,
+  { held, tree }: Staging,
   destination: string,
   existing: Existing,
 ): Promise<'created' | 'replaced' | undefined> {
   // An extractor that went on may have put a link in place of its directory.
-  if (!(await lstat(staging.tree)).isDirectory()) throw symlinkInPath(staging.tree);
+  if (!(await lstat(held.inside(TREE))).isDirectory()) throw symlinkInPath(tree);
   for (let collisions = 0; ; collisions += 1) {
-    const isReplacing = existing === 'replace' && (await moveAside(staging, destination));
+    const isReplacing = existing === 'replace' && (await moveAside(held, destination));
     // rename would take the place of an empty directory, which may be somebody's all the same.
     if (!isReplacing && (await exists(destination))) {
       if (existing !== 'replace') return undefined;
       continue;
     }
     try {
-      await moveDirectory(staging.tree, destination);
+      await moveDirectory(held.inside(TREE), destination);
       return isReplacing || collisions > 0 ? 'replaced' : 'created';
     } catch (error) {
       const isTaken = ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errorCode(error) ?? '');
-      if (!isTaken) await putBack(staging, destination);
+      if (!isTaken) await putBack(held, destination);
       if (!isTaken || collisions >= MAX_COLLISIONS) throw error;
       if (existing !== 'replace') return undefined;
     }
@@ -62,10 +62,10 @@ export async function publishDurably(
 }
 
 /** Move what is there aside; false where nothing is there. What was moved aside before is the older one, and goes. */
-async function moveAside(staging: Staging, destination: string): Promise<boolean> {
-  await removeTree(staging.previous);
+async function moveAside(held: HeldDirectory, destination: string): Promise<boolean> {
+  await removeInside(held, PREVIOUS);
   try {
-    await moveDirectory(destination, staging.previous);
+    await moveDirectory(destination, held.inside(PREVIOUS));
     return true;
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return false;
@@ -94,8 +94,8 @@ async function moveDirectory(from: string, to: string): Promise<void> {
 }
 
 /** Have every file and directory of a tree reach the disk. */
-export async function syncTree(tree: string, signal: AbortSignal | undefined): Promise<void> {
-  const root = openUnlinkedRoot(tree);
+export async function syncTree({ held }: Staging, signal: AbortSignal | undefined): Promise<void> {
+  const root = held.openRoot(TREE);
   try {
     const visitor = {
       enter: (directory: string) => {

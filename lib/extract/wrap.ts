@@ -7,12 +7,12 @@ import { UnresolvedEntriesError } from '../errors.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
 import type { PermissionReport } from '../report.ts';
-import { openUnlinkedRoot } from '../root/open.ts';
+import { type HeldDirectory, holdDirectory } from '../root/held.ts';
 import { errorCode } from '../root/root.ts';
 import { completion } from './completion.ts';
 import { resolveWrapOptions, type WrapOptions, type WrapSettings } from './options.ts';
 import { publish, publishDurably, syncTree } from './publish.ts';
-import { createStaging, exists, removeAbandoned, removeTree } from './staging.ts';
+import { createStaging, exists, removeAbandoned, removeStaging, type Staging, TREE } from './staging.ts';
 import { takeTurn } from './turns.ts';
 
 /** What a wrapped extractor did: the report of the pass, and where the tree is now. */
@@ -109,17 +109,17 @@ async function extractAtomically<Archive>(
   });
   try {
     await abortable(running, signal);
-    const report = await runPass(staging.tree, pass, openUnlinkedRoot);
-    if (durable) await syncTree(staging.tree, signal);
+    const report = await runPass(staging.tree, pass, () => staging.held.openRoot(TREE));
+    if (durable) await syncTree(staging, signal);
     signal?.throwIfAborted();
     const outcome = await (durable ? publishDurably : publish)(staging, destination, existing);
     if (outcome !== undefined) return { ...report, root: destination, destination, outcome };
   } catch (error) {
-    throw inPlaceOf(error, destination);
+    throw inPlaceOf(error, staging, destination);
   } finally {
-    await cleanUp(staging.path);
+    await cleanUp(staging.held);
     // What is not waited for may still write.
-    if (isRunning) running.catch(() => undefined).then(() => cleanUp(staging.path));
+    if (isRunning) running.catch(() => undefined).then(() => cleanUpAgain(staging.held.path));
   }
   if (existing === 'error') throw alreadyThere(destination);
   return keep(destination, pass);
@@ -196,13 +196,20 @@ function identityOf(archive: unknown): unknown {
 }
 
 /** Remove a staging directory. What cannot be removed is no reason to hide what came of the extraction. */
-async function cleanUp(path: string): Promise<void> {
+async function cleanUp(held: HeldDirectory): Promise<void> {
   try {
-    await removeTree(path);
+    await removeStaging(held);
   } catch (error) {
-    const message = `permwalk could not remove ${JSON.stringify(path)}: ${error}`;
+    const message = `permwalk could not remove ${JSON.stringify(held.path)}: ${error}`;
     process.emitWarning(message, { code: 'ERR_PERMWALK_LEFTOVER' });
+  } finally {
+    held.close();
   }
+}
+
+/** Remove what an extractor that went on has made again in the place of its staging directory. */
+async function cleanUpAgain(path: string): Promise<void> {
+  if (await exists(path)) await cleanUp(holdDirectory(path));
 }
 
 /** Replacing a destination that the archive lies in would remove the archive. */
@@ -213,10 +220,20 @@ function refuseInside(archive: unknown, destination: string): void {
   );
 }
 
-/** An error of the pass in the staging directory, with the place that the caller knows. */
-function inPlaceOf(error: unknown, destination: string): unknown {
-  if (!(error instanceof UnresolvedEntriesError)) return error;
-  return new UnresolvedEntriesError({ ...error.report, root: destination });
+/** An error with the places that the caller knows. */
+function inPlaceOf(error: unknown, { held }: Staging, destination: string): unknown {
+  if (error instanceof UnresolvedEntriesError) {
+    return new UnresolvedEntriesError({ ...error.report, root: destination });
+  }
+  if (error instanceof Error) {
+    const inside = held.inside('');
+    error.message = error.message.replaceAll(inside, `${held.path}/`);
+    for (const name of ['path', 'dest'] as const) {
+      const path: unknown = Reflect.get(error, name);
+      if (typeof path === 'string') Reflect.set(error, name, path.replace(inside, `${held.path}/`));
+    }
+  }
+  return error;
 }
 
 function alreadyThere(path: string): Error {

@@ -12,6 +12,7 @@ import {
   statfsSync,
   statSync,
 } from 'node:fs';
+import type { HeldDirectory } from './held.ts';
 import { decodeName, encodeName, isEntryOf, isWithin, joinPath, nameOf, parentOf } from './names.ts';
 import { listDirectory, modeAfterChange, readStart, syncEntry } from './read.ts';
 import {
@@ -342,9 +343,30 @@ class AnchoredRoot implements Root {
 export function openAnchoredRoot(realPath: string): Root | undefined {
   if (!isProcGenuine()) return undefined;
   const directory = openRealPath(realPath);
-  if (directory === undefined) return undefined;
+  return directory && hold(realPath, directory);
+}
+
+/** Hold a directory by its descriptor, or `undefined` where the kernel does not give what it takes. */
+export function holdAnchored(path: string): HeldDirectory | undefined {
+  if (!isProcGenuine()) return undefined;
+  const fd = openSync(path, OPEN_DIRECTORY);
+  if (!isReachable(fd)) {
+    closeSync(fd);
+    return undefined;
+  }
+  return {
+    path,
+    inside: (name) => `${descriptorPath(fd)}/${name}`,
+    stats: () => fstatSync(fd),
+    openRoot: (name) => hold(`${path}/${name}`, openDirectoryAt(fd, name, '.')),
+    close: () => closeSync(fd),
+  };
+}
+
+/** The root of an open directory, or its descriptor closed. */
+function hold(path: string, directory: OpenDirectory): Root {
   try {
-    return new AnchoredRoot(realPath, directory);
+    return new AnchoredRoot(path, directory);
   } catch (error) {
     closeSync(directory.fd);
     throw error;
