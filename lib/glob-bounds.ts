@@ -6,6 +6,7 @@ const PATH_MAX = 4096;
 const NAME_MAX = 255;
 /** About half a second. */
 const MAX_STEPS = 10 ** 7;
+const ESCAPED = 'a backslash before it makes it an ordinary character';
 
 /**
  * What makes a glob too much to match in bounded time, as the end of a sentence that begins with the glob; `undefined`
@@ -14,7 +15,7 @@ const MAX_STEPS = 10 ** 7;
 export function findExcess(glob: string): string | undefined {
   if (glob.length > PATH_MAX) return `has ${glob.length} characters; at most ${PATH_MAX}`;
   const parts = partsOf(glob);
-  const fault = findNested(parts);
+  const fault = findForeign(glob) ?? findNested(parts);
   if (fault !== undefined) return fault;
   const steps = countSteps(parts);
   if (steps <= MAX_STEPS) return undefined;
@@ -23,29 +24,45 @@ export function findExcess(glob: string): string | undefined {
 
 /**
  * The parts of a glob that matter here: `**`, `*` for a wildcard of any length, `/`, what opens, divides and closes a
- * group, and `x` for anything else.
+ * group, `[` for a class, and `x` for anything else.
  */
 function partsOf(glob: string): string[] {
-  const pattern = /\\.|\[(?:\\.|[^\]\\])+\]\+?|\*+(?!\()|[*+!?@]?\(|\)\+?|[{},|/]|./gs;
+  const pattern = /\\.|\[(?:\\.|[^\]\\])+\]|\*+(?!\()|[*+!?@]?\(|[){},|/]|./gs;
   return Array.from(glob.matchAll(pattern), ([part]) => {
     if (/^\*+$/.test(part)) return part.length > 1 ? '**' : '*';
-    if (part.startsWith('[') && part.endsWith(']+')) return '*';
-    return /^(?:[*+!?@]?\(|\)\+?|[{},|/])$/.test(part) ? part : 'x';
+    if (part.startsWith('[') && part.length > 1) return '[';
+    return /^(?:[*+!?@]?\(|[){},|/])$/.test(part) ? part : 'x';
   });
+}
+
+/** What micromatch hands on to the regular expression as it stands, and what it takes for plain text. */
+function findForeign(glob: string): string | undefined {
+  const bare = glob.replaceAll(/\\./gs, 'x').replaceAll(/\[[^\]]+\]/gs, ']');
+  if (bare.includes('"')) return `has a quotation mark; ${ESCAPED}`;
+  if (/(?:^|[^*+!?@])\(/.test(bare)) return `has a "(" that none of "?*+@!" stands before; ${ESCAPED}`;
+  if (/[\])}]\+(?!\()|\([^)]*\+(?!\()/.test(bare)) return `has a "+" that is no +(…); ${ESCAPED}`;
+  return undefined;
 }
 
 /** What is repeated and may match in more than one way takes exponential time. */
 function findNested(parts: readonly string[]): string | undefined {
-  const open: string[] = [];
+  /** Lengths of the alternatives of each open group. */
+  const open: { isRepeated: boolean; lengths: number[] }[] = [];
   for (const part of parts) {
-    if (part === ')+') return 'repeats a group with a "+" behind it; +(…) does so';
     const isGroup = part === '{' || part.endsWith('(');
-    const isRepeated = open.some((group) => group === '*(' || group === '+(');
-    if (isRepeated && (isGroup || part === '*' || part === '**')) {
-      return 'repeats what has a wildcard or a group in it';
+    if (open.some(({ isRepeated }) => isRepeated) && (isGroup || /^(?:\*\*?|\[)$/.test(part))) {
+      return 'repeats what has a wildcard, a class or a group in it';
     }
-    if (isGroup) open.push(part);
-    if (part === '}' || part === ')') open.pop();
+    if (isGroup) {
+      open.push({ isRepeated: part === '*(' || part === '+(', lengths: [0] });
+    } else if (part === '}' || part === ')') {
+      const { isRepeated = false, lengths = [] } = open.pop() ?? {};
+      if (isRepeated && new Set(lengths).size > 1) return 'repeats alternatives of different lengths';
+    } else {
+      const lengths = open.at(-1)?.lengths;
+      if (part === '|') lengths?.push(0);
+      else lengths?.push((lengths.pop() ?? 0) + 1);
+    }
   }
   return undefined;
 }
@@ -75,7 +92,7 @@ function countSteps(parts: readonly string[]): number {
     if (part === '?(') alternatives *= 2;
     if (part === '{' || part.endsWith('(')) divided.push(1);
     if (part === ',' || part === '|') divided.push((divided.pop() ?? 0) + 1);
-    if (part === '}' || part.startsWith(')')) alternatives *= divided.pop() ?? 1;
+    if (part === '}' || part === ')') alternatives *= divided.pop() ?? 1;
   }
   const longNames = NAME_MAX ** shares * (PATH_MAX / NAME_MAX) ** globstars;
   const manySlashes = 2 ** shares * (PATH_MAX / 2) ** globstars;
