@@ -40,6 +40,11 @@ export class Ledger {
     return this.#waits.size;
   }
 
+  /** How many more entries may be there. */
+  get room(): number {
+    return this.#maxEntries - this.#met;
+  }
+
   /** What is waited for, in the order in which it was first looked at. */
   waiting(): PlannedEntry[] {
     return [...this.#waits.keys()];

@@ -12,6 +12,12 @@ import { checkGlobalRecords, type ExtendedFacts, parsePax, readExtendedFacts } f
 /** Everything in an archive fills whole blocks (POSIX, pax, "ustar Interchange Format"). */
 const BLOCK_LENGTH = 512;
 const zeroBlock = Buffer.alloc(BLOCK_LENGTH);
+/** Longest path in UTF-16 code units, sixteen times Linux's PATH_MAX; longest link target; and all of them together. */
+const MAX_PATH_LENGTH = 1 << 16;
+const MAX_LINK_TARGET = 4096;
+const MAX_TEXT_LENGTH = 1 << 28;
+/** As much of a name as a message shows. */
+const SHOWN_LENGTH = 1000;
 /** Longest extended header that is read, as in `tar`: far beyond any path. */
 const MAX_EXTENDED_HEADER = 1 << 20;
 /** Permission bits, setuid, setgid and sticky. */
@@ -137,6 +143,8 @@ class TarReader {
   #number = 0;
   #name: string | undefined;
   #offset = 0;
+  /** Length of all names and link targets so far. */
+  #textLength = 0;
 
   constructor(bytes: ByteStream, source: string, decode: (block: Buffer) => Header) {
     this.#bytes = bytes;
@@ -210,10 +218,11 @@ class TarReader {
     const extended = this.#extended ?? {};
     this.#extended = undefined;
     const path = extended.path ?? readPath(block);
-    this.#name = path;
+    this.#name = path.slice(0, SHOWN_LENGTH);
+    const linkTarget = extended.linkTarget ?? readField(block, LINK_NAME);
+    this.#checkLengths(path, linkTarget);
     const key = normalizeManifestPath(path, this.#source).path;
     const mode = header.mode === undefined ? undefined : header.mode & MODE_BITS;
-    const linkTarget = extended.linkTarget ?? readField(block, LINK_NAME);
     const entry = { path, mode, ...this.#typeFacts(flag, path, linkTarget) };
     const hasContent = !withoutContent.includes(flag) && !(entry.type === 'directory' && flag !== 'D');
     const stored = hasContent ? (extended.size ?? readSize(header, block)) : 0;
@@ -225,6 +234,20 @@ class TarReader {
     this.entries.delete(key);
     this.entries.set(key, entry);
     await this.#skipContent(stored + paddingOf(stored));
+  }
+
+  /** A compressed archive of a few bytes can hold names without end. */
+  #checkLengths(path: string, linkTarget: string): void {
+    if (path.length > MAX_PATH_LENGTH) {
+      throw new Error(`has a name of ${path.length} characters; at most ${MAX_PATH_LENGTH}`);
+    }
+    if (linkTarget.length > MAX_LINK_TARGET) {
+      throw new Error(`has a link target of ${linkTarget.length} characters; at most ${MAX_LINK_TARGET}`);
+    }
+    this.#textLength += path.length + linkTarget.length;
+    if (this.#textLength > MAX_TEXT_LENGTH) {
+      throw new Error(`brings the names to ${this.#textLength} characters; at most ${MAX_TEXT_LENGTH}`);
+    }
   }
 
   /** What kind of entry it is; of a hard link, everything that is known of what it is linked to. */

@@ -264,7 +264,7 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
   const { archive, yauzl, zip, directory, headers } = opened;
   const collector = new EntryCollector(archive.source);
   const pace = createPace(undefined, () => {});
-  let bundleManifest: Buffer | undefined;
+  let bundle: { entry: Yauzl.Entry; where: string } | undefined;
   let cursor = directory.start;
   for (let number = 1; number <= zip.entryCount; number += 1) {
     if (pace.isOver()) await pace.pause();
@@ -277,12 +277,11 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
       checkEntry(entry, path, directory);
       const facts = readFacts(entry, path);
       if (facts.type === 'symlink') facts.linkTarget = await readLinkTarget(opened, entry);
-      if (path === BUNDLE_MANIFEST) bundleManifest = await readBundleManifest(opened, entry);
+      if (path === BUNDLE_MANIFEST) bundle = { entry, where: whereIs(number, path, cursor) };
       collector.add(facts);
       cursor += headerLength(entry);
     } catch (error) {
-      const name = path === undefined ? '' : ` (${JSON.stringify(path)})`;
-      throw wrapError(error, archive, `entry ${number}${name} at offset ${cursor}`, path);
+      throw wrapError(error, archive, whereIs(number, path, cursor), path);
     }
   }
   if (cursor !== directory.end) {
@@ -291,8 +290,28 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
       source: archive.source,
     });
   }
-  if (bundleManifest !== undefined) markBundleExecutables(collector.entries, bundleManifest);
+  if (bundle !== undefined) await markExecutables(opened, bundle, collector.entries);
   return collector.entries;
+}
+
+/** An entry as a message names it. */
+function whereIs(number: number, path: string | undefined, offset: number): string {
+  const name = path === undefined ? '' : ` (${JSON.stringify(path)})`;
+  return `entry ${number}${name} at offset ${offset}`;
+}
+
+/** Mark what the manifest of an MCP bundle says is run. Read once, however often it stands in the archive. */
+async function markExecutables(
+  opened: OpenZip,
+  { entry, where }: { entry: Yauzl.Entry; where: string },
+  entries: readonly ManifestEntry[],
+): Promise<void> {
+  try {
+    const content = await readBundleManifest(opened, entry);
+    if (content !== undefined) markBundleExecutables(entries, content);
+  } catch (error) {
+    throw wrapError(error, opened.archive, where, BUNDLE_MANIFEST);
+  }
 }
 
 /**

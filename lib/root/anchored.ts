@@ -188,9 +188,9 @@ class AnchoredRoot implements Root {
     this.#mountPoints = mountPointsBelow(path);
   }
 
-  list(directory: string): ListedEntry[] {
+  list(directory: string, most?: number): ListedEntry[] {
     try {
-      return listDirectory(descriptorPath(this.#open(directory).fd));
+      return listDirectory(descriptorPath(this.#open(directory).fd), most);
     } catch (error) {
       throw renamed(error, directory);
     }

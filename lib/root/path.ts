@@ -52,10 +52,10 @@ class PathRoot implements Root {
     this.#chain = [{ path: '.', stats }];
   }
 
-  list(directory: string): ListedEntry[] {
+  list(directory: string, most?: number): ListedEntry[] {
     try {
       this.#find(directory);
-      const entries = listDirectory(this.#system(directory));
+      const entries = listDirectory(this.#system(directory), most);
       this.#verify(directory);
       return entries;
     } catch (error) {

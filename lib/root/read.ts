@@ -5,6 +5,7 @@ import {
   fstatSync,
   fsyncSync,
   lstatSync,
+  opendirSync,
   openSync,
   readdirSync,
   readSync,
@@ -14,11 +15,31 @@ import { errorCode, type ListedEntry } from './root.ts';
 
 const REPLACEMENT_CHARACTER = '\ufffd';
 
-/** Entries of a directory, with names that lead back to the same bytes. Throws what readdir throws. */
-export function listDirectory(systemPath: string | Buffer): ListedEntry[] {
-  const entries = readdirSync(systemPath, { withFileTypes: true });
+/**
+ * Entries of a directory, with names that lead back to the same bytes. Throws what readdir throws.
+ *
+ * @param most no more than so many are read: a directory may grow without end
+ */
+export function listDirectory(systemPath: string | Buffer, most = Number.POSITIVE_INFINITY): ListedEntry[] {
+  const isBounded = most !== Number.POSITIVE_INFINITY;
+  const entries = isBounded ? listStart(systemPath, most) : readdirSync(systemPath, { withFileTypes: true });
   const mayBeUndecodable = entries.some(({ name }) => name.includes(REPLACEMENT_CHARACTER));
-  return mayBeUndecodable ? listBytes(systemPath) : entries;
+  return mayBeUndecodable ? listBytes(systemPath).slice(0, most) : entries;
+}
+
+function listStart(systemPath: string | Buffer, most: number): ListedEntry[] {
+  const directory = opendirSync(systemPath);
+  try {
+    const entries: ListedEntry[] = [];
+    while (entries.length < most) {
+      const entry = directory.readSync();
+      if (entry === null) break;
+      entries.push(entry);
+    }
+    return entries;
+  } finally {
+    directory.closeSync();
+  }
 }
 
 /** The same by lstat of each name: not every runtime tells the types of names that are bytes. */

@@ -24,8 +24,8 @@ export interface Root {
   readonly backend: 'anchored' | 'path';
   /** Real path of the root. */
   readonly path: string;
-  /** Entries of a directory, in the system's order. */
-  list(directory: string): ListedEntry[];
+  /** Entries of a directory, in the system's order; no more than `most`, where it is given. */
+  list(directory: string, most?: number): ListedEntry[];
   /** Facts of an entry, `undefined` where there is none. */
   lstat(path: string): Stats | undefined;
   /** Facts of a directory that is worked in next. Throws ENOENT, ENOTDIR or {@link UnsafePathError}. */

@@ -109,8 +109,7 @@ export class Links {
       return this.#listLink(path, planned, target, resolution);
     }
     const awaited = resolution.kind === 'dangling' ? this.#plan.find(resolution.missing) : undefined;
-    const mustLead = planned?.origin === 'listed' && planned.type === undefined;
-    if (kind === 'unknown' || (awaited === undefined && !mustLead)) {
+    if (kind === 'unknown' || (awaited === undefined && !mustLead(planned))) {
       // Nothing that is promised can mend it, so nothing waits for it.
       this.#dangling.set(path, planned);
       if (planned !== undefined) this.#ledger.arrived(planned);
@@ -130,8 +129,9 @@ export class Links {
     target: string,
     resolution: LinkResolution,
   ): void {
+    const { danglingLinks } = this.#settings;
     const leadsNowhere = resolution.kind === 'dangling' || resolution.kind === 'loop';
-    if (leadsNowhere && this.#settings.danglingLinks === 'error') {
+    if (leadsNowhere && (danglingLinks === 'error' || (danglingLinks === 'defer' && mustLead(planned)))) {
       this.#ledger.fail(path, planned, danglingLink(target, resolution));
     } else {
       this.#listLink(path, planned, target, resolution);
@@ -155,6 +155,11 @@ export class Links {
     if (code === 'EINVAL' || code === 'ELOOP') this.#lookAgain(path, planned);
     else this.#findings.failed(path, planned, error);
   }
+}
+
+/** What is listed without a type may be anything but a link that dangles. */
+function mustLead(planned: PlannedEntry | undefined): boolean {
+  return planned?.origin === 'listed' && planned.type === undefined;
 }
 
 function danglingLink(target: string, resolution: LinkResolution): Finding {

@@ -8,6 +8,7 @@ import { isDecodable } from '../root/names.ts';
 import {
   type ChmodResult,
   errorCode,
+  isSameInode,
   type ListedEntry,
   type Root,
   swapped,
@@ -22,6 +23,7 @@ const MODE_BITS = 0o7777;
 const otherDeviceCode = 'ERR_PERMWALK_CROSS_DEVICE';
 /** How often an entry may turn into another kind while it is being dealt with. */
 const MAX_RELOOKS = 3;
+const LOOKS_AT_LINKS = 3;
 
 /** A directory's mode is right, was set, waits until what is in it is done, or could not be set (noted). */
 type DirectoryOutcome = 'changed' | 'unchanged' | 'deferred' | 'failed';
@@ -81,7 +83,7 @@ export class Visit {
     const outcome = planned?.state === 'done' ? 'failed' : this.directory(path, planned);
     if (typeof outcome === 'object') return [];
     try {
-      const entries = this.#root.list(path);
+      const entries = this.#root.list(path, this.#ledger.room + 1);
       this.#ledger.meet(entries.length);
       this.endDirectory(path, planned, outcome);
       if (planned !== undefined) planned.isWalked = true;
@@ -348,7 +350,8 @@ export class Visit {
     let result: ChmodResult;
     try {
       result = this.#root.chmod(path, (found) => {
-        isOther = typeOf(found) !== typeOf(seen) || this.#isBeyond(path, found) || this.#isSharedFile(found);
+        isOther =
+          typeOf(found) !== typeOf(seen) || this.#isBeyond(path, found) || !this.#isOnlyHere(path, found);
         if (isOther) return undefined;
         target = wanted(found);
         return target === (found.mode & MODE_BITS) ? undefined : target;
@@ -418,6 +421,20 @@ export class Visit {
 
   #isSharedFile(stats: Stats): boolean {
     return this.#settings.hardLinks !== 'apply' && stats.nlink > 1 && stats.isFile();
+  }
+
+  /**
+   * Unless files with more than one link are changed: whether what was opened still has one, which is this one. A link
+   * that was put here and removed since would leave the one elsewhere. It may even be removed while lstat looks, between
+   * the name and the count: hence more than one look.
+   */
+  #isOnlyHere(path: string, found: Stats): boolean {
+    if (this.#settings.hardLinks === 'apply' || !found.isFile()) return true;
+    for (let looks = 0; looks < LOOKS_AT_LINKS; looks += 1) {
+      const named = this.#root.lstat(path);
+      if (named === undefined || !isSameInode(named, found) || named.nlink !== 1) return false;
+    }
+    return true;
   }
 
   #sharedFile(path: string, planned: PlannedEntry | undefined, stats: Stats): void {

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** A process that exchanges names; `stop` ends it with everything back in its place. */
-interface Exchange {
+/** A process that attacks; `stop` ends it and says how often it did what it does. */
+interface Attacker {
   stop(): Promise<number>;
 }
 
 /**
- * Do something while another process exchanges the two names of each pair, as fast as it can.
+ * Do something while another process exchanges the two names of each pair, as fast as it can. At the end everything is
+ * back in its place.
  *
  * @returns the number of exchanges that it made
  */
@@ -15,33 +16,63 @@ export async function whileExchanging(
   pairs: readonly (readonly [string, string])[],
   work: () => Promise<void> | void,
 ): Promise<number> {
-  const exchange = await startExchange(pairs.flat());
+  return whileAtWork(await startExchange(pairs.flat()), work);
+}
+
+/**
+ * Do something while a Python script attacks, as fast as it can.
+ *
+ * @param script goes on until its input ends, and prints `ready` when it has begun and at the end how often it did
+ * what it does, as `until_told` of exchange.py has it
+ * @returns that number
+ */
+export async function whileAttacking(
+  script: URL,
+  scriptArguments: readonly string[],
+  work: () => Promise<void> | void,
+): Promise<number> {
+  const attacker = await startPython(script, scriptArguments, 'inherit');
+  if (attacker === undefined) throw new Error(`${script.pathname} did not start: is there a python3?`);
+  return whileAtWork(attacker, work);
+}
+
+async function whileAtWork(attacker: Attacker, work: () => Promise<void> | void): Promise<number> {
   try {
     await work();
   } catch (error) {
-    await exchange.stop();
+    await attacker.stop();
     throw error;
   }
-  return exchange.stop();
+  return attacker.stop();
 }
 
-async function startExchange(names: readonly string[]): Promise<Exchange> {
-  const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-  const plain = [...process.execArgv, script('exchange-plain.ts')];
+async function startExchange(names: readonly string[]): Promise<Attacker> {
+  const plain = fileURLToPath(new URL('exchange-plain.ts', import.meta.url));
   const exchange =
-    (await started('python3', [script('exchange.py'), ...names], 'ignore')) ??
-    (await started(process.execPath, [...plain, ...names], 'inherit'));
+    (await startPython(new URL('exchange.py', import.meta.url), names, 'ignore')) ??
+    (await started(process.execPath, [...process.execArgv, plain, ...names], 'inherit'));
   if (exchange === undefined) throw new Error('nothing here can exchange names');
   return exchange;
 }
 
-/** The running process once it has exchanged, or `undefined` where it ended without. */
+function startPython(
+  script: URL,
+  scriptArguments: readonly string[],
+  stderr: 'ignore' | 'inherit',
+): Promise<Attacker | undefined> {
+  // -B: no compiled modules beside the sources.
+  return started('python3', ['-B', fileURLToPath(script), ...scriptArguments], stderr);
+}
+
+/** The running process once it has begun, or `undefined` where it ended without. */
 function started(
   command: string,
   args: string[],
   stderr: 'ignore' | 'inherit',
-): Promise<Exchange | undefined> {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', stderr] });
+): Promise<Attacker | undefined> {
+  const helpers = fileURLToPath(new URL('.', import.meta.url));
+  const env = { ...process.env, PYTHONPATH: helpers };
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', stderr], env });
   let output = '';
   const ended = new Promise<number | null>((resolve) => {
     child.on('error', () => resolve(null));
@@ -50,7 +81,7 @@ function started(
   const stop = async () => {
     child.stdin.end();
     const code = await ended;
-    if (code !== 0) throw new Error(`the exchange ended with ${code}`);
+    if (code !== 0) throw new Error(`the attacker ended with ${code}`);
     return Number(output.split('\n')[1]);
   };
   return new Promise((resolve) => {

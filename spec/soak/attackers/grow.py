@@ -1,0 +1,22 @@
+"""Make files in a directory, up to a number that the disk can bear, then take away and make the last one again."""
+
+import os
+import sys
+
+from exchange import until_told
+
+directory, most = sys.argv[1], int(sys.argv[2])
+count = 0
+
+
+def grow():
+    global count
+    if count == most:
+        count -= 1
+        os.unlink(os.path.join(directory, f"n{count}"))
+    os.close(os.open(os.path.join(directory, f"n{count}"), os.O_CREAT | os.O_WRONLY, 0o600))
+    count += 1
+    return 1
+
+
+until_told(grow)
