@@ -364,8 +364,9 @@ for (const { backend, apply } of passes) {
       assert.equal(errors, report.unresolved);
       assert.match(message, '1 missing');
       assert.match(message, '"gone"');
-      const plain = (of: PermissionReport) => ({ ...JSON.parse(JSON.stringify(of)), durationMs: 0 });
-      assert.equal(plain(report), plain(lenient));
+      const plain = (of: PermissionReport) =>
+        JSON.stringify(of, (name, value) => (name.endsWith('Ms') ? undefined : value));
+      assert.is(plain(report), plain(lenient));
     }
   });
 

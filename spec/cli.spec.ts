@@ -11,7 +11,6 @@ import type { PermissionReport } from '../lib/report.ts';
 import {
   cliCommand,
   cliEnvironment,
-  makeScratch,
   makeTree,
   makeZip,
   modeOf,
@@ -20,13 +19,16 @@ import {
   start,
   startCli,
 } from './helpers/cli.ts';
+import { canRunOn, canUseByteNames } from './helpers/runtime.ts';
+import { tempDirectory } from './helpers/tree.ts';
 
-const scratch = makeScratch();
+const hasByteNames = canUseByteNames();
+const scratch = tempDirectory();
 let umask = 0;
 
 /** A fresh directory, so that no spec sees the tree of another. */
 function fresh(): string {
-  return mkdtempSync(join(scratch.path, 'spec-'));
+  return mkdtempSync(join(scratch, 'spec-'));
 }
 
 /** A few files, none of them executable. */
@@ -111,7 +113,9 @@ usage('--help says what each flag means, within 80 columns, on stdout', async ()
   assert.not.match(check.stdout, '--dry-run');
 });
 
-usage('--help loads neither the engine nor what only some passes need', async () => {
+const withCoverage = canRunOn(['node'], 'what is loaded is seen by NODE_V8_COVERAGE') ? usage : usage.skip;
+
+withCoverage('--help loads neither the engine nor what only some passes need', async () => {
   const coverage = join(fresh(), 'coverage');
   const env = cliEnvironment({ NODE_V8_COVERAGE: coverage });
   await runCli(['apply', '--help'], { env });
@@ -520,8 +524,9 @@ output('no name of a tree forges a line or talks to the terminal', async () => {
   const names = [...hostile, ...ordinary];
   const root = makeTree(join(folder, 'ro\not'), Object.fromEntries(names.map((name) => [name, {}])));
   makeTree(root, { 'link\n1': { link: 'tar\u001bget' } });
-  const raw = Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0x62, 0xff, 0x9b])]);
-  writeFileSync(raw, 'content\n');
+  if (hasByteNames) {
+    writeFileSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0x62, 0xff, 0x9b])]), '');
+  }
   const { code, stdout } = await runCli(['apply', root, '--mode', '600', '--verbose']);
   assert.is(code, 0);
   const changes = stdout.split('\n').filter((line) => line.startsWith('0644 -> 0600  '));
@@ -536,7 +541,7 @@ output('no name of a tree forges a line or talks to the terminal', async () => {
       String.raw`line\u2028separator`,
       String.raw`\x20spaces \x20inside\x20`,
       String.raw`back\\nslash`,
-      String.raw`b\xff\x9b`,
+      ...(hasByteNames ? [String.raw`b\xff\x9b`] : []),
       ...ordinary,
     ].sort(),
   );
@@ -587,7 +592,7 @@ output('an output that cannot be written is said on stderr and exits 1', async (
   const args = [...cliCommand, 'apply', root];
   const { code, stderr } = await start(['sh', '-c', '"$@" > /dev/full', 'sh', ...args]).result;
   assert.is(code, 1);
-  assert.match(stderr, /^error: cannot write: ENOSPC[^\n]*\n$/);
+  assert.match(stderr, /^error: cannot write: (ENOSPC|No space left)[^\n]*\n$/);
 });
 
 output('a large report arrives whole at a slow reader', async () => {
@@ -615,8 +620,8 @@ async function startWaiting(...args: string[]) {
 }
 
 interruption('SIGINT stops, prints what was done and exits 130', async () => {
-  const { root, child, result } = await startWaiting();
-  child.kill('SIGINT');
+  const { root, send, result } = await startWaiting();
+  send('SIGINT');
   const { code, stdout, stderr } = await result;
   assert.is(code, 130);
   assert.is(stderr, '');
@@ -627,16 +632,16 @@ interruption('SIGINT stops, prints what was done and exits 130', async () => {
 });
 
 interruption('SIGTERM likewise, with 143', async () => {
-  const { child, result } = await startWaiting();
-  child.kill('SIGTERM');
+  const { send, result } = await startWaiting();
+  send('SIGTERM');
   const { code, stdout } = await result;
   assert.is(code, 143);
   assert.match(stdout, 'interrupted by SIGTERM');
 });
 
 interruption('--json prints an object of its own', async () => {
-  const { root, child, result } = await startWaiting('--json');
-  child.kill('SIGINT');
+  const { root, send, result } = await startWaiting('--json');
+  send('SIGINT');
   const { code, stdout } = await result;
   assert.is(code, 130);
   const document = JSON.parse(stdout);
@@ -654,7 +659,7 @@ interruption('a pass over a large tree stops between slices', async () => {
   const root = makeTree(join(fresh(), 'tree'), many);
   const running = startCli(['apply', root, '--mode', '600', '--verbose']);
   await running.seen('stdout', / -> 0600 /);
-  running.child.kill('SIGINT');
+  running.send('SIGINT');
   const { code, stdout } = await running.result;
   assert.is(code, 130);
   const changed = stdout.split('\n').filter((line) => / -> /.test(line)).length;
@@ -666,7 +671,10 @@ interruption('a pass over a large tree stops between slices', async () => {
   assert.ok(set <= changed && set > 0, `${set} files of ${changed} changes`);
 });
 
-interruption('a second signal ends the process at once', async () => {
+const canFillPipes = canRunOn(['node', 'bun'], 'it waits for the reader of a pipe with all else');
+const withFullPipe = canFillPipes ? interruption : interruption.skip;
+
+withFullPipe('a second signal ends the process at once', async () => {
   const many = Object.fromEntries(
     Array.from({ length: 4000 }, (_, index) => [`${'d'.repeat(60)}/f${index}`, { content: '' }]),
   );
@@ -862,7 +870,7 @@ extraction('Ctrl-C stops the command, publishes nothing and leaves nothing: exit
   const command = ['sh', '-c', 'echo started; exec sleep 600', '{destination}'];
   const running = startCli(['extract', archive, join(directory, 'app'), '--', ...command]);
   await running.seen('stderr', /started/);
-  running.child.kill('SIGINT');
+  running.send('SIGINT');
   assert.is((await running.result).code, 130);
   assert.equal(readdirSync(directory), ['app.zip']);
 });
@@ -1009,6 +1017,5 @@ usage.before(() => {
 });
 rendering.after(() => {
   process.umask(umask);
-  scratch.remove();
 });
 for (const test of suites) test.run();

@@ -441,13 +441,15 @@ children('a child that had ended before it was returned', async () => {
 });
 
 children('a child that has exited, and left one of its own behind that still speaks', async () => {
-  const extract = async () => {
-    // Its stdin is closed when it has exited: only then does the one that it left behind go on.
-    const child = shell('exec 3<&0; { read line <&3; echo last words >&2; } & exit 6');
-    await once(child, 'exit');
-    return child;
-  };
-  const failure = await failureOf(completion(extract()));
+  const go = join(tempDirectory(), 'go');
+  const script = '{ until [ -e "$0" ]; do sleep 0.01; done; echo last words >&2; } & exit 6';
+  const child = spawn('sh', ['-c', script, go]);
+  const exited = once(child, 'exit');
+  const ended = failureOf(completion(exited.then(() => child)));
+  await exited;
+  await setImmediate();
+  writeFileSync(go, '');
+  const failure = await ended;
   assert.is(failure.exitCode, 6);
   assert.is(failure.stderr, 'last words\n');
 });

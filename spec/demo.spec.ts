@@ -4,11 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeExampleProject } from './helpers/example-project.ts';
+import { scriptCommand } from './helpers/runtime.ts';
 import { tempDirectory } from './helpers/tree.ts';
 
 const demo = fileURLToPath(new URL('demo/demo.ts', import.meta.url));
-const run = (...bundle: string[]) =>
-  execFileSync(process.execPath, [...process.execArgv, demo, ...bundle], { encoding: 'utf8' });
+const [program, ...args] = scriptCommand;
+const run = (...bundle: string[]) => execFileSync(program, [...args, demo, ...bundle], { encoding: 'utf8' });
 
 const test = suite('demo');
 

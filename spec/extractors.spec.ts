@@ -20,7 +20,7 @@ import {
   unpackWithMcpb,
 } from './helpers/extractors.ts';
 import { reasonsOf } from './helpers/passes.ts';
-import { modeOf, tempDirectory } from './helpers/tree.ts';
+import { entriesBelow, modeOf, tempDirectory } from './helpers/tree.ts';
 
 const commands = new Set([...Object.values(makers), ...extractors.flatMap(({ command }) => command ?? [])]);
 const missing = [...commands].filter((command) => !hasCommand(command));
@@ -56,9 +56,7 @@ function lossOf(root: string, archive: ArchiveName): Alone {
 
 /** Everything is there as the archive has it but, perhaps, the links. */
 function assertComplete(root: string, archive: ArchiveName, { links: expected }: Alone): void {
-  const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter(
-    (entry) => !entry.isDirectory(),
-  );
+  const files = entriesBelow(root).filter(([, entry]) => !entry.isDirectory());
   assert.is(files.length, executables.length + data.length + linksOf(archive).length);
   for (const path of executables) assert.ok(isExecutable(root, path), path);
   for (const path of data) assert.not.ok(hasExecBit(root, path), path);

@@ -11,6 +11,7 @@ import type { PermissionReport } from '../lib/report.ts';
 import type { Root } from '../lib/root/root.ts';
 import { type FaultCode, faultCodes, type SystemCall, watchCalls } from './helpers/faults.ts';
 import { passes, reasonsOf } from './helpers/passes.ts';
+import { canRunOn } from './helpers/runtime.ts';
 import { makeTree, modesBelow, type TreeShape } from './helpers/tree.ts';
 
 const transient: ReadonlySet<FaultCode> = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ESTALE', 'EBUSY', 'EINTR']);
@@ -178,7 +179,10 @@ function difference(one: object, other: object): string {
     .join('; ');
 }
 
-for (const { backend, open } of passes) {
+/** Elsewhere what takes the place of a function is not seen by those who import it by name. */
+const canWatch = canRunOn(['node'], 'the functions of its node:fs cannot be replaced');
+
+for (const { backend, open } of canWatch ? passes : []) {
   const test = suite(`faults (${backend})`);
   let watched: ReturnType<typeof watchCalls>;
   test.before(() => {

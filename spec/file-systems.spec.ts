@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
@@ -17,6 +17,7 @@ import {
 } from './helpers/child.ts';
 import type { MountedChild, MountedResult } from './helpers/mounted-child.ts';
 import { reasonsOf } from './helpers/passes.ts';
+import { runtime } from './helpers/runtime.ts';
 import { makeTree, modeOf, modesBelow, type TreeShape, tempDirectory } from './helpers/tree.ts';
 
 const isLinux = process.platform === 'linux';
@@ -33,6 +34,7 @@ const hasMounts = works('mount -t tmpfs none "$1"; mount --bind "$1" "$2"');
 const hasOverlay = works(
   'mkdir "$1/u" "$1/w"; mount -t overlay none -o lowerdir=/etc,upperdir="$1/u",workdir="$1/w" "$2"',
 );
+const hasExt4 = works('truncate -s 8M "$1/i"; mkfs.ext4 -q "$1/i"; mount -o loop "$1/i" "$2"');
 const hasBindfs = works('bindfs "$1" "$2"; umount "$2"');
 const hasUsers = isRoot && isLinux;
 
@@ -83,7 +85,9 @@ function testWhere(isThere: boolean, lack: string) {
 }
 
 const testMounts = testWhere(hasMounts, 'they need root, unshare and mount on Linux');
+const testHiddenProc = testWhere(hasMounts && runtime === 'node', 'Node alone starts without its own /proc');
 const testOverlay = testWhere(hasOverlay, 'they need overlayfs');
+const testExt4 = testWhere(hasExt4, 'they need mkfs.ext4 and a loop device');
 const testBindfs = testWhere(hasBindfs, 'they need bindfs');
 const testUsers = testWhere(hasUsers, 'they need root on Linux to act as other users');
 
@@ -100,6 +104,27 @@ function onEachBackend(check: (backend: 'anchored' | 'path') => Promise<void>): 
     });
     await Promise.all(checks);
   };
+}
+
+/** Where the id of the bindfs that shows a directory is written down. */
+const pidFileOf = (source: string): string => `${source}.pid`;
+
+/**
+ * Shell commands that show a directory at `$1` through bindfs, until {@link endBindfs}. In the background it would keep
+ * its mount namespace, and so itself, alive for ever.
+ */
+function startBindfs(source: string, option = ''): string {
+  return `
+    bindfs -f ${option} "${source}" "$1" </dev/null >/dev/null 2>&1 &
+    echo $! > "${pidFileOf(source)}"
+    until mountpoint -q "$1"; do kill -0 $!; done`;
+}
+
+/** End the bindfs that shows a directory, where there is one. */
+function endBindfs(source: string): void {
+  if (!existsSync(pidFileOf(source))) return;
+  process.kill(Number(readFileSync(pidFileOf(source), 'utf8')));
+  rmSync(pidFileOf(source));
 }
 
 /** A tree with a tmpfs, a directory of the same device and a file of it mounted inside. */
@@ -182,33 +207,89 @@ testMounts('crossDevice enters what is mounted inside', async () => {
   assert.equal(modesBelow(elsewhere), { '.': '755', d: '755', 'd/f': '644', file: '644' });
 });
 
-testMounts('a tmpfs as the tree', async () => {
-  const root = tempDirectory();
-  const setUp = `
-    mount -t tmpfs none "$1"
-    mkdir -p "$1/bin"
-    touch "$1/bin/run" "$1/bin/data"
-    chmod 644 "$1/bin/run" "$1/bin/data"`;
-  const manifest = [{ path: 'bin/run', mode: 0o755 }, 'bin/data'];
-  const { report, modes } = await mountedPass({ root, options: { manifest, umask: 0o022 } }, setUp);
-  assert.ok(report.ok);
-  assert.is(report.backend, 'anchored');
-  assert.is(report.counts.ignored, 0);
-  assert.is(modes['bin/run'], '755');
-  assert.is(modes['bin/data'], '644');
-});
+/** File systems that keep what they are given. Each is mounted at `$1`; `scratch` is an empty directory beside it. */
+const ordinary: [name: string, test: typeof testMounts, mount: (scratch: string) => string][] = [
+  [
+    'ext4',
+    testExt4,
+    (scratch) => `truncate -s 8M "${scratch}/image"; mkfs.ext4 -q "${scratch}/image"
+      mount -o loop "${scratch}/image" "$1"; rmdir "$1/lost+found"`,
+  ],
+  ['tmpfs', testMounts, () => 'mount -t tmpfs none "$1"'],
+  [
+    'overlayfs',
+    testOverlay,
+    (scratch) => `mkdir "${scratch}/lower" "${scratch}/upper" "${scratch}/work"
+      mount -t overlay none -o "lowerdir=${scratch}/lower,upperdir=${scratch}/upper,workdir=${scratch}/work" "$1"`,
+  ],
+  ['a bind mount', testMounts, (scratch) => `mount --bind "${scratch}" "$1"`],
+  ['bindfs', testBindfs, (scratch) => startBindfs(scratch)],
+];
 
-testOverlay('an overlay as the tree', async () => {
-  const lower = makeTree({ 'bin/run': 0o644, 'bin/data': 0o644, 'bin/kept': 0o755 });
-  const [upper, work, root] = [makeTree({}), tempDirectory(), tempDirectory()];
-  const setUp = `mount -t overlay none -o "lowerdir=${lower},upperdir=${upper},workdir=${work}" "$1"`;
-  const options: ApplyOptions = { executable: 'bin/run', mode: 'go-w', umask: 0o022 };
-  const { report, modes } = await mountedPass({ root, options }, setUp);
-  assert.ok(report.ok);
-  assert.is(report.counts.changed, 1);
-  assert.equal(modes, { '.': '755', bin: '755', 'bin/run': '755', 'bin/data': '644', 'bin/kept': '755' });
-  assert.is(modeOf(lower, 'bin/run'), 0o644);
-});
+for (const [name, test, mount] of ordinary) {
+  test(
+    `${name} as the tree: every mode is set and kept`,
+    onEachBackend(async (backend) => {
+      const root = tempDirectory();
+      const scratch = tempDirectory();
+      const setUp = `
+        ${mount(scratch)}
+        chmod 700 "$1"
+        mkdir -m 700 "$1/bin"
+        echo content | tee "$1/bin/run" > "$1/bin/data"
+        chmod 600 "$1/bin/run" "$1/bin/data"
+        ln -s bin/run "$1/link"`;
+      const options: ApplyOptions = {
+        mode: 'u+rwX,go+rX',
+        executable: 'bin/run',
+        umask: 0o022,
+        manifest: [{ path: 'bin/run', size: 8 }, 'bin/data', { path: 'link', linkTarget: 'bin/run' }],
+      };
+      const { report, modes } = await mountedPass({ root, options, backend }, setUp).finally(() =>
+        endBindfs(scratch),
+      );
+      assert.equal(problemsOf(report), []);
+      assert.is(report.backend, backend);
+      assert.is(report.counts.changed, 4);
+      assert.is(report.counts.ignored, 0);
+      assert.equal(modes, { '.': '755', bin: '755', 'bin/run': '755', 'bin/data': '644' });
+    }),
+  );
+}
+
+testOverlay(
+  'what an overlay changes stays as it is below',
+  onEachBackend(async (backend) => {
+    const lower = makeTree({ 'bin/run': 0o644, 'bin/data': 0o644, 'bin/kept': 0o755 });
+    const [upper, work, root] = [makeTree({}), tempDirectory(), tempDirectory()];
+    const setUp = `mount -t overlay none -o "lowerdir=${lower},upperdir=${upper},workdir=${work}" "$1"`;
+    const options: ApplyOptions = { executable: 'bin/run', mode: 'go-w', umask: 0o022 };
+    const { report, modes } = await mountedPass({ root, options, backend }, setUp);
+    assert.ok(report.ok);
+    assert.is(report.counts.changed, 1);
+    assert.equal(modes, { '.': '755', bin: '755', 'bin/run': '755', 'bin/data': '644', 'bin/kept': '755' });
+    assert.is(modeOf(lower, 'bin/run'), 0o644);
+    assert.equal(
+      modesBelow(upper),
+      { '.': '755', bin: '755', 'bin/run': '755' },
+      'nothing else is copied up',
+    );
+  }),
+);
+
+testMounts(
+  'a tree that is mounted read-only: what has its mode is well, all else is read-only',
+  onEachBackend(async (backend) => {
+    const source = makeTree({ 'd/f': 0o600, 'd/well': 0o644, well: 0o755 });
+    const root = tempDirectory();
+    const setUp = `mount --bind "${source}" "$1"; mount -o remount,bind,ro "$1"`;
+    const report = await reportOf({ root, setUp, backend, options: { mode: 'a+rX', executable: 'd/f' } });
+    assert.equal(problemsOf(report), ['d/f: read-only EROFS']);
+    assert.is(report.counts.unchanged, 4);
+    assert.is(report.settle.rounds, 0, 'waiting mends no mount');
+    assert.is(modeOf(source, 'd/f'), 0o600);
+  }),
+);
 
 testMounts(
   'what is mounted read-only is read-only, the rest is done',
@@ -233,18 +314,9 @@ for (const [option, problem, code] of [
     onEachBackend(async (backend) => {
       const source = makeTree({ 'a/f': 0o600, 'a/well': 0o644, 'b/': 0o700 });
       const root = tempDirectory();
-      const pidFile = join(tempDirectory(), 'pid');
-      // It would keep the namespace, and so itself, alive for ever: in the foreground its id is known.
-      const setUp = `
-      bindfs -f ${option} "${source}" "$1" </dev/null >/dev/null 2>&1 &
-      echo $! > "${pidFile}"
-      until mountpoint -q "$1"; do kill -0 $!; done`;
-      let report: PermissionReport;
-      try {
-        report = await reportOf({ root, setUp, backend, options: { mode: 'a+rX' } });
-      } finally {
-        process.kill(Number(readFileSync(pidFile, 'utf8')));
-      }
+      const setUp = startBindfs(source, option);
+      const options = { mode: 'a+rX' };
+      const report = await reportOf({ root, setUp, backend, options }).finally(() => endBindfs(source));
       assert.equal(problemsOf(report), [`a/f: ${problem} ${code}`, `b: ${problem} ${code}`]);
       assert.is(report.counts.changed, 0);
       assert.is(report.counts.unchanged, 3);
@@ -408,7 +480,7 @@ for (const [what, setUp] of [
   ['a directory', 'mount --bind "$1" /proc'],
   ['the one of other processes', `unshare -pf mount -t proc none /proc`],
 ] as const) {
-  testMounts(`where /proc is ${what}, the path backend serves`, async () => {
+  testHiddenProc(`where /proc is ${what}, the path backend serves`, async () => {
     const root = makeTree({ 'bin/run': 0o644, 'bin/data': 0o644 });
     const { report, modes } = await mountedPass(
       { root, options: { executable: 'bin/run' } },

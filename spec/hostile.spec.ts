@@ -1,16 +1,34 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isRoot } from './helpers/child.ts';
 import { impatient, passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
+import { canUseByteNames } from './helpers/runtime.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
-/** Descriptors of this process. */
+/** Descriptors of this process that are files or directories: a runtime closes the pipes of a child when it likes. */
 function openDescriptors(): number {
-  return existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0;
+  if (!existsSync('/proc/self/fd')) return 0;
+  const targets = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+  return targets.filter((target) => target.startsWith('/')).length;
 }
 
 const oddNames = [
@@ -69,7 +87,8 @@ for (const { backend, apply } of passes) {
   });
 
   if (process.platform === 'linux') {
-    test('names that are not UTF-8 are served where nothing has to name them', async () => {
+    const withByteNames = canUseByteNames() ? test : test.skip;
+    withByteNames('names that are not UTF-8 are served where nothing has to name them', async () => {
       const root = tempDirectory();
       const bytes = (name: string) => Buffer.concat([Buffer.from(`${root}/`), Buffer.from(name, 'latin1')]);
       mkdirSync(bytes('d\xff'));

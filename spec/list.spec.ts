@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
@@ -98,7 +98,7 @@ const separated = suite('list: separated by NUL');
 
 separated('as find -print0 writes them, names with line breaks included', async () => {
   const root = makeTree({ 'a b/c': 0o644, 'line\nbreak': 0o644, tab: 0o644 });
-  writeFileSync(encodeName(join(root, 'caf\udce9')), '');
+  writeFileSync(encodeName(`${root}/caf\udce9`), '');
   symlinkSync('a b', join(root, 'link'));
   assert.equal(
     (await readList(Buffer.from(run('find', ['.', '-name', 'caf*', '-prune', '-o', '-print0'], root))))
@@ -316,6 +316,15 @@ refused(
     assert.ok(counts.read > 10 && counts.refused > 100, JSON.stringify(counts));
   },
 );
+
+refused('a list that is longer than any', async () => {
+  const path = listWith('a\n'.repeat(1 << 16), 'long');
+  truncateSync(path, 2 ** 28 + 1);
+  assert.match(
+    (await failureOf(readManifest(path))).message,
+    /: is a list of 268435457 bytes; at most 268435456 are/,
+  );
+});
 
 refused('no path', async () => {
   for (const source of [undefined, 7, new Uint8Array(3)]) {

@@ -123,7 +123,7 @@ numeric('is the mode of files, with x where r is for directories, whatever the u
   }
   assertMode(target(0, 0, 0o777, FILE), 0);
   assertMode(target('0', 0, 0o777, DIRECTORY), 0);
-  assertMode(target(0o777, 0, 0, FILE), 0o777);
+  for (const all of [0o777, '777']) assertMode(target(all, 0, 0, FILE), 0o777);
 });
 
 numeric('removes special bits from files, and only sticky from directories', () => {
@@ -212,6 +212,7 @@ const refused = suite('mode: refusals');
 
 const refusals: [mode: number | string, message: string][] = [
   [0o4755, '2541 is 0o4755: setuid, setgid and sticky are never added'],
+  [0o7777, '4095 is 0o7777: setuid, setgid and sticky are never added'],
   [0o1000, '512 is 0o1000: setuid, setgid and sticky are never added'],
   [755, '755 is 0o1363: setuid, setgid and sticky are never added; did you mean 0o755?'],
   [644, '644 is 0o1204: setuid, setgid and sticky are never added; did you mean 0o644?'],
@@ -230,9 +231,11 @@ const refusals: [mode: number | string, message: string][] = [
   ['g=s', '"g=s" has "s" at position 3; setuid, setgid and sticky are never added'],
   ['+t', '"+t" has "t" at position 2; setuid, setgid and sticky are never added'],
   ['+755', '"+755" has "7" at position 2; octal digits stand alone, without classes and operators'],
+  ['u+q7', '"u+q7" has "q" at position 3; expected permissions'],
   ['u=7', '"u=7" has "7" at position 3; octal digits stand alone'],
   ['', '"" is empty; expected '],
   ['u', '"u" ends at position 2; expected another class (u, g, o, a) or an operator (+, -, =)'],
+  ['ug', '"ug" ends at position 3; expected another class (u, g, o, a) or an operator (+, -, =)'],
   [
     'rwx',
     `"rwx" has "r" at position 1; expected 'executable', 'manifest', octal digits, a class (u, g, o, a) or`,
@@ -268,11 +271,18 @@ for (const [mode, message] of refusals) {
   });
 }
 
-refused('no hint where the digits are not a mode typed without 0o', () => {
-  for (const mode of [888, 4755, -755]) {
+refused('no hint where nothing can be guessed', () => {
+  for (const [mode, end] of [
+    [888, 'never added'],
+    [4755, 'to 0o777'],
+    [-755, 'to 0o777'],
+    ['789', 'digits only'],
+    ['00o755', 'digits only'],
+    ['0o755x', 'digits only'],
+  ] as const) {
     assert.throws(
       () => compileMode(mode, 0),
-      (error: unknown) => error instanceof RangeError && !/mean/.test(error.message),
+      (error: unknown) => error instanceof RangeError && error.message.endsWith(end),
     );
   }
 });

@@ -19,6 +19,7 @@ import { wrapExtractor } from '../lib/index.ts';
 import { numberedFiles, writeBundle } from './helpers/bundle.ts';
 import { canMount, NOBODY, outputOf, startScript } from './helpers/child.ts';
 import { install } from './helpers/installer.ts';
+import { javascriptCommand } from './helpers/runtime.ts';
 import { modeOf, tempDirectory } from './helpers/tree.ts';
 
 const childScript = fileURLToPath(new URL('helpers/extract-child.js', import.meta.url));
@@ -33,7 +34,8 @@ interface ChildTask {
 
 /** Start a process that extracts with permwalk as it is built. */
 function startExtraction(task: ChildTask): ChildProcess {
-  return spawn(process.execPath, [childScript, JSON.stringify(task)], {
+  const [program, ...args] = javascriptCommand;
+  return spawn(program, [...args, childScript, JSON.stringify(task)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 }
@@ -281,7 +283,7 @@ else {
     const task = { archive, destination: join(mounted, 'cache'), options: { existing: 'replace' } };
     const setUp = `mount -t tmpfs -o size=1m small "$1"; mkdir "$1/cache"; echo -n old > "$1/cache/VERSION"`;
     // The mount is gone with the process: what is left has to be looked at from within.
-    const script = `node=$1; shift; "$node" "$@"; ls -A "${mounted}" "${mounted}/cache"; cat "${mounted}/cache/VERSION"`;
+    const script = `"$@"; ls -A "${mounted}" "${mounted}/cache"; cat "${mounted}/cache/VERSION"`;
     const output = await outputOf(
       spawn(
         'unshare',
@@ -291,7 +293,7 @@ else {
           '-c',
           `set -e; set -- "${mounted}" "$@"; ${setUp}; shift; ${script}`,
           'sh',
-          process.execPath,
+          ...javascriptCommand,
           childScript,
           JSON.stringify(task),
         ],
@@ -355,7 +357,7 @@ else {
     const trace = join(directory, 'trace');
     const task = JSON.stringify({ archive, destination, options: { durable: true } });
     const strace = ['-f', '-y', '-e', 'trace=fsync,rename,renameat,renameat2', '-o', trace];
-    await outputOf(spawn('strace', [...strace, process.execPath, childScript, task]));
+    await outputOf(spawn('strace', [...strace, ...javascriptCommand, childScript, task]));
     const calls = readFileSync(trace, 'utf8').split('\n');
     const renamed = calls.findIndex((call) => call.includes(`"${destination}"`));
     assert.ok(renamed > 0);
@@ -374,7 +376,7 @@ else {
     const trace = join(directory, 'trace');
     const task = JSON.stringify({ archive, destination: join(directory, 'cache') });
     await outputOf(
-      spawn('strace', ['-f', '-e', 'trace=fsync', '-o', trace, process.execPath, childScript, task]),
+      spawn('strace', ['-f', '-e', 'trace=fsync', '-o', trace, ...javascriptCommand, childScript, task]),
     );
     assert.not.match(readFileSync(trace, 'utf8'), 'fsync(');
   });

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeExampleProject } from './helpers/example-project.ts';
+import { javascriptCommand } from './helpers/runtime.ts';
 import { modeOf, tempDirectory } from './helpers/tree.ts';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
@@ -30,7 +31,7 @@ function exampleProject(): string {
   const main = join(checkout, 'dist/cli/main.js');
   writeFileSync(
     join(project, 'node_modules/.bin/permwalk'),
-    `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`,
+    `#!/bin/sh\nexec ${javascriptCommand.join(' ')} "${main}" "$@"\n`,
   );
   chmodSync(join(project, 'node_modules/.bin/permwalk'), 0o755);
   return project;
@@ -56,7 +57,8 @@ for (const [index, code] of examples.entries()) {
     // Where there is nothing yet; a loadBundle replaces what is there.
     if (code.includes("await extract('")) rmSync(join(project, 'cache'), { recursive: true });
     writeFileSync(join(project, 'example.js'), code);
-    execFileSync(process.execPath, ['example.js'], { cwd: project, stdio: 'pipe' });
+    const [program, ...args] = javascriptCommand;
+    execFileSync(program, [...args, 'example.js'], { cwd: project, stdio: 'pipe' });
     if (index > 0 && !recipes.includes(code)) return;
     assert.equal(readdirSync(join(project, 'cache')), ['bundle']);
     assert.is(modeOf(project, 'cache/bundle/server/run') & 0o111, 0o111);

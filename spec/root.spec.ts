@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -160,6 +161,7 @@ for (const { backend, open } of passes) {
           () => root.chmod(`${through}/f`, () => 0o777),
           () => root.read(`${through}/f`, 10),
           () => root.readlink(`${through}/f`),
+          () => root.sync(`${through}/f`),
           () => root.enter(`${through}/d`),
         ]) {
           assert.throws(act, (error: { reason?: string }) => error.reason === 'symlink-in-path');
@@ -183,6 +185,21 @@ for (const { backend, open } of passes) {
       assert.equal(
         root.list('a').map(({ name }) => name),
         ['new'],
+      );
+    } finally {
+      root.close();
+    }
+  });
+
+  test('syncs files and directories, and opens nothing else', () => {
+    const tree = makeTree({ f: 'content', 'd/f': 'x', l: '-> f', dangling: '-> nowhere' });
+    execFileSync('mkfifo', [join(tree, 'fifo')]);
+    const root = open(tree);
+    try {
+      for (const path of ['.', 'f', 'd', 'd/f', 'l', 'dangling', 'fifo', 'gone']) root.sync(path);
+      assert.throws(
+        () => root.sync('gone/f'),
+        (error: { code?: string }) => error.code === 'ENOENT',
       );
     } finally {
       root.close();

@@ -1,12 +1,13 @@
-import { appendFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ApplyOptions } from '../lib/options.ts';
 import type { PermissionProgress } from '../lib/report.ts';
+import { settle, waitFor } from '../lib/settle.ts';
 import { impatient, passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
-import { addToTree, makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
+import { addToTree, append, makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 /** Something that happens while the pass waits: after so many rounds, so that no clock decides the test. */
 function afterRounds(rounds: number, act: () => void): (progress: PermissionProgress) => void {
@@ -19,6 +20,56 @@ function afterRounds(rounds: number, act: () => void): (progress: PermissionProg
 }
 
 const patient = { retries: 20, minTimeout: 1, factor: 1, maxTimeout: 5, maxRetryTime: 60_000 };
+
+const rounds = suite('settle: rounds');
+const isPending = () => true;
+const bounds = { ...patient, randomize: false };
+
+rounds('reject with the very thing that one throws, and are over', async () => {
+  for (const thrown of [new Error('broken'), 'text', undefined]) {
+    let looks = 0;
+    const round = async () => {
+      looks += 1;
+      throw thrown;
+    };
+    const outcome = await settle({ round, isPending }, bounds, undefined).then(
+      () => 'nothing',
+      (error: unknown) => ({ error }),
+    );
+    assert.equal(outcome, { error: thrown });
+    assert.is(looks, 1);
+  }
+});
+
+rounds('reject with what the retries themselves are refused for', async () => {
+  const settling = { round: async () => false, isPending };
+  const refusal = await settle(settling, { ...bounds, retries: -1 }, undefined).catch((error) => error);
+  assert.match(String(refusal), /retries/);
+});
+
+rounds('reject with the reason of the signal, were it aborted while the last of them goes on', async () => {
+  const controller = new AbortController();
+  const round = async () => {
+    controller.abort('enough');
+    return false;
+  };
+  const once = { ...bounds, retries: 1 };
+  const outcome = await settle({ round, isPending }, once, controller.signal).catch((error) => error);
+  assert.is(outcome, 'enough');
+});
+
+rounds('waiting for one thing ends with it', async () => {
+  let looks = 0;
+  const look = () => {
+    looks += 1;
+    return looks === 2 ? 'there' : undefined;
+  };
+  assert.is(await waitFor(look, bounds, undefined), 'there');
+  assert.is(looks, 2);
+  assert.is(await waitFor(() => undefined, { ...bounds, retries: 2 }, undefined), undefined);
+});
+
+rounds.run();
 
 for (const { backend, apply } of passes) {
   const test = suite(`settle (${backend})`);
@@ -65,12 +116,12 @@ for (const { backend, apply } of passes) {
         if (phase !== 'settle' || pending === 0) return;
         rounds += 1;
         // Two rounds of three bring nothing: fewer than the retries, but far more of them in all.
-        if (rounds % 3 === 0) appendFileSync(join(root, 'f'), 'x');
+        if (rounds % 3 === 0) append(join(root, 'f'), 'x');
       },
     });
     assert.is(modeOf(root, 'f'), 0o755);
     assert.is(report.settle.recovered, 1);
-    assert.ok(report.settle.rounds > 2 * size, `${report.settle.rounds} rounds`);
+    assert.ok(report.settle.rounds > size, `${report.settle.rounds} rounds`);
   });
 
   test('a path that never appears ends with the retries, attempts and elapsedMs true', async () => {
@@ -99,7 +150,7 @@ for (const { backend, apply } of passes) {
   test('progress without end is bounded by maxRetryTime too', async () => {
     const root = makeTree({ f: 'x' });
     const retry = { retries: 2, minTimeout: 1, factor: 1, maxRetryTime: 100 };
-    const onProgress = () => appendFileSync(join(root, 'f'), 'x');
+    const onProgress = () => append(join(root, 'f'), 'x');
     const manifest = [{ path: 'f', size: 1_000_000_000 }];
     const report = await rejectedReport(apply(root, { manifest, retry, onProgress }));
     assert.equal(reasonsOf(report), ['f: size-mismatch']);

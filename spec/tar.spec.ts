@@ -25,6 +25,7 @@ import { readManifest } from '../lib/manifest/read.ts';
 import { readTarManifest } from '../lib/manifest/tar.ts';
 import { encodeName } from '../lib/root/names.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
+import { canUseByteNames, runtime } from './helpers/runtime.ts';
 import {
   askTarfile,
   endMark,
@@ -87,7 +88,7 @@ function makeSource(root: string, hasStrangeNames: boolean): void {
   put('bin/setuid', 'x', 0o4711);
   put('lib/data', 'data');
   put('lib/empty', '', 0o600);
-  put('lib/unreadable', 'secret', 0o000);
+  if (isRoot) put('lib/unreadable', 'secret', 0o000);
   linkSync(join(root, 'bin/run.sh'), join(root, 'lib/hard-link'));
   symlinkSync('../bin/run.sh', join(root, 'lib/link'));
   symlinkSync('/nowhere/at all', join(root, 'lib/dangling'));
@@ -159,10 +160,12 @@ withTar('devices are named, with a mode and without a type', async () => {
   ]);
 });
 
-withTar('names that are not UTF-8 keep their bytes', async () => {
+const withByteNames = canUseByteNames() ? withTar : gnu.skip;
+
+withByteNames('names that are not UTF-8 keep their bytes', async () => {
   mkdirSync(at('latin1'));
   const names = ['caf\udce9', `${'\udcff'.repeat(110)}x`, 'é\udc80é'];
-  for (const name of names) writeFileSync(encodeName(at(`latin1/${name}`)), '');
+  for (const name of names) writeFileSync(encodeName(`${at('latin1')}/${name}`), '');
   symlinkSync(encodeName('to/\udcff'), at('latin1/link'));
   for (const format of ['gnu', 'pax', 'ustar']) {
     const exclude = format === 'ustar' ? ['--exclude=*x'] : [];
@@ -348,7 +351,8 @@ const plainFacts: ManifestEntry[] = [
   { path: 'd/run', type: 'file', mode: 0o755, size: 9000 },
   { path: 'd/link', type: 'symlink', mode: 0o777, linkTarget: 'run' },
 ];
-const hasZstd = 'createZstdDecompress' in zlib;
+// Deno's ends the process where the data is broken.
+const hasZstd = 'createZstdDecompress' in zlib && runtime !== 'deno';
 
 compressed('gzip, also of several members, under any name', async () => {
   const members = [plain.subarray(0, 700), plain.subarray(700)].map((part) => zlib.gzipSync(part));
@@ -398,7 +402,11 @@ compressed('cut off anywhere', async () => {
   }
   const brotli = zlib.brotliCompressSync(plain);
   const error = await failureOf(readTarManifest(fileWith('cut.tar.br', brotli.subarray(0, -3))));
-  assert.match(error.message, /: cannot be decompressed \(brotli\): unexpected end of file$/);
+  // Deno takes an early end for the end.
+  assert.match(
+    error.message,
+    /: cannot be decompressed \(brotli\): unexpected end|without its end mark: it is cut off/,
+  );
 });
 
 compressed('content that is not what its checksum says, far behind the last header', async () => {

@@ -3,6 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ApplyOptions } from '../../lib/options.ts';
 import type { PermissionReport } from '../../lib/report.ts';
+import { scriptCommand } from './runtime.ts';
 import { tempDirectory } from './tree.ts';
 
 /** Nobody's user and group: no rights anywhere. */
@@ -44,11 +45,9 @@ export function startScript(
   scriptArguments: string[],
   { root = '', asNobody = false, setUp = '' }: Partial<PassInChild> = {},
 ): ChildProcess {
-  const node = [process.execPath, ...process.execArgv];
   if (!isRoot || (!asNobody && setUp === '')) {
-    return spawn(node[0] as string, [...node.slice(1), script, ...scriptArguments], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const [program, ...args] = scriptCommand;
+    return spawn(program, [...args, script, ...scriptArguments], { stdio: ['ignore', 'pipe', 'pipe'] });
   }
   // The checkout may lie below a directory that only root can search: mounted elsewhere it is in reach.
   const mounted = tempDirectory();
@@ -70,7 +69,7 @@ export function startScript(
     root,
     mounted,
     checkout,
-    ...node,
+    ...scriptCommand,
     reachable,
     ...scriptArguments,
   ];

@@ -1,15 +1,18 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { zipSync } from 'fflate';
 import type { PermissionReport } from '../../lib/report.ts';
+import { javascriptCommand } from './runtime.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The command line of permwalk as it is built: start-up is what most of its specs would wait for. */
-export const cliCommand: readonly string[] = [process.execPath, join(repository, 'dist/cli/main.js')];
+export const cliCommand: readonly [string, ...string[]] = [
+  ...javascriptCommand,
+  join(repository, 'dist/cli/main.js'),
+];
 
 /** How a child ended and all that it wrote. */
 export interface CliResult {
@@ -23,13 +26,15 @@ export interface CliResult {
 export interface RunningCli {
   child: ChildProcess;
   result: Promise<CliResult>;
+  /** Send it a signal. By its id: some runtimes think that `child.kill` ends whatever it is sent to. */
+  send(signal: NodeJS.Signals): void;
   /** Resolves once what was written to a stream matches; rejects when the child ends before. */
   seen(stream: 'stdout' | 'stderr', pattern: RegExp): Promise<void>;
 }
 
 /** The environment of a child: nothing of the surroundings changes its output. */
 export function cliEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
-  const { CI, NO_COLOR, FORCE_COLOR, NODE_V8_COVERAGE, ...rest } = process.env;
+  const { CI, NO_COLOR, FORCE_COLOR, ...rest } = process.env;
   return { ...rest, TERM: 'xterm', ...extra };
 }
 
@@ -60,7 +65,10 @@ export function start(command: readonly string[], options: SpawnOptions = {}): R
       child.on('close', () => reject(new Error(`${pattern} never came; ${JSON.stringify(written)}`)));
       look();
     });
-  return { child, result, seen };
+  const send = (signal: NodeJS.Signals): void => {
+    if (child.pid !== undefined) process.kill(child.pid, signal);
+  };
+  return { child, result, send, seen };
 }
 
 /** Start permwalk. */
@@ -123,15 +131,4 @@ export function makeZip(path: string, plan: TreePlan): string {
 /** Permission bits of a path, as octal digits. */
 export function modeOf(path: string): string {
   return (lstatSync(path).mode & 0o7777).toString(8).padStart(4, '0');
-}
-
-/** A directory for one spec, and its removal. */
-export function makeScratch(): { path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), 'cli-spec-'));
-  return {
-    path,
-    remove() {
-      rmSync(path, { recursive: true, force: true });
-    },
-  };
 }

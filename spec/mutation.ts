@@ -1,0 +1,48 @@
+/**
+ * The command that Stryker runs for every mutant: the specs of the file that is mutated, the quickest first. Without a
+ * mutant, those of all files that are.
+ */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { entriesBelow } from './helpers/tree.ts';
+
+const checkout = fileURLToPath(new URL('..', import.meta.url));
+
+/** Specs by the beginning of a path below `lib`. */
+const specs: Record<string, readonly string[]> = {
+  'mode.ts': ['mode'],
+  'settle.ts': ['settle'],
+  'root/': ['root', 'hostile', 'apply', 'settle', 'faults'],
+  'extract/': ['completion', 'extract', 'extractors'],
+};
+
+/** A call that every mutated file makes; all mutants are in the code, and this switches to one of them. */
+const SWITCH = 'stryMutAct_9fa48("';
+const MAX_SECONDS = 60;
+
+/** Files below `lib` that a text is in. */
+function filesWith(text: string): string[] {
+  const lib = join(checkout, 'lib');
+  return entriesBelow(lib).flatMap(([path, entry]) =>
+    entry.isFile() && readFileSync(join(lib, path), 'utf8').includes(text) ? [path] : [],
+  );
+}
+
+const mutant = process.env.__STRYKER_ACTIVE_MUTANT__;
+const files = filesWith(mutant === undefined ? SWITCH : `${SWITCH}${mutant}")`);
+const chosen = Object.entries(specs).flatMap(([prefix, names]) =>
+  files.some((file) => file.startsWith(prefix)) ? names : [],
+);
+if (chosen.length === 0) throw new Error('nothing is mutated');
+for (const name of new Set(chosen)) {
+  const uvu = ['--import', 'tsx', 'node_modules/uvu/bin.js', '-b', '-c', 'false', 'spec'];
+  const { status } = spawnSync(process.execPath, [...uvu, `^${name}\\.spec\\.ts$`], {
+    cwd: checkout,
+    stdio: 'inherit',
+    timeout: MAX_SECONDS * 1000,
+    killSignal: 'SIGKILL',
+  });
+  if (status !== 0) process.exit(1);
+}

@@ -1,0 +1,175 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import * as tar from 'tar';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { javascriptCommand } from './helpers/runtime.ts';
+import { entriesBelow, tempDirectory } from './helpers/tree.ts';
+
+interface PackageJson {
+  scripts: Record<string, string>;
+  dependencies: Record<string, string>;
+}
+
+interface LockedPackage {
+  version?: string;
+  dev?: boolean;
+  hasInstallScript?: boolean;
+}
+
+interface Audit {
+  /** Said in place of a result by a registry that was not asked or does not answer. */
+  message?: string;
+  error?: { summary?: string };
+  metadata?: { vulnerabilities: Record<string, number> };
+}
+
+const checkout = fileURLToPath(new URL('..', import.meta.url));
+
+function readJson(...path: string[]): unknown {
+  return JSON.parse(readFileSync(join(...path), 'utf8'));
+}
+
+/** Scripts that npm would run on the machine of who installs the package, also from a repository. */
+const installScripts = [
+  'preinstall',
+  'install',
+  'postinstall',
+  'prepublish',
+  'preprepare',
+  'prepare',
+  'postprepare',
+];
+
+/** The packed tarball, and a project that has it and the types of Node. */
+function packed(): { tarball: string; project: string } {
+  const project = tempDirectory();
+  // prepack would build dist anew, under the specs that run it.
+  const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', project];
+  const names = execFileSync('npm', pack, {
+    cwd: checkout,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const tarball = join(project, names.trim());
+  const installed = join(project, 'node_modules/permwalk');
+  mkdirSync(installed, { recursive: true });
+  tar.extract({ file: tarball, cwd: installed, strip: 1, sync: true });
+  mkdirSync(join(project, 'node_modules/@types'));
+  for (const name of ['@types/node', 'undici-types']) {
+    symlinkSync(join(checkout, 'node_modules', name), join(project, 'node_modules', name));
+  }
+  return { tarball, project };
+}
+
+const { tarball, project } = packed();
+const installed = join(project, 'node_modules/permwalk');
+const manifest = readJson(installed, 'package.json') as PackageJson;
+
+/** Run a tool of the checkout; what it prints is the message where it fails. */
+function runTool(script: string, args: readonly string[]): void {
+  const [program, ...before] = javascriptCommand;
+  const result = spawnSync(program, [...before, join(checkout, 'node_modules', script), ...args], {
+    cwd: project,
+    encoding: 'utf8',
+  });
+  assert.is(result.status, 0, `${result.stdout}${result.stderr}`);
+}
+
+const test = suite('package');
+
+test('the tarball holds what is built from lib, and what says what it is', () => {
+  const files = entriesBelow(installed).flatMap(([path, entry]) => (entry.isDirectory() ? [] : [path]));
+  const sources = entriesBelow(join(checkout, 'lib')).flatMap(([path, entry]) =>
+    entry.isDirectory() ? [] : [path.replace(/\.ts$/, '')],
+  );
+  const built = sources.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]);
+  assert.equal(files.sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...built].sort());
+  for (const [path, entry] of entriesBelow(installed)) assert.ok(entry.isFile() || entry.isDirectory(), path);
+});
+
+test('nothing refers to a source map that is not there', () => {
+  for (const path of entriesBelow(installed).map(([name]) => name)) {
+    if (/\.(js|d\.ts)$/.test(path))
+      assert.not.match(readFileSync(join(installed, path), 'utf8'), 'sourceMappingURL', path);
+  }
+});
+
+test('nothing is run when it is installed', () => {
+  assert.equal(
+    Object.keys(manifest.scripts).filter((name) => installScripts.includes(name)),
+    [],
+  );
+});
+
+test('every dependency is one version, and runs nothing when it is installed either', () => {
+  const { packages } = readJson(checkout, 'package-lock.json') as { packages: Record<string, LockedPackage> };
+  const entries = Object.entries(manifest.dependencies);
+  assert.ok(entries.length > 0);
+  for (const [name, version] of entries) {
+    assert.match(version, /^\d+\.\d+\.\d+$/, name);
+    assert.is(packages[`node_modules/${name}`]?.version, version, name);
+  }
+  const atRunTime = Object.entries(packages).filter(([path, { dev }]) => path !== '' && dev !== true);
+  assert.ok(atRunTime.length >= entries.length);
+  assert.equal(
+    atRunTime.filter(([, { hasInstallScript }]) => hasInstallScript).map(([path]) => path),
+    [],
+  );
+});
+
+test('publint finds nothing', async () => {
+  const { messages, pkg } = await publint({ pkgDir: installed, pack: false, strict: true });
+  assert.equal(
+    messages.map((message) => formatMessage(message, pkg)),
+    [],
+  );
+});
+
+test('its types are right for who imports it', () => {
+  runTool('@arethetypeswrong/cli/dist/index.js', [tarball, '--no-definitely-typed', '--profile', 'esm-only']);
+});
+
+test('its types hold where those of libraries are checked', () => {
+  const code = `
+    import { applyPermissions, readManifest, wrapExtractor } from 'permwalk';
+    import { chmodr } from 'permwalk/chmodr';
+
+    const report = await applyPermissions('tree', { manifest: await readManifest('bundle.mcpb') });
+    const extract = wrapExtractor(async (archive: string, directory: string) => chmodr(directory, archive.length));
+    report.counts.visited satisfies number;
+    (await extract('bundle.mcpb', 'tree')).outcome satisfies string;
+    // @ts-expect-error
+    await applyPermissions('tree', { verify: 'never' });
+  `;
+  writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
+  writeFileSync(join(project, 'consumer.ts'), code);
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--skipLibCheck',
+    'false',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2022',
+  ];
+  runTool('typescript/bin/tsc', [...options, '--types', 'node', 'consumer.ts']);
+});
+
+test('no advisory is known for what it depends on', () => {
+  const audit = ['audit', '--omit=dev', '--json', '--fetch-retries=0', '--fetch-timeout=20000'];
+  const { stdout } = spawnSync('npm', audit, { cwd: checkout, encoding: 'utf8' });
+  const { metadata, message, error } = JSON.parse(stdout) as Audit;
+  if (metadata === undefined) {
+    console.log(`  skipped: the registry does not serve audits (${message || error?.summary})`);
+    return;
+  }
+  assert.is(metadata.vulnerabilities.total, 0, stdout);
+});
+
+test.run();

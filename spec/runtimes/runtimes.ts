@@ -1,0 +1,47 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** One runtime that the specs must pass on. */
+export interface Runtime {
+  name: string;
+  /** npm package that has its program. */
+  package: string;
+  /** The program, below `node_modules/.bin`. */
+  program: string;
+  /** What comes before a TypeScript file. */
+  args: readonly string[];
+  /** One of those that the core specs run on. */
+  isCore: boolean;
+}
+
+const nodePackage = `node-${process.platform}-${process.arch}`;
+
+function node(version: string, args: readonly string[], isCore = false): Runtime {
+  return { name: `node@${version}`, package: `${nodePackage}@${version}`, program: 'node', args, isCore };
+}
+
+// From 22.18 on Node strips types itself.
+const stripping = ['--disable-warning=ExperimentalWarning'];
+
+/** The oldest Node that is promised, every line of it that lives, Bun and Deno. */
+export const runtimes: readonly Runtime[] = [
+  node('20.19.0', ['--import', 'tsx'], true),
+  node('22', stripping),
+  node('24', stripping),
+  node('26', stripping, true),
+  { name: 'bun', package: 'bun', program: 'bun', args: [], isCore: true },
+  { name: 'deno', package: 'deno', program: 'deno', args: ['run', '-A'], isCore: false },
+];
+
+/** Path of a runtime's program, fetched into a folder the first time. */
+export function fetchRuntime({ name, package: packageName, program }: Runtime, folder: string): string {
+  const prefix = join(folder, name);
+  const path = join(prefix, 'node_modules/.bin', program);
+  if (!existsSync(path)) {
+    execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefix', prefix, packageName], {
+      stdio: 'inherit',
+    });
+  }
+  return realpathSync(path);
+}
