@@ -30,7 +30,7 @@ export function tempDirectory(): string {
 
 process.on('exit', () => {
   // rm works below PATH_MAX too, where node:fs gives up. Who is not root has to open what a spec closed.
-  const script = 'rm -rf "$@" 2>/dev/null || { chmod -R u+rwx "$@"; rm -rf "$@"; }';
+  const script = 'rm -rf "$@" 2>/dev/null || { chmod -R u+rwx "$@" 2>/dev/null; rm -rf "$@"; }';
   if (made.length > 0) execFileSync('sh', ['-c', script, 'sh', ...made]);
 });
 
