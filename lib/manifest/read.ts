@@ -142,6 +142,7 @@ async function describe({ head, compression, decompress }: Sample): Promise<stri
 
 /** True where the first bytes are those of a known format, and no text. */
 function hasBinarySignature(head: Buffer): boolean {
+  if (compressionOf(head) !== undefined) return true;
   const start = head.toString('latin1', 0, 8);
   return signatures.some(([, bytes]) => /[^ -~]/.test(bytes) && start.startsWith(bytes));
 }
