@@ -8,6 +8,7 @@ import type { PermissionProgress, PermissionReport, SettleReport } from './repor
 import { isWithin, nameOf } from './root/names.ts';
 import { openRoot } from './root/open.ts';
 import { errorCode, type ListedEntry, type Root, transientCodes, typeOf } from './root/root.ts';
+import { walk } from './root/walk.ts';
 import { settle, waitFor } from './settle.ts';
 import { Visit } from './visit/visit.ts';
 
@@ -191,8 +192,6 @@ class Pass {
   }
 
   async #walk(start: string): Promise<void> {
-    // Loaded only where something has to be walked.
-    const { walk } = await import('./root/walk.ts');
     await walk(start, this.#visit, this.#pace);
   }
 

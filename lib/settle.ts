@@ -1,3 +1,4 @@
+import pRetry from 'p-retry';
 import type { RetrySettings } from './options.ts';
 
 /** A round that found everything as it was before. */
@@ -63,8 +64,6 @@ async function retryWhile(
       throw expected;
     }
   };
-  // Loaded only where something has to be waited for.
-  const { default: pRetry } = await import('p-retry');
   const options = { ...retry, shouldRetry: () => thrown === undefined, ...(signal && { signal }) };
   try {
     await pRetry(guarded, options);

@@ -226,6 +226,9 @@ for (const { backend, open } of canWatch ? passes : []) {
   ): AsyncGenerator<string> {
     const before = modesBelow(root);
     const paths = ['.', ...readdirSync(root, { recursive: true, encoding: 'utf8' })];
+    // A runtime may load what a pass imports through node:fs: by the second pass it is there.
+    await run(root, options);
+    setModes(root, before);
     const undisturbed = await run(root, options);
     const { report } = undisturbed;
     if (report?.ok !== true) throw new Error(`unresolved without any fault: ${report && reasonsOf(report)}`);
