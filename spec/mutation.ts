@@ -10,12 +10,17 @@ import { entriesBelow } from './helpers/tree.ts';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 
-/** Specs by the beginning of a path below `lib`. */
+/** Specs by the beginning of a path below `lib`; the first that fits counts. */
 const specs: Record<string, readonly string[]> = {
   'mode.ts': ['mode'],
   'settle.ts': ['settle'],
+  'root/links.ts': ['root', 'settle'],
+  'root/names.ts': ['root', 'hostile'],
+  'root/walk.ts': ['root', 'apply'],
   'root/': ['root', 'hostile', 'apply', 'settle', 'faults'],
-  'extract/': ['completion', 'extract', 'extractors'],
+  'extract/completion.ts': ['completion'],
+  'extract/options.ts': ['options', 'extract'],
+  'extract/': ['extract', 'completion', 'extractors'],
 };
 
 /** A call that every mutated file makes; all mutants are in the code, and this switches to one of them. */
@@ -32,8 +37,8 @@ function filesWith(text: string): string[] {
 
 const mutant = process.env.__STRYKER_ACTIVE_MUTANT__;
 const files = filesWith(mutant === undefined ? SWITCH : `${SWITCH}${mutant}")`);
-const chosen = Object.entries(specs).flatMap(([prefix, names]) =>
-  files.some((file) => file.startsWith(prefix)) ? names : [],
+const chosen = files.flatMap(
+  (file) => Object.entries(specs).find(([prefix]) => file.startsWith(prefix))?.[1] ?? [],
 );
 if (chosen.length === 0) throw new Error('nothing is mutated');
 for (const name of new Set(chosen)) {

@@ -6,7 +6,15 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createPace } from '../lib/pace.ts';
 import { type LinkResolution, resolveLink } from '../lib/root/links.ts';
-import { decodeName, encodeName, isWithin, joinPath, nameOf, parentOf } from '../lib/root/names.ts';
+import {
+  decodeName,
+  encodeName,
+  isEntryOf,
+  isWithin,
+  joinPath,
+  nameOf,
+  parentOf,
+} from '../lib/root/names.ts';
 import { openRoot } from '../lib/root/open.ts';
 import { typeOf } from '../lib/root/root.ts';
 import { walk } from '../lib/root/walk.ts';
@@ -25,7 +33,15 @@ names('bytes become text and the same bytes again, whatever they are', () => {
   );
 });
 
+names('bytes that are not UTF-8 leave the characters beside them as they are', () => {
+  for (const text of ['é', '日', '🙂', '\ufeffx']) {
+    const bytes = Buffer.concat([Buffer.from(text), Buffer.from([0xff]), Buffer.from(text)]);
+    assert.is(decodeName(bytes), `${text}\udcff${text}`);
+  }
+});
+
 names('UTF-8 stays the text that it is', () => {
+  assert.is(decodeName(Buffer.from('\ufefff')), '\ufefff', 'a byte order mark is part of the name');
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), (text) => {
       assert.is(decodeName(Buffer.from(text)), text);
@@ -46,6 +62,10 @@ names('paths are taken apart and put together', () => {
   assert.ok(isWithin('a', 'a/b'));
   assert.not.ok(isWithin('a', 'ab'));
   assert.not.ok(isWithin('a/b', 'a'));
+  assert.ok(isEntryOf('.', 'a'));
+  assert.ok(isEntryOf('a/b', 'a/b/c'));
+  for (const path of ['a', 'b/a', 'a/b/c', 'ab/c']) assert.not.ok(isEntryOf('a', path), path);
+  for (const path of ['a/b', './a']) assert.not.ok(isEntryOf('', path) || isEntryOf('b', path), path);
 });
 
 names.run();
