@@ -45,7 +45,9 @@ function findFault(path: string, components: readonly string[], normal: string):
 export class EntryCollector {
   /** What was gathered so far. */
   readonly entries: ManifestEntry[] = [];
-  readonly #known = new Map<string, ManifestEntry>();
+  readonly #paths = new Set<string>();
+  /** Entries by path, made when the first one comes again: of most sources none does. */
+  #known: Map<string, ManifestEntry> | undefined;
   readonly #source: string | undefined;
 
   /** @param source the archive or file that the entries stand in, for the messages. */
@@ -62,12 +64,13 @@ export class EntryCollector {
    */
   add(given: string | ManifestEntry): void {
     const entry = this.#normalize(given);
-    const known = this.#known.get(entry.path);
-    if (known === undefined) {
-      this.#known.set(entry.path, entry);
+    const before = this.#paths.size;
+    if (this.#paths.add(entry.path).size > before) {
       this.entries.push(entry);
+      this.#known?.set(entry.path, entry);
     } else {
-      this.#compare(known, entry);
+      this.#known ??= new Map(this.entries.map((one) => [one.path, one]));
+      this.#compare(this.#known.get(entry.path) as ManifestEntry, entry);
     }
   }
 

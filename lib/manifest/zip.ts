@@ -34,6 +34,8 @@ const FLAG_STRONG_ENCRYPTION = 1 << 6;
 const FLAG_MASKED = 1 << 13;
 /** Bytes that traditional encryption puts before the data, APPNOTE 6.1.5. */
 const ENCRYPTION_HEADER_LENGTH = 12;
+/** Id and length of an extra field, APPNOTE 4.5.1. */
+const EXTRA_HEADER_LENGTH = 4;
 /** Zip64 extended information extra field, APPNOTE 4.5.3. */
 const EXTRA_ZIP64 = 0x0001;
 /** Info-ZIP Unicode path extra field, APPNOTE 4.6.9. */
@@ -338,13 +340,27 @@ function readEntry(yauzl: YauzlModule, bytes: Buffer, start: number, limit: numb
   entry.relativeOffsetOfLocalHeader = bytes.readUInt32LE(start + 42);
   if (start + headerLength(entry) > limit) throw new Error('would end behind the central directory');
   entry.extraFields = noExtraFields;
-  if (entry.extraFieldLength > 0) {
-    const extraStart = start + HEADER_LENGTH + entry.fileNameLength;
-    const extra = bytes.subarray(extraStart, extraStart + entry.extraFieldLength);
-    entry.extraFields = yauzl.parseExtraFields(extra);
+  const extraStart = start + HEADER_LENGTH + entry.fileNameLength;
+  const extraEnd = extraStart + entry.extraFieldLength;
+  if (needsExtraFields(bytes, extraStart, extraEnd)) {
+    entry.extraFields = yauzl.parseExtraFields(bytes.subarray(extraStart, extraEnd));
     readZip64Fields(entry);
   }
   return entry;
+}
+
+/**
+ * Whether extra fields (APPNOTE 4.5.1) are worth parsing: one of those that are asked for is among them, or they are
+ * broken. Most entries have times and owners only, and would leave a heap of small objects for nothing.
+ */
+function needsExtraFields(bytes: Buffer, start: number, end: number): boolean {
+  let position = start;
+  while (position + EXTRA_HEADER_LENGTH <= end) {
+    const id = bytes.readUInt16LE(position);
+    if (id === EXTRA_ZIP64 || id === EXTRA_UNICODE_PATH) return true;
+    position += EXTRA_HEADER_LENGTH + bytes.readUInt16LE(position + 2);
+  }
+  return position > end;
 }
 
 /** Length of a central directory header in bytes, APPNOTE 4.3.12. */
