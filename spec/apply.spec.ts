@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UnresolvedEntriesError, type UnresolvedEntryError } from '../lib/errors.ts';
 import type { PermissionChange, PermissionCounts, PermissionReport } from '../lib/report.ts';
-import { impatient, passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
+import { allPasses, impatient, reasonsOf, rejectedReport } from './helpers/passes.ts';
 import { makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';
 
 /** Everything that must be true of any report. */
@@ -19,8 +19,8 @@ function counts(report: PermissionReport): Partial<PermissionCounts> {
   return Object.fromEntries(Object.entries(report.counts).filter(([, count]) => count > 0));
 }
 
-for (const { backend, apply } of passes) {
-  const test = suite(`apply (${backend})`);
+for (const { backend, title, apply } of allPasses) {
+  const test = suite(`apply (${title})`);
 
   test('adds exec bits to what globs name, where there is r, and takes none away', async () => {
     const root = makeTree({

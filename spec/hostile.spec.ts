@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isRoot } from './helpers/child.ts';
-import { impatient, passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
+import { allPasses, impatient, reasonsOf, rejectedReport } from './helpers/passes.ts';
 import { canUseByteNames } from './helpers/runtime.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
@@ -55,8 +55,8 @@ const oddNames = [
   'ü'.repeat(127),
 ];
 
-for (const { backend, apply } of passes) {
-  const test = suite(`hostile (${backend})`);
+for (const { backend, title, apply } of allPasses) {
+  const test = suite(`hostile (${title})`);
 
   test('odd names are names like any other', async () => {
     const root = makeTree(Object.fromEntries(oddNames.flatMap((name) => [[`${name}/${name}`, 0o600]])));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { errorCode, type Root, UnsafePathError } from '../lib/root/root.ts';
-import { openAnchored, passes, pathPass } from './helpers/passes.ts';
+import { allPasses, openAnchored, pathPass } from './helpers/passes.ts';
 import { modeOf } from './helpers/tree.ts';
 import { deepPaths, deepSwapped, directoryCourse, names } from './soak/course.ts';
 
@@ -121,8 +121,8 @@ test('a file that became a link after it was looked at is not changed, and its t
   assert.is(modeOf(outside, 'c000'), 0o600);
 });
 
-for (const { backend, open } of passes) {
-  test(`what is exchanged while its mode is decided is changed itself, not what came in its place (${backend})`, () => {
+for (const { title, open } of allPasses) {
+  test(`what is exchanged while its mode is decided is changed itself, not what came in its place (${title})`, () => {
     const { root: tree, outside } = directoryCourse();
     const root = open(tree);
     root.list('swapped');

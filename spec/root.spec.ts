@@ -18,7 +18,7 @@ import {
 import { openRoot } from '../lib/root/open.ts';
 import { typeOf } from '../lib/root/root.ts';
 import { walk } from '../lib/root/walk.ts';
-import { passes } from './helpers/passes.ts';
+import { allPasses } from './helpers/passes.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 const names = suite('names');
@@ -70,8 +70,8 @@ names('paths are taken apart and put together', () => {
 
 names.run();
 
-for (const { backend, open } of passes) {
-  const test = suite(`root (${backend})`);
+for (const { title, open } of allPasses) {
+  const test = suite(`root (${title})`);
 
   const resolve = (tree: string, path: string): LinkResolution => {
     const root = open(tree);

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import type { ApplyOptions } from '../lib/options.ts';
 import type { PermissionProgress } from '../lib/report.ts';
 import { settle, waitFor } from '../lib/settle.ts';
-import { impatient, passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
+import { allPasses, impatient, reasonsOf, rejectedReport } from './helpers/passes.ts';
 import { addToTree, append, makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 /** Something that happens while the pass waits: after so many rounds, so that no clock decides the test. */
@@ -71,8 +71,8 @@ rounds('waiting for one thing ends with it', async () => {
 
 rounds.run();
 
-for (const { backend, apply } of passes) {
-  const test = suite(`settle (${backend})`);
+for (const { backend, title, apply } of allPasses) {
+  const test = suite(`settle (${title})`);
 
   for (const delay of [50, 400, 2000]) {
     test(`a path that appears after ${delay} ms is found with the defaults`, async () => {

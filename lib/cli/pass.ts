@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
-import { applyPermissions } from '../apply.ts';
+import { runPass as runPassOver } from '../apply.ts';
 import { UnresolvedEntriesError } from '../errors.ts';
 import type { ApplyOptions } from '../options.ts';
 import { createCounts, type PermissionCounts, type PermissionReport } from '../report.ts';
+import { openRoot } from '../root/open.ts';
+import type { Root } from '../root/root.ts';
 import { type PassFlags, toApplyOptions } from './flags.ts';
 import { Interruption, watchInterrupts } from './interrupt.ts';
 import { createLineBuffer, createPaint, type Paint, writeError, writeOut } from './output.ts';
@@ -20,7 +22,9 @@ interface Command {
 
 /** One pass from flags to exit code, everything printed. What keeps it from starting is thrown. */
 export async function runPass(root: string, flags: PassFlags, command: Command = {}): Promise<number> {
-  const { act = (options) => applyPermissions(root, options), isWell = () => true } = command;
+  const { act = (options) => runPassOver(root, options, openOurs), isWell = () => true } = command;
+  // The pass moves the working directory.
+  const fullRoot = resolve(root);
   const progressLine = createProgressLine();
   const interrupts = watchInterrupts(() => progressLine?.stop());
   const watch = watchPass(flags, progressLine);
@@ -45,10 +49,15 @@ export async function runPass(root: string, flags: PassFlags, command: Command =
   } catch (error) {
     if (!(error instanceof Interruption)) throw error;
     const dryRun = flags.dryRun ?? false;
-    const pass: InterruptedPass = { interrupted: true, root: resolve(root), dryRun, counts: watch.counts() };
+    const pass: InterruptedPass = { interrupted: true, root: fullRoot, dryRun, counts: watch.counts() };
     print(flags, pass, (_, paint) => renderInterruption(pass, error.message, paint));
     return error.exitCode;
   }
+}
+
+/** The process is ours: nobody else minds where its working directory is. */
+function openOurs(path: string): Root {
+  return openRoot(path, { lendsWorkingDirectory: true });
 }
 
 /** Print a result on stdout, for a program or for a person. */

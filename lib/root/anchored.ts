@@ -56,20 +56,24 @@ function descriptorPath(fd: number): string {
 
 /** What the system calls take for an entry of an open directory. Throws for a name that leads out of it. */
 function entryPath(directory: number, name: string): string | Buffer {
-  if (name === '..' || name === '.' || name === '')
-    throw new RangeError(`${JSON.stringify(name)} is no entry`);
-  return encodeName(`/proc/self/fd/${directory}/${name}`);
+  return encodeName(`/proc/self/fd/${directory}/${entryName(name)}`);
 }
 
-/** Open a directory of an open directory; a link there is `symlink-in-path`. */
-function openDirectoryAt(directory: number, name: string, path: string): OpenDirectory {
+/** A name that is an entry's. */
+function entryName(name: string): string {
+  if (name !== '..' && name !== '.' && name !== '') return name;
+  throw new RangeError(`${JSON.stringify(name)} is no entry`);
+}
+
+/** Open a directory by what the system calls take for it; a link there is `symlink-in-path`. */
+function openDirectory(entry: string | Buffer, path: string): OpenDirectory {
   let fd: number;
   try {
-    fd = openSync(entryPath(directory, name), OPEN_DIRECTORY);
+    fd = openSync(entry, OPEN_DIRECTORY);
   } catch (error) {
     // O_DIRECTORY|O_NOFOLLOW answers ENOTDIR for links and files alike.
     if (errorCode(error) === 'ENOTDIR' || errorCode(error) === 'ELOOP') {
-      const there = lstatSync(entryPath(directory, name), { throwIfNoEntry: false });
+      const there = lstatSync(entry, { throwIfNoEntry: false });
       if (there?.isSymbolicLink()) throw symlinkInPath(path);
     }
     throw error;
@@ -166,6 +170,61 @@ function isReachable(fd: number): boolean {
 }
 
 /**
+ * The working directory of a process that lends it: entries are named from there, which takes the kernel half as long as
+ * the way through `/proc`. It is a directory, not a path, as a descriptor is.
+ */
+class WorkingDirectory {
+  static #isLent = false;
+  /** Where the process was before. */
+  readonly #before: number;
+  #directory: OpenDirectory | undefined;
+
+  /** Borrow it: `undefined` where another root has it, or where it cannot be held open meanwhile. */
+  static borrow(): WorkingDirectory | undefined {
+    if (WorkingDirectory.#isLent) return undefined;
+    try {
+      const before = openSync('.', O_PATH | constants.O_DIRECTORY);
+      WorkingDirectory.#isLent = true;
+      return new WorkingDirectory(before);
+    } catch {
+      return undefined;
+    }
+  }
+
+  private constructor(before: number) {
+    this.#before = before;
+  }
+
+  /** Whether it is this one. */
+  isAt(directory: OpenDirectory): boolean {
+    return this.#directory === directory;
+  }
+
+  /** Go to an open directory. False where that is not permitted: it takes x on the directory itself. */
+  goTo(directory: OpenDirectory): boolean {
+    if (this.#directory === directory) return true;
+    try {
+      process.chdir(descriptorPath(directory.fd));
+    } catch {
+      return false;
+    }
+    this.#directory = directory;
+    return true;
+  }
+
+  /** Give it back as it was. */
+  close(): void {
+    try {
+      process.chdir(descriptorPath(this.#before));
+    } catch {
+      // The pass may have taken x from it: then there is no way back, and nothing is named from there.
+    }
+    closeSync(this.#before);
+    WorkingDirectory.#isLent = false;
+  }
+}
+
+/**
  * A root by descriptors (Linux). The root is opened once; from then on each directory is opened from the
  * descriptor of its parent, one component at a time, and each entry is named `/proc/self/fd/<parent>/<name>`. No
  * path is resolved from `/` again, so nothing that is renamed, swapped or linked can lead outside.
@@ -179,18 +238,25 @@ class AnchoredRoot implements Root {
   readonly #mountPoints: Set<string>;
   /** The root, then each directory down to where the work is. */
   readonly #chain: [OpenDirectory, ...OpenDirectory[]];
+  readonly #workingDirectory: WorkingDirectory | undefined;
+  /** Whether entries were looked at since the last listing: going to a directory pays where more than one is. */
+  #isLooking = false;
 
-  constructor(path: string, directory: OpenDirectory) {
+  constructor(path: string, directory: OpenDirectory, workingDirectory?: WorkingDirectory) {
     this.path = path;
     this.#device = directory.stats.dev;
     this.#chain = [directory];
+    this.#workingDirectory = workingDirectory;
     this.#keepsModes = fileSystemsThatKeepModes.has(statfsSync(descriptorPath(directory.fd)).type);
     this.#mountPoints = mountPointsBelow(path);
   }
 
   list(directory: string, most?: number): ListedEntry[] {
     try {
-      return listDirectory(descriptorPath(this.#open(directory).fd), most);
+      const open = this.#open(directory);
+      if (this.#isLooking) this.#workingDirectory?.goTo(open);
+      this.#isLooking = false;
+      return listDirectory(this.#workingDirectory?.isAt(open) ? '.' : descriptorPath(open.fd), most);
     } catch (error) {
       throw renamed(error, directory);
     }
@@ -276,6 +342,7 @@ class AnchoredRoot implements Root {
   close(): void {
     this.rewind();
     closeSync(this.#chain[0].fd);
+    this.#workingDirectory?.close();
   }
 
   /** The root itself, as an entry of its own directory: its descriptor is good for paths only. */
@@ -291,7 +358,14 @@ class AnchoredRoot implements Root {
   #name(path: string): string | Buffer {
     const current = this.#current;
     const directory = isEntryOf(current.path, path) ? current : this.#open(parentOf(path));
-    return entryPath(directory.fd, nameOf(path));
+    this.#isLooking = true;
+    this.#workingDirectory?.goTo(directory);
+    return this.#entry(directory, nameOf(path));
+  }
+
+  #entry(directory: OpenDirectory, name: string): string | Buffer {
+    const isThere = this.#workingDirectory?.isAt(directory) === true;
+    return isThere ? encodeName(entryName(name)) : entryPath(directory.fd, name);
   }
 
   /** Move the chain to a directory: up to what both have in common, then down. */
@@ -301,7 +375,7 @@ class AnchoredRoot implements Root {
     if (current.path === directory) return current;
     const rest = current.path === '.' ? directory : directory.slice(current.path.length + 1);
     for (const name of rest.split('/')) {
-      current = openDirectoryAt(current.fd, name, joinPath(current.path, name));
+      current = openDirectory(this.#entry(current, name), joinPath(current.path, name));
       this.#chain.push(current);
       this.#spare();
     }
@@ -340,10 +414,12 @@ class AnchoredRoot implements Root {
 }
 
 /** Open a real path as an anchored root, or `undefined` where the kernel does not give what it takes. */
-export function openAnchoredRoot(realPath: string): Root | undefined {
+export function openAnchoredRoot(realPath: string, { lendsWorkingDirectory = false } = {}): Root | undefined {
   if (!isProcGenuine()) return undefined;
   const directory = openRealPath(realPath);
-  return directory && hold(realPath, directory);
+  return (
+    directory && hold(realPath, directory, lendsWorkingDirectory ? WorkingDirectory.borrow() : undefined)
+  );
 }
 
 /** Hold a directory by its descriptor, or `undefined` where the kernel does not give what it takes. */
@@ -358,16 +434,17 @@ export function holdAnchored(path: string): HeldDirectory | undefined {
     path,
     inside: (name) => `${descriptorPath(fd)}/${name}`,
     stats: () => fstatSync(fd),
-    openRoot: (name) => hold(`${path}/${name}`, openDirectoryAt(fd, name, '.')),
+    openRoot: (name) => hold(`${path}/${name}`, openDirectory(entryPath(fd, name), '.')),
     close: () => closeSync(fd),
   };
 }
 
 /** The root of an open directory, or its descriptor closed. */
-function hold(path: string, directory: OpenDirectory): Root {
+function hold(path: string, directory: OpenDirectory, workingDirectory?: WorkingDirectory): Root {
   try {
-    return new AnchoredRoot(path, directory);
+    return new AnchoredRoot(path, directory, workingDirectory);
   } catch (error) {
+    workingDirectory?.close();
     closeSync(directory.fd);
     throw error;
   }

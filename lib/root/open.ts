@@ -8,11 +8,13 @@ import { isSameInode, type Root, symlinkInPath } from './root.ts';
  * Hold a tree open. A root that is a link is resolved once, as chmod does with its arguments. The anchored root
  * serves wherever `/proc` is genuine, the path root elsewhere.
  *
+ * @param use `lendsWorkingDirectory`: the anchored root may move the working directory of the process until it is closed,
+ *   which makes it faster. For a process that does nothing else: not every thread may, and every thread would see it.
  * @throws ENOENT where nothing is there, ENOTDIR where it is not a directory, RangeError for `/`.
  */
-export function openRoot(path: string): Root {
+export function openRoot(path: string, use: { lendsWorkingDirectory?: boolean } = {}): Root {
   const realPath = realRootPath(path);
-  return openAnchoredRoot(realPath) ?? openPathRoot(realPath);
+  return openAnchoredRoot(realPath, use) ?? openPathRoot(realPath);
 }
 
 /**

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { posix } from 'node:path';
 
-/** Functions of node:fs that a pass may call and that may fail. */
+/** Functions of node:fs that a pass may call and that may fail; so may `process.chdir`. */
 const faultable = [
   'openSync',
   'fstatSync',
@@ -73,17 +73,20 @@ export function watchCalls(): WatchedCalls {
   const calls: SystemCall[] = [];
   let isWatching = false;
   let planned: { position: number; event: FaultCode | (() => void) } | undefined;
+  let workingDirectory = '';
+  const { chdir } = process;
 
   const replace = (name: string, wrap: (original: Call) => Call): void => {
     const original = table[name] as Call;
     originals.set(name, original);
     table[name] = wrap(original);
   };
-  for (const name of faultable) {
-    replace(name, (original) => (...parameters) => {
+  const watched =
+    (name: string, original: Call, done: (path: string, result: unknown) => void): Call =>
+    (...parameters) => {
       if (!isWatching) return original(...parameters);
-      const path = withoutDescriptors(parameters[0], opened);
-      const position = calls.push({ name: name.slice(0, -'Sync'.length), path }) - 1;
+      const path = withoutDescriptors(parameters[0], opened, workingDirectory);
+      const position = calls.push({ name: name.replace(/Sync$/, ''), path }) - 1;
       if (planned?.position === position) {
         if (typeof planned.event === 'string') return failWith(planned.event, name, parameters);
         isWatching = false;
@@ -91,10 +94,19 @@ export function watchCalls(): WatchedCalls {
         isWatching = true;
       }
       const result = original(...parameters);
-      if (name === 'openSync') opened.set(result as number, path);
+      done(path, result);
       return result;
-    });
+    };
+  for (const name of faultable) {
+    replace(name, (original) =>
+      watched(name, original, (path, result) => {
+        if (name === 'openSync') opened.set(result as number, path);
+      }),
+    );
   }
+  process.chdir = watched('chdir', chdir as Call, (path) => {
+    workingDirectory = path;
+  }) as typeof chdir;
   replace('closeSync', (original) => (descriptor) => {
     original(descriptor);
     opened.delete(descriptor as number);
@@ -109,6 +121,7 @@ export function watchCalls(): WatchedCalls {
     begin(position, event) {
       calls.length = 0;
       opened.clear();
+      workingDirectory = process.cwd();
       planned = position === undefined || event === undefined ? undefined : { position, event };
       isWatching = true;
     },
@@ -117,6 +130,7 @@ export function watchCalls(): WatchedCalls {
     },
     restore() {
       for (const [name, original] of originals) table[name] = original;
+      process.chdir = chdir;
       syncBuiltinESMExports();
     },
   };
@@ -126,17 +140,22 @@ export function watchCalls(): WatchedCalls {
 function failWith(code: string, name: string, parameters: unknown[]): undefined {
   const options = parameters[1] as { throwIfNoEntry?: boolean } | undefined;
   if (code === 'ENOENT' && options?.throwIfNoEntry === false) return undefined;
-  const syscall = name.slice(0, -'Sync'.length);
+  const syscall = name.replace(/Sync$/, '');
   const path = Buffer.isBuffer(parameters[0]) ? parameters[0].toString() : parameters[0];
   const error = Object.assign(new Error(`${code}: injected, ${syscall} '${path}'`), { code, syscall });
   throw typeof path === 'string' ? Object.assign(error, { path }) : error;
 }
 
 /** The path that a call was made for, with a descriptor at its beginning as the path that it was opened with. */
-function withoutDescriptors(parameter: unknown, opened: ReadonlyMap<number, string>): string {
+function withoutDescriptors(
+  parameter: unknown,
+  opened: ReadonlyMap<number, string>,
+  workingDirectory: string,
+): string {
   if (typeof parameter === 'number') return opened.get(parameter) ?? '';
   if (typeof parameter !== 'string' && !Buffer.isBuffer(parameter)) return '';
   const path = parameter.toString();
   const [, descriptor, rest = ''] = /^\/proc\/self\/fd\/(\d+)(\/.*)?$/.exec(path) ?? [];
-  return posix.normalize(descriptor === undefined ? path : `${opened.get(Number(descriptor)) ?? ''}${rest}`);
+  if (descriptor === undefined) return posix.resolve(workingDirectory, path);
+  return posix.normalize(`${opened.get(Number(descriptor)) ?? ''}${rest}`);
 }

@@ -1,9 +1,10 @@
 import { UnresolvedEntriesError } from '../../lib/errors.ts';
 import type { PassInChild, PassResult } from './child.ts';
-import { defaultPass, pathPass } from './passes.ts';
+import { defaultPass, lentPass, pathPass } from './passes.ts';
 
-const { root, options = {}, backend } = JSON.parse(process.argv[2] ?? '') as PassInChild;
-const { apply } = backend === 'path' ? pathPass : defaultPass;
+const { root, options = {}, backend, lent = false } = JSON.parse(process.argv[2] ?? '') as PassInChild;
+const { apply } = backend === 'path' ? pathPass : lent ? lentPass : defaultPass;
+if (lent) process.chdir(root);
 
 let result: PassResult;
 try {

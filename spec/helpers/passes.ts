@@ -10,12 +10,18 @@ import type { Root } from '../../lib/root/root.ts';
 /** A pass over one of the backends. */
 export interface TestedPass {
   backend: 'anchored' | 'path';
+  /** How suites call it. */
+  title: string;
   open(path: string): Root;
   apply(root: string, options?: ApplyOptions): Promise<PermissionReport>;
 }
 
-function tested(backend: 'anchored' | 'path', open: (path: string) => Root): TestedPass {
-  return { backend, open, apply: (root, options = {}) => runPass(root, options, open) };
+function tested(
+  backend: TestedPass['backend'],
+  open: (path: string) => Root,
+  title: string = backend,
+): TestedPass {
+  return { backend, title, open, apply: (root, options = {}) => runPass(root, options, open) };
 }
 
 /** The path backend, forced. */
@@ -24,8 +30,18 @@ export const pathPass = tested('path', (path) => openPathRoot(realRootPath(path)
 /** The backend that the platform gets: anchored wherever there is a genuine `/proc`. */
 export const defaultPass = tested('anchored', openRoot);
 
+/** The same in a process that lends its working directory, as the command does. */
+export const lentPass = tested(
+  'anchored',
+  (path) => openRoot(path, { lendsWorkingDirectory: true }),
+  'anchored, working directory lent',
+);
+
 /** Both backends on Linux, the path backend elsewhere: what both promise is tested on both. */
 export const passes: TestedPass[] = process.platform === 'linux' ? [defaultPass, pathPass] : [pathPass];
+
+/** All that differ in which calls they make. */
+export const allPasses: TestedPass[] = process.platform === 'linux' ? [...passes, lentPass] : passes;
 
 /** The anchored backend, or a clear failure where there is none. */
 export function openAnchored(path: string): Root {

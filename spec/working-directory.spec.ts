@@ -1,0 +1,105 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { isRoot, NOBODY, type PassInChild, passInChild } from './helpers/child.ts';
+import { defaultPass, lentPass, reasonsOf } from './helpers/passes.ts';
+import { makeTree, modesBelow, tempDirectory } from './helpers/tree.ts';
+
+// That a pass is the same from its own directory is said by the specs that run on all passes.
+
+const shape = { 'a/b/f': 0o600, 'a/g': 0o600, 'c/h': 0o600 };
+
+if (process.platform === 'linux') {
+  const test = suite('working directory');
+
+  test('what was lent is given back, whatever the pass came to', async () => {
+    const before = process.cwd();
+    const root = makeTree({ ...shape, link: '-> nowhere' });
+    const seen = new Set<string>();
+    const onChange = () => seen.add(process.cwd());
+    await lentPass.apply(root, { mode: 'a+r', onChange });
+    assert.is(process.cwd(), before);
+    assert.ok(seen.has(join(root, 'a/b')), 'it was really used');
+
+    const missing = { manifest: ['gone'], retry: false } as const;
+    const found = await lentPass.apply(root, { ...missing, strict: false });
+    assert.equal(reasonsOf(found), ['gone: missing']);
+    assert.is(process.cwd(), before);
+    const stop = () => {
+      throw new Error('stop');
+    };
+    await lentPass.apply(root, { mode: 'a+w', onChange: stop }).then(
+      () => assert.unreachable(),
+      (error: Error) => assert.is(error.message, 'stop'),
+    );
+    assert.is(process.cwd(), before);
+  });
+
+  test('the library never moves it', async () => {
+    const before = process.cwd();
+    const seen = new Set<string>();
+    await defaultPass.apply(makeTree(shape), { mode: 'a+r', onChange: () => seen.add(process.cwd()) });
+    assert.equal([...seen], [before]);
+  });
+
+  test('it is lent to one root at a time: a second one does without', () => {
+    const first = makeTree({ 'd/f': 0o600 });
+    const second = makeTree({ 'd/f': 0o644 });
+    const before = process.cwd();
+    const roots = [lentPass.open(first), lentPass.open(second)];
+    const modes = () => roots.map((root) => (root.lstat('d/f')?.mode ?? 0) & 0o777);
+    for (let times = 0; times < 3; times += 1) assert.equal(modes(), [0o600, 0o644]);
+    for (const [index, root] of roots.entries()) root.chmod('d/f', () => 0o640 + index);
+    assert.equal(modes(), [0o640, 0o641]);
+    for (const root of roots) root.close();
+    assert.is(process.cwd(), before);
+    const third = lentPass.open(first);
+    assert.is((third.lstat('d/f')?.mode ?? 0) & 0o777, 0o640);
+    assert.is(process.cwd(), join(first, 'd'), 'and to the next one after it was given back');
+    third.close();
+  });
+
+  test('a process whose working directory was removed works all the same', async () => {
+    const before = process.cwd();
+    const gone = join(tempDirectory(), 'gone');
+    const root = makeTree(shape);
+    mkdirSync(gone);
+    process.chdir(gone);
+    try {
+      rmSync(gone, { recursive: true });
+      const report = await lentPass.apply(root, { mode: 'a+r' });
+      assert.is(report.counts.changed, 3);
+    } finally {
+      process.chdir(before);
+    }
+  });
+
+  const unprivileged: Record<string, PassInChild['options']> = {
+    'takes x from all directories': { mode: 'a-x' },
+    'meets directories that may be read and not searched': { mode: 'a+r' },
+    'closes the directory that it was started in': { mode: '=' },
+  };
+  for (const [what, options = {}] of Object.entries(unprivileged)) {
+    test(`a pass without rights that ${what} says the same with and without it`, async () => {
+      const outcomes = [];
+      for (const lent of [false, true]) {
+        const root = makeTree({ ...shape, 'a/': 0o644 });
+        if (isRoot) execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, root]);
+        const result = await passInChild({
+          root,
+          options: { ...options, strict: false },
+          asNobody: true,
+          lent,
+        });
+        assert.is(result.error, undefined, JSON.stringify(result.error));
+        const { root: _, durationMs: __, ...told } = result.report ?? {};
+        outcomes.push({ told, ...(isRoot && { modes: modesBelow(root) }) });
+      }
+      assert.equal(outcomes[1], outcomes[0]);
+    });
+  }
+
+  test.run();
+}
