@@ -1,4 +1,4 @@
-import { passes } from '../../helpers/passes.ts';
+import { allPasses } from '../../helpers/passes.ts';
 import { type Result, underWatch } from '../attack.ts';
 import { fileCourse, linkManifestOf, manifestOf } from '../course.ts';
 import { proveCourse, race, reset, type Turn, tinyRetry } from '../race.ts';
@@ -7,7 +7,7 @@ import { proveCourse, race, reset, type Turn, tinyRetry } from '../race.ts';
 export function exchangeFile(seconds: number): Promise<Result> {
   return underWatch(async (watch) => {
     await proveCourse(watch, fileCourse());
-    for (const pass of passes) {
+    for (const pass of allPasses) {
       const course = fileCourse();
       const manifest = manifestOf(course);
       const turns: Turn[] = [
@@ -19,7 +19,7 @@ export function exchangeFile(seconds: number): Promise<Result> {
         { options: { manifest, mode: 'manifest', retry: tinyRetry }, calm: 0o755 },
         { options: { manifest: linkManifestOf(course), ...reset.options, discover: true }, calm: 0o644 },
       ];
-      await race(watch, seconds / passes.length, course, pass, turns);
+      await race(watch, seconds / allPasses.length, course, pass, turns);
     }
   });
 }
