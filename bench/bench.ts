@@ -30,8 +30,8 @@ import { measureShape, readShape, writeShape } from './trees/shape.ts';
 /** Files of generated trees are small: their sizes are compared, their content is only ever zipped. */
 const GENERATED_SIZE = 1024;
 const BUNDLE_SIZE = 64 * 1024;
-const BUNDLE_FILES = { quick: 5000, full: 20_000 };
-const ARRIVING_ENTRIES = 5000;
+const BUNDLE_FILES = { quick: 2000, full: 20_000 };
+const ARRIVING_ENTRIES = { quick: 2000, full: 5000 };
 const PARTS_MS = { quick: 200, full: 2000 };
 
 /** All that is the same for the whole of a benchmark. */
@@ -77,7 +77,11 @@ async function measure(options: BenchOptions, args: readonly string[]): Promise<
   await measureTrees(bench, jobs, isAsked('parts'));
   if (isAsked('J6')) measureBundle(bench);
   if (isAsked('J7')) {
-    const entries = generateTree(readShape(), ARRIVING_ENTRIES, { maxSize: GENERATED_SIZE });
+    const entries = generateTree(
+      readShape(),
+      options.isQuick ? ARRIVING_ENTRIES.quick : ARRIVING_ENTRIES.full,
+      { maxSize: GENERATED_SIZE },
+    );
     const arrivals = measureArrivals(tools, entries, join(folder, 'arrivals'), options.rounds);
     bench.record('J7', 'files that arrive during the pass', { arrivals });
   }

@@ -24,7 +24,7 @@ export interface Contender {
   prints?: 'report' | 'inside';
   /** What it does other than the job says. */
   note?: string;
-  /** Takes seconds where others do not: left out of a quick benchmark on a large tree. */
+  /** Takes seconds where others do not: left out on the largest trees. */
   isSlow?: boolean;
 }
 
