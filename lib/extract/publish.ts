@@ -24,9 +24,9 @@ export async function publish(
   destination: string,
   existing: Existing,
 ): Promise<'created' | 'replaced' | undefined> {
-  // An extractor that went on may have put a link in place of its directory.
-  if (!(await lstat(held.inside(TREE))).isDirectory()) throw symlinkInPath(tree);
   for (let collisions = 0; ; collisions += 1) {
+    // An extractor that went on may have put a link in place of its directory, and others may have taken ours away.
+    if (!(await lstat(held.inside(TREE))).isDirectory()) throw symlinkInPath(tree);
     const isReplacing = existing === 'replace' && (await moveAside(held, destination));
     // rename would take the place of an empty directory, which may be somebody's all the same.
     if (!isReplacing && (await exists(destination))) {
