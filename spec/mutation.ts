@@ -17,9 +17,11 @@ const specs: Record<string, readonly string[]> = {
   'root/links.ts': ['root', 'settle'],
   'root/names.ts': ['root', 'hostile'],
   'root/walk.ts': ['root', 'apply'],
-  'root/': ['root', 'hostile', 'apply', 'settle', 'faults'],
+  'root/': ['root', 'hostile', 'apply', 'settle'],
   'extract/completion.ts': ['completion'],
   'extract/options.ts': ['options', 'extract'],
+  'extract/publish.ts': ['staging', 'extract', 'extractors'],
+  'extract/staging.ts': ['staging', 'extract', 'extractors'],
   'extract/': ['extract', 'completion', 'extractors'],
 };
 
