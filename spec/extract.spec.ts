@@ -5,18 +5,24 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { unzipSync } from 'fflate';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UnresolvedEntriesError, wrapExtractor } from '../lib/index.ts';
+import { type AsyncCall, around, canReplace } from './helpers/around.ts';
 import { numberedFiles, writeBundle } from './helpers/bundle.ts';
+import { isRoot, NOBODY } from './helpers/child.ts';
 import { impatient, reasonsOf } from './helpers/passes.ts';
+import { giveAway, withoutRights } from './helpers/rights.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 /** An extractor that loses exec bits, as many do. */
@@ -40,7 +46,7 @@ function namesIn(directory: string): string[] {
   return readdirSync(directory).filter((name) => !name.endsWith('.zip'));
 }
 
-async function rejection(promise: Promise<unknown>): Promise<Error & { code?: string }> {
+async function rejection(promise: Promise<unknown>): Promise<NodeJS.ErrnoException & { dest?: string }> {
   try {
     await promise;
   } catch (error) {
@@ -432,6 +438,264 @@ test('an extractor may make the directory anew', async () => {
   await extract(archive, destination);
   assert.is(version(destination), 'one');
   assert.equal(namesIn(directory), ['out']);
+});
+
+test('calls share one extraction only where all of it is the same', async () => {
+  const { archive, destination } = workspace();
+  let calls = 0;
+  const count = async (path: string, to: string) => {
+    calls += 1;
+    await unpack(path, to);
+  };
+  const extract = wrapExtractor(count, { existing: 'replace' });
+  const alike = await Promise.all(
+    [archive, relative('', archive), join(dirname(archive), '.', basename(archive))].map((path) =>
+      extract(path, destination),
+    ),
+  );
+  assert.is(calls, 1, 'a path is the same however it is written');
+  assert.is(alike[2], alike[0]);
+  const other = wrapExtractor(count, { existing: 'replace' });
+  await Promise.all([extract(archive, destination), other(archive, destination)]);
+  assert.is(calls, 3, 'another extractor is another extraction');
+  const bytes = readFileSync(archive);
+  const fromBytes = wrapExtractor((_: Uint8Array, to: string) => count(archive, to), { existing: 'replace' });
+  await Promise.all([bytes, bytes, Buffer.from(bytes)].map((given) => fromBytes(given, destination)));
+  assert.is(calls, 5, 'bytes are the same where they are the same object');
+});
+
+test('who comes while the last of some has its turn waits for that, too', async () => {
+  const { directory, archive, destination } = workspace();
+  const others = ['two', 'three'].map((name) =>
+    writeBundle(join(directory, `${name}.zip`), numberedFiles(3, name)),
+  );
+  const [two = '', three = ''] = others;
+  let running = 0;
+  let third: Promise<unknown> = Promise.resolve();
+  const extract = wrapExtractor(
+    async (path: string, to: string) => {
+      running += 1;
+      assert.is(running, 1);
+      // The first has left by now.
+      if (path === two) third = extract(three, destination);
+      await setImmediate();
+      await unpack(path, to);
+      running -= 1;
+    },
+    { existing: 'replace' },
+  );
+  await Promise.all([extract(archive, destination), extract(two, destination)]);
+  await third;
+  assert.is(version(destination), 'three');
+});
+
+test('an abort at the last moment publishes nothing, and an abort before the first extracts nothing', async () => {
+  const reason = new Error('enough');
+  for (const durable of [false, true]) {
+    const { directory, archive, destination } = workspace();
+    const controller = new AbortController();
+    const extract = wrapExtractor(unpack, {
+      signal: controller.signal,
+      durable,
+      onChange: () => controller.abort(reason),
+    });
+    assert.is(await rejection(extract(archive, destination)), reason);
+    assert.equal(namesIn(directory), []);
+  }
+  const { directory, archive, destination } = workspace();
+  let starts = 0;
+  const start = () => {
+    starts += 1;
+  };
+  for (const publish of ['atomic', 'in-place'] as const) {
+    const extract = wrapExtractor(start, { signal: AbortSignal.abort(reason), publish });
+    assert.is(await rejection(extract(archive, destination)), reason);
+  }
+  assert.is(starts, 0);
+  assert.equal(namesIn(directory), []);
+});
+
+test('an abort ends an extraction in place, too', async () => {
+  const { archive, destination } = workspace();
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const extract = wrapExtractor(
+    () => {
+      controller.abort(reason);
+      return new Promise(() => {});
+    },
+    { signal: controller.signal, publish: 'in-place' },
+  );
+  assert.is(await rejection(extract(archive, destination)), reason);
+});
+
+test("publish 'in-place' makes the destination, and heeds what is there already", async () => {
+  const { archive, destination } = workspace();
+  const deep = join(destination, 'a/b');
+  const forgetful = wrapExtractor(() => undefined, { publish: 'in-place', manifest: false, strict: false });
+  const report = await forgetful(archive, deep);
+  assert.is(report.outcome, 'in-place');
+  assert.is(report.destination, deep);
+  assert.equal(readdirSync(deep), []);
+  assert.is((await rejection(forgetful(archive, deep))).code, 'EEXIST');
+  const kept = wrapExtractor(() => assert.unreachable(), {
+    publish: 'in-place',
+    existing: 'keep',
+    manifest: false,
+  });
+  assert.is((await kept(archive, deep)).outcome, 'kept');
+});
+
+test('what another process puts at the destination meanwhile is kept, or an error', async () => {
+  for (const existing of ['error', 'keep'] as const) {
+    const { directory, archive, destination } = workspace();
+    const overtaken = wrapExtractor(
+      async (path: string, to: string) => {
+        await unpack(path, to);
+        await unpack(path, destination);
+      },
+      { existing },
+    );
+    const { ino } = statSync(directory);
+    if (existing === 'keep') assert.is((await overtaken(archive, destination)).outcome, 'kept');
+    else {
+      const error = await rejection(overtaken(archive, destination));
+      assert.is(error.code, 'EEXIST');
+      assert.is(error.path, destination);
+      assert.is(error.syscall, 'extract');
+      assert.match(error.message, JSON.stringify(destination));
+    }
+    assert.is(version(destination), 'one');
+    assert.is(statSync(directory).ino, ino);
+    assert.equal(namesIn(directory), ['out']);
+  }
+});
+
+test('only what is replaced takes the archive in it away', async () => {
+  const { archive, directory } = workspace();
+  const kept = wrapExtractor(() => assert.unreachable(), { existing: 'keep', strict: false, retry: false });
+  assert.is((await kept(archive, directory)).outcome, 'kept');
+  assert.is((await rejection(wrapExtractor(unpack)(archive, directory))).code, 'EEXIST');
+  const beside = `${archive.slice(0, -1)}`;
+  assert.is((await wrapExtractor(unpack, { existing: 'replace' })(archive, beside)).outcome, 'created');
+  const anything = wrapExtractor((_: object, to: string) => unpack(archive, to), { existing: 'replace' });
+  assert.is((await anything({}, beside)).outcome, 'replaced');
+});
+
+test('a manifest is not made for what is no archive of ours, and one that is given is the one that counts', async () => {
+  const { archive, directory } = workspace();
+  const none = wrapExtractor((_: object, to: string) => unpack(archive, to));
+  const report = await none({ kind: 'other' }, join(directory, 'none'));
+  assert.ok(report.ok);
+  assert.is(modeOf(join(directory, 'none'), 'bin/run') & 0o100, 0);
+  const given = wrapExtractor(unpack, {
+    manifest: [{ path: 'VERSION', mode: 0o755 }, 'never'],
+    retry: impatient,
+  });
+  const error = await rejection(given(archive, join(directory, 'given')));
+  assert.equal(reasonsOf((error as UnresolvedEntriesError).report), ['never: missing']);
+});
+
+test('a destination that leads nowhere it can be made is the error of the system', async () => {
+  const { archive, directory } = workspace();
+  writeFileSync(join(directory, 'file'), '');
+  symlinkSync('loop', join(directory, 'loop'));
+  const extract = wrapExtractor(unpack);
+  assert.is((await rejection(extract(archive, join(directory, 'file/out')))).code, 'ENOTDIR');
+  assert.is((await rejection(extract(archive, join(directory, 'loop')))).code, 'ELOOP');
+  const file = await rejection(extract(archive, join(directory, 'file')));
+  assert.is(file.message, `ENOTDIR: not a directory, extract to ${JSON.stringify(join(directory, 'file'))}`);
+  assert.is(file.path, join(directory, 'file'));
+  assert.is(file.syscall, 'extract');
+});
+
+test('errors name paths that the caller knows', async () => {
+  const { archive, destination } = workspace();
+  const failing =
+    (original: AsyncCall): AsyncCall =>
+    (from, to) => {
+      if (!`${from}`.endsWith('/tree')) return original(from, to);
+      const what = { code: 'EXDEV', syscall: 'rename', path: from, dest: to };
+      const message = `EXDEV: cross-device link not permitted, rename '${from}' -> '${to}'`;
+      return Promise.reject(Object.assign(new Error(message), what));
+    };
+  if (!canReplace()) return;
+  let staged = '';
+  const extract = wrapExtractor((path: string, to: string) => {
+    staged = to;
+    return unpack(path, to);
+  });
+  const error = await around('rename', failing, () => rejection(extract(archive, destination)));
+  assert.is(error.path, staged);
+  assert.is(error.dest, destination);
+  assert.is(error.message, `EXDEV: cross-device link not permitted, rename '${staged}' -> '${destination}'`);
+});
+
+test('a staging directory that cannot be removed is warned of, and hides nothing', async () => {
+  if (!isRoot) return console.log('  skipped: what one may not remove has to belong to somebody else');
+  const { archive, directory, destination } = workspace();
+  giveAway(directory);
+  const warnings: (Error & { code?: string })[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on('warning', onWarning);
+  const foreign = async (path: string, to: string) => {
+    await unpack(path, to);
+    process.seteuid?.(0);
+    mkdirSync(join(dirname(to), 'foreign'));
+    writeFileSync(join(dirname(to), 'foreign/f'), '');
+    process.seteuid?.(NOBODY);
+  };
+  const report = await withoutRights(() => wrapExtractor(foreign)(archive, destination));
+  await setImmediate();
+  process.off('warning', onWarning);
+  assert.is(report.outcome, 'created');
+  assert.is(version(destination), 'one');
+  const left = join(directory, namesIn(directory).find((name) => name !== 'out') ?? '');
+  const why = `Error: EACCES: permission denied, unlink '${left}/foreign/f'`;
+  assert.equal(
+    warnings.map(({ code, message }) => [code, message]),
+    [['ERR_PERMWALK_LEFTOVER', `permwalk could not remove ${JSON.stringify(left)}: ${why}`]],
+  );
+});
+
+test('a wrapped extractor opens nothing that it does not close', async () => {
+  if (!existsSync('/proc/self/fd')) return;
+  const { archive, destination } = workspace();
+  const held = () =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith(dirname(destination));
+      } catch {
+        return false;
+      }
+    });
+  await wrapExtractor(unpack)(archive, destination);
+  await wrapExtractor(unpack, { existing: 'replace', durable: true })(archive, destination);
+  const failing = wrapExtractor(() => Promise.reject(new Error('no')), { existing: 'replace' });
+  await rejection(failing(archive, destination));
+  assert.equal(held(), []);
+});
+
+test('what wrong options are called, and what may be given instead', () => {
+  const wrong: [Record<string, unknown>, typeof TypeError | typeof RangeError, string][] = [
+    [{ publish: 'later' }, RangeError, 'publish: "later" is not one of "atomic", "in-place"'],
+    [{ publish: null }, TypeError, 'publish: null is not one of "atomic", "in-place"'],
+    [{ existing: 'merge' }, RangeError, 'existing: "merge" is not one of "error", "keep", "replace"'],
+    [{ existing: true }, TypeError, 'existing: true is not one of "error", "keep", "replace"'],
+    [{ durable: 'yes' }, TypeError, 'durable: "yes" is not one of true, false'],
+    [{ dryRun: false }, TypeError, 'dryRun: an extraction changes the disk'],
+  ];
+  for (const [options, type, message] of wrong) {
+    assert.throws(
+      () => wrapExtractor(unpack, options as never),
+      (error: Error) => error instanceof type && error.message === message,
+    );
+  }
+  for (const manifest of [false as const, undefined, () => ['f'], ['f']]) wrapExtractor(unpack, { manifest });
+  assert.throws(
+    () => wrapExtractor(7 as never),
+    (error: Error) => error.message === 'extract: expected a function',
+  );
 });
 
 test.run();

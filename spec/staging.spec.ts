@@ -29,48 +29,10 @@ import {
   type Staging,
   TREE,
 } from '../lib/extract/staging.ts';
+import { type AsyncCall, around, canReplace } from './helpers/around.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
-import { canRunOn } from './helpers/runtime.ts';
+import { giveAway, withoutRights } from './helpers/rights.ts';
 import { addToTree, makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
-
-/** Elsewhere what takes the place of a function is not seen by those who import it by name. */
-const canReplace = canRunOn(['node'], 'the functions of its node:fs cannot be replaced');
-
-type AsyncCall = (...parameters: unknown[]) => Promise<unknown>;
-
-/** Put something around a function of node:fs/promises while something else is done. */
-async function around<T>(
-  name: 'rename' | 'mkdtemp' | 'chmod',
-  wrap: (original: AsyncCall) => AsyncCall,
-  act: () => Promise<T>,
-): Promise<T> {
-  const table = fsPromises as unknown as Record<string, AsyncCall>;
-  const original = table[name] as AsyncCall;
-  table[name] = wrap(original);
-  syncBuiltinESMExports();
-  try {
-    return await act();
-  } finally {
-    table[name] = original;
-    syncBuiltinESMExports();
-  }
-}
-
-/** Do something without root's rights; whoever has none does it as he is. */
-async function withoutRights<T>(act: () => Promise<T>): Promise<T> {
-  if (!isRoot) return act();
-  process.seteuid?.(NOBODY);
-  try {
-    return await act();
-  } finally {
-    process.seteuid?.(0);
-  }
-}
-
-/** Give everything below a directory to who has no rights. */
-function giveAway(directory: string): void {
-  if (isRoot) spawnSync('chown', ['-R', `${NOBODY}:${NOBODY}`, directory]);
-}
 
 async function rejection(promise: Promise<unknown>): Promise<Error & { code?: string; path?: string }> {
   try {
@@ -92,6 +54,8 @@ function openDirectories(): string[] {
     }
   });
 }
+
+const isReplaceable = canReplace();
 
 /** A number that no process has: that of one that is over. */
 const deadProcess = spawnSync('true').pid;
@@ -128,7 +92,7 @@ staging('lies beside the destination, is private, and has an empty tree', async 
   assert.equal(openDirectories(), []);
 });
 
-if (canReplace) {
+if (isReplaceable) {
   staging('that somebody else got hold of before we did is refused', async () => {
     const exchanges: [string, (path: string) => void][] = [
       ['is not empty', (path) => writeFileSync(join(path, 'planted'), '')],
@@ -374,7 +338,7 @@ publishing('only a directory', async () => {
   }
 });
 
-if (canReplace) {
+if (isReplaceable) {
   /** Do something before, or after, the renames that lead to a path. */
   const meanwhile =
     (
@@ -520,7 +484,7 @@ publishing.run();
 
 const durable = suite('publish durably');
 
-if (canReplace) {
+if (isReplaceable) {
   /** Notes what is synced, and what is moved. */
   async function syncsOf(act: () => Promise<unknown>): Promise<string[]> {
     const noted: string[] = [];

@@ -44,7 +44,7 @@ export interface WrapSettings<Archive> {
 export function resolveWrapOptions<Archive>(options: WrapOptions<Archive>): WrapSettings<Archive> {
   const { manifest, publish = 'atomic', existing = 'error', durable = false, ...pass } = options;
   if ('dryRun' in pass) throw new TypeError('dryRun: an extraction changes the disk');
-  const isInput = manifest !== undefined && manifest !== false && typeof manifest !== 'function';
+  const isInput = manifest !== false && typeof manifest !== 'function';
   // The root is not known yet; any path does.
   resolveOptions('.', isInput ? { ...pass, manifest } : pass);
   check('publish', publish, ['atomic', 'in-place']);

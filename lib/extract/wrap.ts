@@ -200,7 +200,7 @@ async function cleanUp(held: HeldDirectory): Promise<void> {
   try {
     await removeStaging(held);
   } catch (error) {
-    const message = `permwalk could not remove ${JSON.stringify(held.path)}: ${error}`;
+    const message = `permwalk could not remove ${JSON.stringify(held.path)}: ${withKnownPaths(error, held)}`;
     process.emitWarning(message, { code: 'ERR_PERMWALK_LEFTOVER' });
   } finally {
     held.close();
@@ -225,13 +225,17 @@ function inPlaceOf(error: unknown, { held }: Staging, destination: string): unkn
   if (error instanceof UnresolvedEntriesError) {
     return new UnresolvedEntriesError({ ...error.report, root: destination });
   }
-  if (error instanceof Error) {
-    const inside = held.inside('');
-    error.message = error.message.replaceAll(inside, `${held.path}/`);
-    for (const name of ['path', 'dest'] as const) {
-      const path: unknown = Reflect.get(error, name);
-      if (typeof path === 'string') Reflect.set(error, name, path.replace(inside, `${held.path}/`));
-    }
+  return withKnownPaths(error, held);
+}
+
+/** An error with a staging directory by its path, where it was made with its descriptor. */
+function withKnownPaths(error: unknown, held: HeldDirectory): unknown {
+  if (!(error instanceof Error)) return error;
+  const inside = held.inside('');
+  error.message = error.message.replaceAll(inside, `${held.path}/`);
+  for (const name of ['path', 'dest'] as const) {
+    const path: unknown = Reflect.get(error, name);
+    if (typeof path === 'string') Reflect.set(error, name, path.replace(inside, `${held.path}/`));
   }
   return error;
 }
