@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, renameSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createPace } from '../lib/pace.ts';
+import { holdDirectory } from '../lib/root/held.ts';
 import { type LinkResolution, resolveLink } from '../lib/root/links.ts';
 import {
   decodeName,
@@ -15,10 +16,12 @@ import {
   nameOf,
   parentOf,
 } from '../lib/root/names.ts';
-import { openRoot } from '../lib/root/open.ts';
-import { typeOf } from '../lib/root/root.ts';
+import { openRoot, openUnlinkedRoot } from '../lib/root/open.ts';
+import { type Root, typeOf, type UnsafePathError } from '../lib/root/root.ts';
 import { walk } from '../lib/root/walk.ts';
 import { allPasses } from './helpers/passes.ts';
+import { giveAway, withoutRights } from './helpers/rights.ts';
+import { canRunOn, canUseByteNames } from './helpers/runtime.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 const names = suite('names');
@@ -37,6 +40,19 @@ names('bytes that are not UTF-8 leave the characters beside them as they are', (
   for (const text of ['é', '日', '🙂', '\ufeffx']) {
     const bytes = Buffer.concat([Buffer.from(text), Buffer.from([0xff]), Buffer.from(text)]);
     assert.is(decodeName(bytes), `${text}\udcff${text}`);
+  }
+  for (const text of ['é', '\ud7ff', '\ue000', '！', '🙂']) {
+    for (const byte of [0x80, 0xff]) {
+      const name = `${text}${String.fromCharCode(0xdc00 + byte)}${text}`;
+      const bytes = [Buffer.from(text), Buffer.from([byte]), Buffer.from(text)];
+      assert.equal(encodeName(name), Buffer.concat(bytes), JSON.stringify(name));
+    }
+  }
+});
+
+names('a surrogate that stands for no byte is no name of bytes', () => {
+  for (const text of ['\ud800', '\udc7f', '\udd00', '\udfff']) {
+    assert.equal(encodeName(`a${text}`), Buffer.from('a\ufffd'), JSON.stringify(text));
   }
 });
 
@@ -62,6 +78,7 @@ names('paths are taken apart and put together', () => {
   assert.ok(isWithin('a', 'a/b'));
   assert.not.ok(isWithin('a', 'ab'));
   assert.not.ok(isWithin('a/b', 'a'));
+  assert.not.ok(isWithin('b', 'a/b'));
   assert.ok(isEntryOf('.', 'a'));
   assert.ok(isEntryOf('a/b', 'a/b/c'));
   for (const path of ['a', 'b/a', 'a/b/c', 'ab/c']) assert.not.ok(isEntryOf('a', path), path);
@@ -102,7 +119,16 @@ for (const { title, open } of allPasses) {
       'a/loop2': '-> ./loop',
       'a/throughOut': '-> absolute/x',
       'a/goneUp': '-> no/../b/f',
+      'a/goneOdd': '-> no//./such/',
+      'a/goneToRoot': '-> no/../..',
+      'a/goneAbove': '-> no/../../..',
+      goneAbove: '-> no/../../x',
+      'a/dots': '-> ./.././/a/b',
     });
+    symlinkSync(`${tree}/a/b/f`, join(tree, 'a/absoluteInside'));
+    symlinkSync(`/.${tree.replaceAll('/', '//./')}//.//a/./b/`, join(tree, 'a/absoluteOdd'));
+    symlinkSync(`${tree}/a/../..`, join(tree, 'absoluteAbove'));
+    symlinkSync(tree.split('/').slice(0, -1).join('/'), join(tree, 'parent'));
     symlinkSync(join(tree, 'a/b'), join(tree, 'inside'));
     symlinkSync(`${tree}/../${tree.split('/').at(-1)}x`, join(tree, 'besides'));
     symlinkSync(`${tree}x`, join(tree, 'prefix'));
@@ -124,6 +150,15 @@ for (const { title, open } of allPasses) {
       'a/loop': { kind: 'loop' },
       'a/throughOut': { kind: 'outside' },
       'a/goneUp': { kind: 'dangling', missing: 'a/b/f' },
+      'a/goneOdd': { kind: 'dangling', missing: 'a/no/such' },
+      'a/goneToRoot': { kind: 'dangling', missing: '.' },
+      'a/goneAbove': { kind: 'outside' },
+      goneAbove: { kind: 'outside' },
+      'a/dots': { kind: 'inside', path: 'a/b' },
+      'a/absoluteInside': { kind: 'inside', path: 'a/b/f' },
+      'a/absoluteOdd': { kind: 'inside', path: 'a/b' },
+      absoluteAbove: { kind: 'outside' },
+      parent: { kind: 'outside' },
       inside: { kind: 'inside', path: 'a/b' },
       besides: { kind: 'outside' },
       prefix: { kind: 'outside' },
@@ -139,6 +174,37 @@ for (const { title, open } of allPasses) {
     const tree = makeTree(shape);
     assert.is(resolve(tree, 'l40').kind, 'inside');
     assert.is(resolve(tree, 'l41').kind, 'loop');
+  });
+
+  test('says that it cannot know where a link leads through what may not be searched', async () => {
+    const tree = makeTree({ 'closed/': 0o600, 'closed/f': 0o600, link: '-> closed/f' });
+    giveAway(tree);
+    assert.equal(await withoutRights(() => resolve(tree, 'link')), { kind: 'unknown' });
+  });
+
+  test('says who is at fault where a link cannot be followed', () => {
+    const tree = makeTree({ link: '-> f', f: 0o600 });
+    const root = open(tree);
+    const broken = Object.assign(new Error('EIO: broken'), { code: 'EIO' });
+    const failing: Root = {
+      ...root,
+      path: root.path,
+      lstat: () => {
+        throw broken;
+      },
+    };
+    try {
+      assert.throws(
+        () => resolveLink(failing, 'link', 'f'),
+        (error: Error) => error === broken,
+      );
+      for (const code of ['ENOENT', 'ENOTDIR']) {
+        broken.code = code;
+        assert.equal(resolveLink(failing, 'link', 'f'), { kind: 'dangling', missing: 'f' }, code);
+      }
+    } finally {
+      root.close();
+    }
   });
 
   test('chmod decides on the very thing that it changes', () => {
@@ -193,6 +259,67 @@ for (const { title, open } of allPasses) {
     }
   });
 
+  test('lists as many entries as it is asked for', () => {
+    const tree = makeTree(
+      Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`d/f${index}`, 0o600])),
+    );
+    const root = open(tree);
+    const count = (most?: number) => new Set(root.list('d', most).map(({ name }) => name)).size;
+    try {
+      for (const [most, expected] of [
+        [0, 0],
+        [4, 4],
+        [9, 9],
+        [10, 9],
+        [undefined, 9],
+      ] as const)
+        assert.is(count(most), expected);
+      if (!canUseByteNames()) return;
+      writeFileSync(Buffer.concat([Buffer.from(`${tree}/d/`), Buffer.from([0xff])]), '');
+      assert.is(count(), 10);
+      assert.is(count(10), 10);
+      assert.ok(count(4) <= 4);
+      assert.ok(root.list('d').every((entry) => entry.isFile()));
+    } finally {
+      root.close();
+    }
+  });
+
+  test('names in its errors what the caller named', () => {
+    const tree = makeTree({ 'd/f': 0o600, f: 0o600 });
+    const root = open(tree);
+    const acts: [string, string, () => unknown][] = [
+      ['gone', 'ENOENT', () => root.list('gone')],
+      ['d/gone', 'ENOENT', () => root.enter('d/gone')],
+      ['gone/f', 'ENOENT', () => root.lstat('gone/f')],
+      ['f/f', 'ENOTDIR', () => root.lstat('f/f')],
+      ['f', 'ENOTDIR', () => root.enter('f')],
+      ['f', 'ENOTDIR', () => root.list('f')],
+      ['d/gone', 'ENOENT', () => root.readlink('d/gone')],
+      ['d/f', 'EINVAL', () => root.readlink('d/f')],
+      ['d/gone', 'ENOENT', () => root.read('d/gone', 1)],
+      ['gone/f', 'ENOENT', () => root.sync('gone/f')],
+      ['d/gone', 'ENOENT', () => root.chmod('d/gone', () => 0o700)],
+      ['gone/f', 'ENOENT', () => root.chmod('gone/f', () => 0o700)],
+    ];
+    try {
+      for (const [path, code, act] of acts) {
+        assert.throws(act, (error: NodeJS.ErrnoException) => {
+          assert.is(error.code, code, `${act}`);
+          assert.is(error.path, path, `${act}`);
+          assert.ok(
+            error.message.startsWith(`${code}: `) && !error.message.includes('/proc/'),
+            error.message,
+          );
+          return true;
+        });
+      }
+      assert.is(root.lstat('gone'), undefined);
+    } finally {
+      root.close();
+    }
+  });
+
   test('finds a directory anew after rewind', () => {
     const tree = makeTree({ 'a/f': 0o600 });
     const root = open(tree);
@@ -226,14 +353,47 @@ for (const { title, open } of allPasses) {
     }
   });
 
+  test('syncs what may be written to and not read, and nothing that may be neither', async () => {
+    const tree = makeTree({ writable: 0o200, closed: 0o000, 'd/f': 0o600, 'd/': 0o300 });
+    giveAway(tree);
+    await withoutRights(() => {
+      const root = open(tree);
+      try {
+        root.sync('writable');
+        for (const [path, code] of [
+          ['closed', 'EACCES'],
+          ['d', 'EISDIR'],
+        ] as const) {
+          assert.throws(
+            () => root.sync(path),
+            (error: NodeJS.ErrnoException) => error.code === code && error.path === path,
+          );
+        }
+      } finally {
+        root.close();
+      }
+    });
+  });
+
   test('reads the start of a file, and of nothing else', () => {
     const tree = makeTree({ f: 'content', 'd/f': 'x', l: '-> f' });
     const root = open(tree);
     try {
       assert.is(Buffer.from(root.read('f', 4)).toString(), 'cont');
       assert.is(Buffer.from(root.read('f', 400)).toString(), 'content');
-      assert.throws(() => root.read('d', 4));
-      assert.throws(() => root.read('l', 4));
+      assert.is(root.read('f', 0).length, 0);
+      execFileSync('mkfifo', [join(tree, 'fifo')]);
+      for (const path of ['d', 'fifo']) {
+        assert.throws(
+          () => root.read(path, 4),
+          (error: NodeJS.ErrnoException) =>
+            error.code === 'EINVAL' && error.message === 'EINVAL: not a regular file',
+        );
+      }
+      assert.throws(
+        () => root.read('l', 4),
+        (error: NodeJS.ErrnoException) => error.code === 'ELOOP',
+      );
     } finally {
       root.close();
     }
@@ -241,6 +401,117 @@ for (const { title, open } of allPasses) {
 
   test.run();
 }
+
+const opening = suite('open');
+
+const canPretend = canRunOn(['node'], 'its platform cannot be replaced');
+
+/** What the code does where there is no `/proc`, whatever the system. */
+function elsewhere<T>(act: () => T): T {
+  const platform = Object.getOwnPropertyDescriptor(process, 'platform') as PropertyDescriptor;
+  Object.defineProperty(process, 'platform', { ...platform, value: 'freebsd' });
+  try {
+    return act();
+  } finally {
+    Object.defineProperty(process, 'platform', platform);
+  }
+}
+
+opening('a root that is a link is resolved once; where it must be none, it is refused', () => {
+  const tree = makeTree({ f: 0o600 });
+  const link = join(makeTree({ link: `-> ${tree}` }), 'link');
+  const root = openRoot(link);
+  assert.is(root.path, tree);
+  root.close();
+  const unlinked = openUnlinkedRoot(tree);
+  assert.is(unlinked.path, tree);
+  assert.ok(unlinked.lstat('f')?.isFile());
+  unlinked.close();
+  for (const path of [link, join(link, '..', 'link')]) {
+    assert.throws(
+      () => openUnlinkedRoot(path),
+      (error: UnsafePathError) => error.reason === 'symlink-in-path' && error.path === path,
+    );
+  }
+});
+
+opening('only a directory, and not the root of the file system', () => {
+  const file = join(makeTree({ f: 0o600 }), 'f');
+  for (const open of [openRoot, openUnlinkedRoot]) {
+    assert.throws(
+      () => open(file),
+      (error: NodeJS.ErrnoException) =>
+        error.code === 'ENOTDIR' &&
+        error.path === file &&
+        error.syscall === 'open' &&
+        error.message === `ENOTDIR: not a directory, open ${JSON.stringify(file)}`,
+    );
+    assert.throws(
+      () => open('/'),
+      (error: Error) =>
+        error instanceof RangeError &&
+        error.message === 'root "/" is the root of the file system: name a directory below it',
+    );
+    assert.throws(() => open(`${file}gone`), /ENOENT/);
+  }
+});
+
+/** Ways to hold a directory. */
+const kinds: [name: string, on: <T>(act: () => T) => T][] = [['as the system can', (act) => act()]];
+if (canPretend) kinds.push(['by its path', elsewhere]);
+
+for (const [name, on] of kinds) {
+  opening(`a directory is held, and a root in it (${name})`, () => {
+    const parent = makeTree({ 'held/tree/f': 0o600, 'held/link': '-> tree', link: '-> held', f: 0o600 });
+    const held = on(() => holdDirectory(join(parent, 'held')));
+    assert.is(held.path, join(parent, 'held'));
+    assert.is(held.stats().ino, statSync(held.path).ino);
+    assert.ok(held.stats().isDirectory());
+    assert.equal(readdirSync(held.inside('.')).sort(), ['link', 'tree']);
+    assert.equal(readdirSync(held.inside('tree')), ['f']);
+    const root = on(() => held.openRoot('tree'));
+    assert.is(root.path, join(held.path, 'tree'));
+    assert.ok(root.lstat('f')?.isFile());
+    root.close();
+    for (const open of [
+      () => on(() => held.openRoot('link')),
+      () => on(() => holdDirectory(join(parent, 'link'))),
+    ])
+      assert.throws(open, (error: UnsafePathError) => error.reason === 'symlink-in-path');
+    held.close();
+    assert.throws(() => on(() => holdDirectory(join(parent, 'gone'))), /ENOENT/);
+  });
+}
+
+opening('a directory that is held stays the one that was opened, whatever takes its name', () => {
+  const parent = makeTree({ 'held/tree/f': 0o600 });
+  const held = holdDirectory(join(parent, 'held'));
+  renameSync(held.path, join(parent, 'moved'));
+  mkdirSync(held.path);
+  assert.is(held.path, join(parent, 'held'));
+  if (process.platform === 'linux') {
+    assert.equal(readdirSync(held.inside('tree')), ['f']);
+    const root = held.openRoot('tree');
+    assert.ok(root.lstat('f')?.isFile());
+    root.close();
+  }
+  held.close();
+});
+
+opening('the backend is the one that the system has', () => {
+  const tree = makeTree({ f: 0o600 });
+  const roots: [expected: string, root: Root][] = [
+    [process.platform === 'linux' ? 'anchored' : 'path', openRoot(tree)],
+  ];
+  if (canPretend) roots.push(['path', elsewhere(() => openRoot(tree))]);
+  if (canPretend) roots.push(['path', elsewhere(() => openUnlinkedRoot(tree))]);
+  for (const [expected, root] of roots) {
+    assert.is(root.backend, expected);
+    root.close();
+  }
+});
+
+opening.run();
 
 const walking = suite('walk');
 

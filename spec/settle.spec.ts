@@ -66,7 +66,13 @@ rounds('waiting for one thing ends with it', async () => {
   };
   assert.is(await waitFor(look, bounds, undefined), 'there');
   assert.is(looks, 2);
-  assert.is(await waitFor(() => undefined, { ...bounds, retries: 2 }, undefined), undefined);
+  let misses = 0;
+  const miss = () => {
+    misses += 1;
+    return undefined;
+  };
+  assert.is(await waitFor(miss, { ...bounds, retries: 2 }, undefined), undefined);
+  assert.is(misses, 2, 'the first look was before');
 });
 
 rounds.run();

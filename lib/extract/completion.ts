@@ -73,8 +73,7 @@ async function childCompletion(child: ChildProcess): Promise<void> {
     if (pipe instanceof Readable && pipe.readableFlowing === null) pipe.resume();
   }
   const hasExited = child.exitCode !== null || child.signalCode !== null;
-  const hasClosed =
-    hasExited && child.stdio.every((pipe) => pipe === null || pipe === undefined || pipe.closed);
+  const hasClosed = hasExited && child.stdio.every((pipe) => pipe?.closed ?? true);
   if (!hasClosed) await once(child, 'close');
   const { exitCode, signalCode: signal } = child;
   if (exitCode === 0) return;

@@ -200,16 +200,15 @@ class WorkingDirectory {
     return this.#directory === directory;
   }
 
-  /** Go to an open directory. False where that is not permitted: it takes x on the directory itself. */
-  goTo(directory: OpenDirectory): boolean {
-    if (this.#directory === directory) return true;
+  /** Go to an open directory, where that is permitted: it takes x on the directory itself. */
+  goTo(directory: OpenDirectory): void {
+    if (this.#directory === directory) return;
     try {
       process.chdir(descriptorPath(directory.fd));
+      this.#directory = directory;
     } catch {
-      return false;
+      // Its entries are named by its descriptor.
     }
-    this.#directory = directory;
-    return true;
   }
 
   /** Give it back as it was. */

@@ -50,7 +50,7 @@ export function encodeName(path: string): string | Buffer {
   const bytes: number[] = [];
   for (const character of path) {
     const code = character.charCodeAt(0);
-    const isEscapedByte = character.length === 1 && code >= 0xdc80 && code <= 0xdcff;
+    const isEscapedByte = code >= 0xdc80 && code <= 0xdcff;
     if (isEscapedByte) bytes.push(code - 0xdc00);
     else bytes.push(...encoder.encode(character));
   }
