@@ -3,7 +3,7 @@
  * mutant, those of all files that are.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { entriesBelow } from './helpers/tree.ts';
@@ -39,6 +39,8 @@ function filesWith(text: string): string[] {
   );
 }
 
+// Stryker's copy is for its owner only, and some specs are nobody in it.
+chmodSync(checkout, 0o755);
 const mutant = process.env.__STRYKER_ACTIVE_MUTANT__;
 const files = filesWith(mutant === undefined ? SWITCH : `${SWITCH}${mutant}")`);
 const chosen = files.flatMap(
