@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, renameSync, rmdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
@@ -19,6 +28,7 @@ import {
 import { openRoot, openUnlinkedRoot } from '../lib/root/open.ts';
 import { type Root, typeOf, type UnsafePathError } from '../lib/root/root.ts';
 import { walk } from '../lib/root/walk.ts';
+import { isRoot } from './helpers/child.ts';
 import { allPasses } from './helpers/passes.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
 import { canRunOn, canUseByteNames } from './helpers/runtime.ts';
@@ -87,7 +97,7 @@ names('paths are taken apart and put together', () => {
 
 names.run();
 
-for (const { title, open } of allPasses) {
+for (const { backend, title, open } of allPasses) {
   const test = suite(`root (${title})`);
 
   const resolve = (tree: string, path: string): LinkResolution => {
@@ -232,6 +242,38 @@ for (const { title, open } of allPasses) {
     }
   });
 
+  test('enter says what a directory is now, were it open all along', () => {
+    const tree = makeTree({ 'd/e/': 0o700 });
+    const root = open(tree);
+    const permissions = (path: string) => root.enter(path).mode & 0o777;
+    try {
+      for (const mode of [0o700, 0o711, 0o755]) {
+        for (const path of ['d/e', 'd', '.']) chmodSync(join(tree, path), mode);
+        for (const path of ['d/e', 'd', '.', 'd/e']) assert.is(permissions(path), mode, path);
+      }
+    } finally {
+      root.close();
+    }
+  });
+
+  test('chmod tells the mode that was left, not the one that was asked for', async () => {
+    const tree = makeTree({ f: 0o600, 'd/': 0o700 });
+    const root = open(tree);
+    try {
+      for (const path of ['f', 'd']) {
+        assert.is((root.chmod(path, () => 0o1750).after ?? 0) & 0o7777, modeOf(tree, path));
+        giveAway(join(tree, path));
+        // Who is not of its group cannot give an entry setgid (chmod(2)).
+        const { after = 0 } = await withoutRights(() => root.chmod(path, () => 0o2710));
+        assert.is(after & 0o7777, modeOf(tree, path), path);
+        if (isRoot) assert.is(after & 0o7777, 0o710, path);
+        assert.is((root.chmod(path, () => 0o750).after ?? 0) & 0o7777, 0o750);
+      }
+    } finally {
+      root.close();
+    }
+  });
+
   test('never goes through a link, in any method', () => {
     const outside = makeTree({ f: 0o600, 'd/f': 0o600 });
     const tree = makeTree({ 'd/f': 0o600 });
@@ -258,6 +300,36 @@ for (const { title, open } of allPasses) {
       root.close();
     }
   });
+
+  if (backend === 'anchored') {
+    test('a name that leads elsewhere is no entry', () => {
+      const tree = makeTree({ 'd/f': 0o600 });
+      const root = open(tree);
+      const isRefusal = (error: unknown) =>
+        error instanceof RangeError && / is no entry$/.test(error.message);
+      try {
+        for (const name of ['..', '.', '']) {
+          for (const act of [
+            () => root.lstat(`d/${name}`),
+            () => root.chmod(`d/${name}`, () => 0o777),
+            () => root.list(`d/${name}`),
+            () => root.enter(`d/${name}/x`),
+            () => root.readlink(`d/${name}`),
+            () => root.read(`d/${name}/f`, 1),
+          ]) {
+            assert.throws(act, isRefusal, `${act} with ${JSON.stringify(name)}`);
+          }
+        }
+        assert.throws(() => root.lstat('..'), isRefusal);
+        assert.throws(() => root.list('..'), /"\.\." is no entry/);
+      } finally {
+        root.close();
+      }
+      const held = holdDirectory(tree);
+      for (const name of ['..', '.', '']) assert.throws(() => held.openRoot(name), isRefusal);
+      held.close();
+    });
+  }
 
   test('lists as many entries as it is asked for', () => {
     const tree = makeTree(
