@@ -186,6 +186,27 @@ for (const { backend, title, open } of allPasses) {
     assert.is(resolve(tree, 'l41').kind, 'loop');
   });
 
+  test('follows links through as many names as a path can have, however many links they are in', () => {
+    const names = 'd/../'.repeat(800);
+    const tree = makeTree({ 'd/': 0o755, f: 0o644, l0: `-> ${names}f` });
+    for (let index = 1; index <= 3; index += 1) symlinkSync(`${names}l${index - 1}`, join(tree, `l${index}`));
+    assert.equal(resolve(tree, 'l1'), { kind: 'inside', path: 'f' });
+    assert.equal(resolve(tree, 'l2'), { kind: 'loop' });
+    let looks = 0;
+    const root = open(tree);
+    const counting: Root = Object.assign(Object.create(root), {
+      path: root.path,
+      readlink: (path: string) => root.readlink(path),
+      lstat: (path: string) => {
+        looks += 1;
+        return root.lstat(path);
+      },
+    });
+    resolveLink(counting, 'l3', root.readlink('l3'));
+    root.close();
+    assert.is(looks, 2048);
+  });
+
   test('says that it cannot know where a link leads through what may not be searched', async () => {
     const tree = makeTree({ 'closed/': 0o600, 'closed/f': 0o600, link: '-> closed/f' });
     giveAway(tree);

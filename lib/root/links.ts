@@ -4,6 +4,8 @@ import { errorCode, type Root } from './root.ts';
 
 /** As many links as Linux follows before it says ELOOP (path_resolution(7)). */
 const MAX_LINKS = 40;
+/** As many names as a path of PATH_MAX can have. Forty links, one after the other, could have forty times as many. */
+const MAX_LOOKS = 2048;
 
 /** Where a link leads, found without leaving the root. */
 export type LinkResolution =
@@ -12,6 +14,7 @@ export type LinkResolution =
   | { kind: 'outside' }
   /** A directory on the way may not be searched. */
   | { kind: 'unknown' }
+  /** It goes through too many links, or names. */
   | { kind: 'loop' };
 
 /**
@@ -35,6 +38,7 @@ function follow(root: Root, path: string, target: string): LinkResolution {
   const steps = new Steps(root.path, parentOf(path));
   if (!steps.follow(target)) return { kind: 'outside' };
   let links = 1;
+  let looks = 0;
   while (steps.hasMore()) {
     const name = steps.next();
     if (name === '' || name === '.') continue;
@@ -42,6 +46,8 @@ function follow(root: Root, path: string, target: string): LinkResolution {
       if (!steps.up()) return { kind: 'outside' };
       continue;
     }
+    looks += 1;
+    if (looks > MAX_LOOKS) return { kind: 'loop' };
     const here = joinPath(steps.path, name);
     const found = lookAt(root, here);
     if (found?.isSymbolicLink()) {
