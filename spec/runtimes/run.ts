@@ -27,7 +27,9 @@ const coreSpecs = [
   'mode',
   'root',
   'settle',
+  'staging',
   'tar',
+  'working-directory',
   'zip',
 ];
 
