@@ -152,20 +152,25 @@ streams('a Readable that is read loses nothing', async () => {
 
 streams('what is paused stays so: whoever paused it reads it', async () => {
   const stream = createReadStream(bigFile()).pause();
+  const { log, done } = watch(stream);
+  await setImmediate();
+  assert.is(stream.readableFlowing, false);
+  assert.equal(log, []);
+  stream.resume();
+  await done;
+});
+
+streams('what a child writes to a paused pipe is left to whoever paused it', async () => {
   const child = shell('echo out');
   child.stdout?.pause();
-  const { log, done } = watch(stream);
-  const childDone = completion(child);
-  assert.is(stream.readableFlowing, false);
+  const done = completion(child);
   assert.is(child.stdout?.readableFlowing, false);
-  assert.equal(log, []);
   let taken = '';
   child.stdout?.on('data', (chunk) => {
     taken += chunk;
   });
   child.stdout?.resume();
-  stream.resume();
-  await Promise.all([done, childDone]);
+  await done;
   assert.is(taken, 'out\n');
 });
 

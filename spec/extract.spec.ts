@@ -653,11 +653,12 @@ test('a staging directory that cannot be removed is warned of, and hides nothing
   assert.is(report.outcome, 'created');
   assert.is(version(destination), 'one');
   const left = join(directory, namesIn(directory).find((name) => name !== 'out') ?? '');
-  const why = `Error: EACCES: permission denied, unlink '${left}/foreign/f'`;
-  assert.equal(
-    warnings.map(({ code, message }) => [code, message]),
-    [['ERR_PERMWALK_LEFTOVER', `permwalk could not remove ${JSON.stringify(left)}: ${why}`]],
-  );
+  const [warning] = warnings;
+  assert.equal([warnings.length, warning?.code], [1, 'ERR_PERMWALK_LEFTOVER']);
+  const why = `permwalk could not remove ${JSON.stringify(left)}: Error: EACCES: permission denied, `;
+  // Runtimes name the call, and what it was made for, in their own ways; none names a descriptor.
+  assert.ok(warning?.message.startsWith(why), warning?.message);
+  assert.not.match(warning?.message ?? '', '/proc/');
 });
 
 test('a wrapped extractor opens nothing that it does not close', async () => {

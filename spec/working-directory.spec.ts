@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isRoot, NOBODY, type PassInChild, passInChild } from './helpers/child.ts';
 import { defaultPass, lentPass, reasonsOf } from './helpers/passes.ts';
-import { makeTree, modesBelow, tempDirectory } from './helpers/tree.ts';
+import { makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';
 
 // That a pass is the same from its own directory is said by the specs that run on all passes.
 
@@ -59,6 +59,19 @@ if (process.platform === 'linux') {
     assert.is((third.lstat('d/f')?.mode ?? 0) & 0o777, 0o640);
     assert.is(process.cwd(), join(first, 'd'), 'and to the next one after it was given back');
     third.close();
+  });
+
+  test('it is a directory and no path: what is put in the place of its name is left alone', () => {
+    const tree = makeTree({ 'd/e/f': 0o600 });
+    const outside = makeTree({ 'e/f': 0o600 });
+    const root = lentPass.open(tree);
+    assert.is((root.lstat('d/e/f')?.mode ?? 0) & 0o777, 0o600);
+    renameSync(join(tree, 'd'), join(tree, 'moved'));
+    symlinkSync(outside, join(tree, 'd'));
+    root.chmod('d/e/f', () => 0o711);
+    assert.is(modeOf(tree, 'moved/e/f'), 0o711);
+    root.close();
+    assert.is(modeOf(outside, 'e/f'), 0o600);
   });
 
   test('a process whose working directory was removed works all the same', async () => {

@@ -68,7 +68,8 @@ async function childCompletion(child: ChildProcess): Promise<void> {
   child.stderr?.on('data', (chunk: Buffer | string) => {
     tail = Buffer.concat([tail, Buffer.from(chunk)]).subarray(-MAX_STDERR_BYTES);
   });
-  for (const pipe of child.stdio) {
+  // All but its input, which some runtimes would read, too, and fail.
+  for (const pipe of child.stdio.slice(1)) {
     // A pipe that nobody reads would stop the child when it is full.
     if (pipe instanceof Readable && pipe.readableFlowing === null) pipe.resume();
   }
