@@ -111,7 +111,7 @@ function compactFacts(facts: EntryFacts | undefined): EntryFacts | undefined {
 
 /**
  * One entry that could not be brought to its mode or could not be verified. It was not changed, except where
- * `reason` is `'not-applied'` or `'io-error'`, when the system may have changed it.
+ * `reason` is `'not-applied'` or `'io-error'`, when the system may have changed it. Its `stack` has no frames.
  */
 export class UnresolvedEntryError extends Error {
   override readonly name = 'UnresolvedEntryError';
@@ -143,7 +143,12 @@ export class UnresolvedEntryError extends Error {
       target !== undefined && `target ${JSON.stringify(target)}`,
     ].filter(Boolean);
     const found = facts.length > 0 ? ` (${facts.join('; ')})` : '';
-    super(`${code}: ${reason} ${JSON.stringify(path)}${found}: ${advice[reason]}`, { cause: details.cause });
+    const message = `${code}: ${reason} ${JSON.stringify(path)}${found}: ${advice[reason]}`;
+    // A report may have a million of them, and how we came to each says nothing: its stack would be half of its memory.
+    const { stackTraceLimit } = Error;
+    Reflect.set(Error, 'stackTraceLimit', 0);
+    super(message, { cause: details.cause });
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
     this.path = path;
     this.reason = reason;
     this.code = code;

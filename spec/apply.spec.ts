@@ -362,6 +362,9 @@ for (const { backend, title, apply } of allPasses) {
       assert.instance(error, AggregateError);
       const { report, errors, message } = error as UnresolvedEntriesError;
       assert.equal(errors, report.unresolved);
+      // A report may have a million: each costs what it says, and no more.
+      for (const error of errors) assert.not.match(error.stack ?? '', /\n\s+at |@/);
+      assert.match(new Error('other').stack ?? '', 'apply.spec');
       assert.match(message, '1 missing');
       assert.match(message, '"gone"');
       const plain = (of: PermissionReport) =>
