@@ -9,6 +9,9 @@ const reasons: ReadonlyMap<string, UnresolvedReason> = new Map([
   ['EROFS', 'read-only'],
 ]);
 
+/** Name of an errno. Not all runtimes tell the system call. */
+const errno = /^E[A-Z0-9]+$/;
+
 /** Notes in the ledger what was found wrong: unresolved for good, or to be looked at again. */
 export class Findings {
   readonly #plan: Plan;
@@ -51,9 +54,9 @@ export class Findings {
       this.#ledger.fail(path, planned, { reason: error.reason, code: error.code, cause: error });
       return;
     }
-    if (!(error instanceof Error) || !('syscall' in error)) throw error;
     const code = errorCode(error) ?? '';
-    const facts = { code, syscall: String(error.syscall), cause: error };
+    if (!errno.test(code)) throw error;
+    const facts = { code, syscall: syscallOf(error), cause: error };
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       this.missing(path, planned, facts);
     } else if (transientCodes.has(code)) {
@@ -85,4 +88,8 @@ export function expectedFacts({ type, size, linkTarget }: PlannedEntry): EntryFa
   if (size !== undefined && type !== 'directory') facts.size = size;
   if (linkTarget !== undefined) facts.linkTarget = linkTarget;
   return facts;
+}
+
+function syscallOf(error: unknown): string | undefined {
+  return error instanceof Error && 'syscall' in error ? String(error.syscall) : undefined;
 }
