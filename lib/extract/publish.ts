@@ -1,8 +1,7 @@
 import { chmod, lstat, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createPace } from '../pace.ts';
-import type { HeldDirectory } from '../root/held.ts';
-import { errorCode, symlinkInPath } from '../root/root.ts';
+import { errorCode, type HeldDirectory, symlinkInPath } from '../root/root.ts';
 import { walk } from '../root/walk.ts';
 import { exists, PREVIOUS, putBack, removeInside, type Staging, TREE } from './staging.ts';
 

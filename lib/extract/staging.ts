@@ -4,8 +4,8 @@ import { lstat, mkdir, mkdtemp, readdir, rename, rm, rmdir } from 'node:fs/promi
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { runPass } from '../apply.ts';
-import { type HeldDirectory, holdDirectory } from '../root/held.ts';
-import { errorCode, swapped } from '../root/root.ts';
+import { holdDirectory } from '../root/held.ts';
+import { errorCode, type HeldDirectory, swapped } from '../root/root.ts';
 
 const PREFIX = '.permwalk-';
 

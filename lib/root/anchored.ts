@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import {
   chmodSync,
   closeSync,
@@ -6,31 +6,26 @@ import {
   fstatSync,
   lstatSync,
   openSync,
-  readFileSync,
   readlinkSync,
   type Stats,
   statfsSync,
-  statSync,
 } from 'node:fs';
-import type { HeldDirectory } from './held.ts';
 import { decodeName, encodeName, isEntryOf, isWithin, joinPath, nameOf, parentOf } from './names.ts';
-import { listDirectory, modeAfterChange, readStart, syncEntry } from './read.ts';
 import {
-  type ChmodResult,
-  errorCode,
-  isSameInode,
-  type ListedEntry,
-  type Root,
-  renamed,
-  symlinkInPath,
-} from './root.ts';
+  entryName,
+  entryPath,
+  OPEN_DIRECTORY,
+  OPEN_ENTRY,
+  type OpenDirectory,
+  openDirectory,
+  openParent,
+  openRealPath,
+} from './open-directory.ts';
+import { descriptorPath, isProcGenuine, isReachable, mountPointsBelow } from './proc.ts';
+import { listDirectory, modeAfterChange, readStart, syncEntry } from './read.ts';
+import { type ChmodResult, type HeldDirectory, type ListedEntry, type Root, renamed } from './root.ts';
+import { WorkingDirectory } from './working-directory.ts';
 
-/** Linux's O_PATH (open(2)), which `fs.constants` lacks. */
-const O_PATH = 0o10000000;
-const OPEN_ENTRY = O_PATH | constants.O_NOFOLLOW;
-const OPEN_DIRECTORY = OPEN_ENTRY | constants.O_DIRECTORY;
-/** f_type of procfs (statfs(2)). */
-const PROC_SUPER_MAGIC = 0x9fa0;
 /**
  * f_type (statfs(2)) of file systems on which a chmod that succeeds has set the mode: ext2 to ext4, XFS, Btrfs, tmpfs.
  * On any other, and where chmod(2) may drop a special bit, the mode is looked at again.
@@ -39,189 +34,6 @@ const fileSystemsThatKeepModes: ReadonlySet<number> = new Set([0xef53, 0x5846534
 const SPECIAL_BITS = 0o7000;
 /** Directories held open: enough for most trees, few enough for a descriptor limit of 64. */
 const MAX_OPEN_DIRECTORIES = 24;
-
-/** One directory of the chain from the root to where the work is. */
-interface OpenDirectory {
-  readonly path: string;
-  /** -1 while it is closed to save descriptors. */
-  fd: number;
-  /** Facts at the moment it was opened, to know it again. */
-  readonly stats: Stats;
-}
-
-/** What the kernel resolves to the descriptor itself, without any path. */
-function descriptorPath(fd: number): string {
-  return `/proc/self/fd/${fd}`;
-}
-
-/** What the system calls take for an entry of an open directory. Throws for a name that leads out of it. */
-function entryPath(directory: number, name: string): string | Buffer {
-  return encodeName(`/proc/self/fd/${directory}/${entryName(name)}`);
-}
-
-/** A name that is an entry's. */
-function entryName(name: string): string {
-  if (name !== '..' && name !== '.' && name !== '') return name;
-  throw new RangeError(`${JSON.stringify(name)} is no entry`);
-}
-
-/** Open a directory by what the system calls take for it; a link there is `symlink-in-path`. */
-function openDirectory(entry: string | Buffer, path: string): OpenDirectory {
-  let fd: number;
-  try {
-    fd = openSync(entry, OPEN_DIRECTORY);
-  } catch (error) {
-    // O_DIRECTORY|O_NOFOLLOW answers ENOTDIR for links and files alike.
-    if (errorCode(error) === 'ENOTDIR' || errorCode(error) === 'ELOOP') {
-      const there = lstatSync(entry, { throwIfNoEntry: false });
-      if (there?.isSymbolicLink()) throw symlinkInPath(path);
-    }
-    throw error;
-  }
-  return adopt(fd, path);
-}
-
-/** Take a descriptor into the chain, or close it. */
-function adopt(fd: number, path: string): OpenDirectory {
-  try {
-    return { path, fd, stats: fstatSync(fd) };
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-}
-
-/** Open a directory's parent where that is still the one we know. */
-function openParent(directory: number, known: Stats): number | undefined {
-  let fd: number;
-  try {
-    fd = openSync(`${descriptorPath(directory)}/..`, OPEN_DIRECTORY);
-  } catch {
-    return undefined;
-  }
-  try {
-    if (isSameInode(fstatSync(fd), known)) return fd;
-  } catch {
-    // What cannot be looked at is not the one we know.
-  }
-  closeSync(fd);
-  return undefined;
-}
-
-/**
- * Open a real path from `/` down, one component at a time, so that no link is followed on the way. `undefined` where
- * `/proc` does not know this process: it may be that of another process namespace.
- */
-function openRealPath(realPath: string): OpenDirectory | undefined {
-  let fd = openSync('/', OPEN_DIRECTORY);
-  try {
-    if (!isReachable(fd)) {
-      closeSync(fd);
-      return undefined;
-    }
-    for (const name of realPath.split('/').filter(Boolean)) {
-      const next = openSync(entryPath(fd, name), OPEN_DIRECTORY);
-      closeSync(fd);
-      fd = next;
-    }
-  } catch (error) {
-    closeSync(fd);
-    throw renamed(error, realPath);
-  }
-  return adopt(fd, '.');
-}
-
-/** `\040` and the like, as the kernel writes blanks in mountinfo (proc(5)). */
-function unescapeMount(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_match, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  );
-}
-
-/** Paths below the root on which something is mounted, as they are when the pass begins. */
-function mountPointsBelow(realPath: string): Set<string> {
-  const below = new Set<string>();
-  const prefix = `${realPath}/`;
-  for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
-    const field = line.split(' ')[4];
-    if (field === undefined) continue;
-    const mountPoint = decodeName(Buffer.from(unescapeMount(field), 'latin1'));
-    if (mountPoint.startsWith(prefix)) below.add(mountPoint.slice(prefix.length));
-  }
-  return below;
-}
-
-/** True where `/proc` is procfs itself and not something that is mounted over it. */
-function isProcGenuine(): boolean {
-  try {
-    return process.platform === 'linux' && statfsSync('/proc').type === PROC_SUPER_MAGIC;
-  } catch {
-    return false;
-  }
-}
-
-/** True where a descriptor can be reached through `/proc`. */
-function isReachable(fd: number): boolean {
-  try {
-    return isSameInode(statSync(descriptorPath(fd)), fstatSync(fd));
-  } catch {
-    return false;
-  }
-}
-
-/**
- * The working directory of a process that lends it: entries are named from there, which takes the kernel half as long as
- * the way through `/proc`. It is a directory, not a path, as a descriptor is.
- */
-class WorkingDirectory {
-  static #isLent = false;
-  /** Where the process was before. */
-  readonly #before: number;
-  #directory: OpenDirectory | undefined;
-
-  /** Borrow it: `undefined` where another root has it, or where it cannot be held open meanwhile. */
-  static borrow(): WorkingDirectory | undefined {
-    if (WorkingDirectory.#isLent) return undefined;
-    try {
-      const before = openSync('.', O_PATH | constants.O_DIRECTORY);
-      WorkingDirectory.#isLent = true;
-      return new WorkingDirectory(before);
-    } catch {
-      return undefined;
-    }
-  }
-
-  private constructor(before: number) {
-    this.#before = before;
-  }
-
-  /** Whether it is this one. */
-  isAt(directory: OpenDirectory): boolean {
-    return this.#directory === directory;
-  }
-
-  /** Go to an open directory, where that is permitted: it takes x on the directory itself. */
-  goTo(directory: OpenDirectory): void {
-    if (this.#directory === directory) return;
-    try {
-      process.chdir(descriptorPath(directory.fd));
-      this.#directory = directory;
-    } catch {
-      // Its entries are named by its descriptor.
-    }
-  }
-
-  /** Give it back as it was. */
-  close(): void {
-    try {
-      process.chdir(descriptorPath(this.#before));
-    } catch {
-      // The pass may have taken x from it: then there is no way back, and nothing is named from there.
-    }
-    closeSync(this.#before);
-    WorkingDirectory.#isLent = false;
-  }
-}
 
 /**
  * A root by descriptors (Linux). The root is opened once; from then on each directory is opened from the

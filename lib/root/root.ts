@@ -49,6 +49,23 @@ export interface Root {
   close(): void;
 }
 
+/**
+ * A directory of ours in one that others may write to. Held by its descriptor where there is a genuine `/proc`: it stays
+ * the one that was opened, whatever is put in the place of its name. Elsewhere it is held by its path.
+ */
+export interface HeldDirectory {
+  /** Path that it was opened by. */
+  readonly path: string;
+  /** What the system calls take for an entry of it, or for itself. */
+  inside(name: string): string;
+  /** Facts of the directory itself. */
+  stats(): Stats;
+  /** Hold a directory in it open as a root. Throws {@link UnsafePathError} for a link. */
+  openRoot(name: string): Root;
+  /** Let go of it. */
+  close(): void;
+}
+
 /** The way to a path is not what it must be: a link, or swapped under our hands. */
 export class UnsafePathError extends Error {
   override readonly name = 'UnsafePathError';
