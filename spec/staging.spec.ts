@@ -29,6 +29,7 @@ import {
   type Staging,
   TREE,
 } from '../lib/extract/staging.ts';
+import { wrapExtractor } from '../lib/index.ts';
 import { type AsyncCall, around, canReplace } from './helpers/around.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
@@ -396,6 +397,27 @@ if (isReplaceable) {
     },
   );
 
+  publishing(
+    'an old tree that was moved aside is replaced, were what came in its place gone again',
+    async () => {
+      const { destination, staging } = await finished();
+      addToTree(destination, { f: 'old' });
+      let renames = 0;
+      const before = () => {
+        renames += 1;
+        // Ours goes aside, another is put there, and is taken away before it is moved aside, too.
+        if (renames === 2) addToTree(destination, { f: 'first' });
+        if (renames === 3) rmSync(destination, { recursive: true });
+      };
+      const racing = meanwhile((from, to) => from === destination || to === destination, { before });
+      const outcome = await around('rename', racing, () => publish(staging, destination, 'replace'));
+      assert.is(outcome, 'replaced');
+      assert.is(contentOf(destination), 'new');
+      assert.is(renames, 4);
+      staging.held.close();
+    },
+  );
+
   publishing('who is always overtaken gives up, and the last that was there stays', async () => {
     const { destination, staging } = await finished();
     let tries = 0;
@@ -539,6 +561,21 @@ if (isReplaceable) {
     assert.equal(noted.sort(), expected.sort());
     assert.equal(openDirectories(), [staging.held.path]);
     staging.held.close();
+  });
+
+  durable('a wrapped extractor syncs where it is asked to, before it moves and after', async () => {
+    for (const [options, expected] of [
+      [{}, 'move'],
+      [{ durable: false }, 'move'],
+      [{ durable: true }, 'sync sync move sync'],
+    ] as const) {
+      const extract = wrapExtractor((_: string, to: string) => writeFileSync(join(to, 'f'), ''), {
+        manifest: false,
+        ...options,
+      });
+      const noted = await syncsOf(() => extract('archive', join(tempDirectory(), 'out')));
+      assert.is(noted.map((what) => what.split(' ')[0]).join(' '), expected);
+    }
   });
 
   durable('an abort ends the syncing with the reason of the signal', async () => {

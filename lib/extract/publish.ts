@@ -37,7 +37,7 @@ export async function publish(
       return isReplacing || collisions > 0 ? 'replaced' : 'created';
     } catch (error) {
       const isTaken = ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errorCode(error) ?? '');
-      if (!isTaken) await putBack(held, destination);
+      await putBack(held, destination);
       if (!isTaken || collisions >= MAX_COLLISIONS) throw error;
       if (existing !== 'replace') return undefined;
     }
