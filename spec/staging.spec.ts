@@ -98,9 +98,20 @@ if (isReplaceable) {
     const exchanges: [string, (path: string) => void][] = [
       ['is not empty', (path) => writeFileSync(join(path, 'planted'), '')],
     ];
-    if (isRoot) exchanges.push(['is not ours', (path) => chownSync(path, NOBODY, NOBODY)]);
+    if (isRoot) {
+      exchanges.push([
+        'is not ours',
+        (path) => {
+          process.seteuid?.(0);
+          chownSync(path, NOBODY + 1, NOBODY);
+          chmodSync(path, 0o777);
+          process.seteuid?.(NOBODY);
+        },
+      ]);
+    }
     for (const [name, exchange] of exchanges) {
       const destination = join(tempDirectory(), 'out');
+      giveAway(dirname(destination));
       const exchanging =
         (original: AsyncCall): AsyncCall =>
         async (...parameters) => {
@@ -108,7 +119,8 @@ if (isReplaceable) {
           exchange(path);
           return path;
         };
-      const error = await around('mkdtemp', exchanging, () => rejection(createStaging(destination)));
+      const create = () => rejection(createStaging(destination));
+      const error = await around('mkdtemp', exchanging, () => withoutRights(create));
       assert.is(error.code, 'ERR_PERMWALK_SWAPPED', name);
       assert.is(dirname(error.path ?? ''), dirname(destination));
       assert.equal(openDirectories(), [], name);
@@ -418,8 +430,22 @@ if (isReplaceable) {
     },
   );
 
+  publishing('who was overtaken does not try again where nothing is to be replaced', async () => {
+    for (const existing of ['error', 'keep'] as const) {
+      const { destination, staging } = await finished();
+      const before = () => addToTree(destination, { f: 'first' });
+      const after = () => rmSync(destination, { recursive: true });
+      const racing = meanwhile((_, to) => to === destination, { before, after });
+      assert.is(await around('rename', racing, () => publish(staging, destination, existing)), undefined);
+      assert.not.ok(existsSync(destination));
+      staging.held.close();
+    }
+  });
+
   publishing('who is always overtaken gives up, and the last that was there stays', async () => {
     const { destination, staging } = await finished();
+    // That its owner may not write to it is not what is in the way.
+    chmodSync(staging.tree, 0o500);
     let tries = 0;
     const before = () => {
       tries += 1;
@@ -488,15 +514,27 @@ publishing(
 );
 
 publishing('what cannot be moved keeps its mode, and its place', async () => {
-  for (const mode of [0o500, 0o700]) {
+  for (const [mode, most] of [
+    [0o500, 2],
+    [0o700, 1],
+  ] as const) {
     const { directory, destination, staging } = await finished();
     addToTree(directory, { 'out/': mode });
     giveAway(directory);
     chmodSync(directory, 0o500);
-    const error = await withoutRights(() => rejection(publish(staging, destination, 'replace')));
+    let renames = 0;
+    const counting =
+      (original: AsyncCall): AsyncCall =>
+      (...parameters) => {
+        renames += 1;
+        return original(...parameters);
+      };
+    const publishIt = () => rejection(publish(staging, destination, 'replace'));
+    const error = await around('rename', counting, () => withoutRights(publishIt));
     chmodSync(directory, 0o700);
     assert.is(error.code, 'EACCES');
     assert.is(modeOf(destination), mode);
+    if (isReplaceable) assert.is(renames, most, 'only what is locked is tried again');
     assert.is(readFileSync(join(staging.tree, 'f'), 'utf8'), 'new');
     staging.held.close();
   }

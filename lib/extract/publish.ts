@@ -78,8 +78,7 @@ async function moveDirectory(from: string, to: string): Promise<void> {
     await rename(from, to);
   } catch (error) {
     const stats = errorCode(error) === 'EACCES' ? await lstat(from) : undefined;
-    const isLocked = stats?.isDirectory() && (stats.mode & 0o200) === 0;
-    if (stats === undefined || !isLocked) throw error;
+    if (!stats?.isDirectory() || (stats.mode & 0o200) !== 0) throw error;
     const mode = stats.mode & 0o7777;
     await chmod(from, mode | 0o200);
     try {
