@@ -134,6 +134,8 @@ for (const { backend, title, open } of allPasses) {
       'a/goneAbove': '-> no/../../..',
       goneAbove: '-> no/../../x',
       'a/dots': '-> ./.././/a/b',
+      'long/name/link': '-> ../file',
+      'long/file': 0o644,
     });
     symlinkSync(`${tree}/a/b/f`, join(tree, 'a/absoluteInside'));
     symlinkSync(`/.${tree.replaceAll('/', '//./')}//.//a/./b/`, join(tree, 'a/absoluteOdd'));
@@ -165,6 +167,7 @@ for (const { backend, title, open } of allPasses) {
       'a/goneAbove': { kind: 'outside' },
       goneAbove: { kind: 'outside' },
       'a/dots': { kind: 'inside', path: 'a/b' },
+      'long/name/link': { kind: 'inside', path: 'long/file' },
       'a/absoluteInside': { kind: 'inside', path: 'a/b/f' },
       'a/absoluteOdd': { kind: 'inside', path: 'a/b' },
       absoluteAbove: { kind: 'outside' },

@@ -15,6 +15,7 @@ import fs, {
 } from 'node:fs';
 import fsPromises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
+import os from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -170,6 +171,36 @@ staging('that cannot be emptied is an error', async () => {
   held.close();
 });
 
+if (isReplaceable) {
+  staging('only what is locked is opened, and removed at the second try', async () => {
+    for (const [code, tries] of [
+      ['EACCES', 2],
+      ['EPERM', 2],
+      ['EIO', 1],
+    ] as const) {
+      const { held } = await createStaging(join(tempDirectory(), 'out'));
+      let calls = 0;
+      const failing =
+        (original: AsyncCall): AsyncCall =>
+        (...parameters) => {
+          calls += 1;
+          return calls > 1
+            ? original(...parameters)
+            : Promise.reject(Object.assign(new Error(code), { code }));
+        };
+      const outcome = await around('rm', failing, () =>
+        removeInside(held, TREE).then(
+          () => 'gone',
+          (error) => error.code,
+        ),
+      );
+      assert.is(outcome, tries === 1 ? code : 'gone');
+      assert.is(calls, tries, code);
+      held.close();
+    }
+  });
+}
+
 staging('there is something, were it a link that dangles', async () => {
   const directory = makeTree({ f: 0o644, dangling: '-> nowhere' });
   assert.ok(await exists(join(directory, 'f')));
@@ -262,6 +293,68 @@ if (isRoot) {
     assert.equal(readdirSync(directory), [basename(path)]);
     assert.ok(existsSync(join(path, 'tree/f')));
     assert.equal(openDirectories(), []);
+  });
+}
+
+if (isReplaceable) {
+  leftovers('whose old tree cannot be put back stay as they are', async () => {
+    const directory = tempDirectory();
+    const destination = join(directory, 'out');
+    const path = await abandoned(destination, { 'previous/f': 'old', 'tree/f': 'new' });
+    const failing = (): AsyncCall => () => Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' }));
+    await around('rename', failing, () => removeAbandoned(destination));
+    assert.is(readFileSync(join(path, 'previous/f'), 'utf8'), 'old');
+    assert.ok(existsSync(join(path, 'tree/f')));
+    assert.equal(openDirectories(), []);
+  });
+
+  leftovers('hide no mistake', async () => {
+    const destination = join(tempDirectory(), 'out');
+    const path = await abandoned(destination, { 'tree/f': 'new' });
+    const mistake = new TypeError('not a path');
+    const failing =
+      (original: AsyncCall): AsyncCall =>
+      (given, ...rest) =>
+        given === dirname(path) ? original(given, ...rest) : Promise.reject(mistake);
+    assert.is(await around('readdir', failing, () => rejection(removeAbandoned(destination))), mistake);
+  });
+
+  leftovers('of another host, or of another process namespace, stay', async () => {
+    const { hostname } = os;
+    const { readlinkSync: readlink } = fs;
+    const elsewhere: [string, () => void][] = [
+      ['host', () => Object.assign(os, { hostname: () => 'elsewhere' })],
+      ['namespace', () => Object.assign(fs, { readlinkSync: () => 'pid:[1]' })],
+    ];
+    const fail = () => {
+      throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' });
+    };
+    if (process.platform === 'linux')
+      elsewhere.push(['no namespace', () => Object.assign(fs, { readlinkSync: fail })]);
+    const names = new Set<string>();
+    for (const [where, go] of elsewhere) {
+      const directory = tempDirectory();
+      const destination = join(directory, 'out');
+      const remove = () => removeAbandoned(destination);
+      const be = async <T>(act: () => Promise<T>): Promise<T> => {
+        go();
+        syncBuiltinESMExports();
+        try {
+          return await act();
+        } finally {
+          Object.assign(os, { hostname });
+          Object.assign(fs, { readlinkSync: readlink });
+          syncBuiltinESMExports();
+        }
+      };
+      const path = await be(() => abandoned(destination, { 'tree/f': 'x' }));
+      names.add(basename(path).split('-')[1] ?? '');
+      await remove();
+      assert.ok(existsSync(join(path, 'tree/f')), where);
+      await be(remove);
+      assert.equal(readdirSync(directory), [], where);
+    }
+    assert.is(names.size, elsewhere.length);
   });
 }
 
