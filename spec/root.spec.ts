@@ -248,7 +248,9 @@ for (const { backend, title, open } of allPasses) {
       const { before, after } = root.chmod('d/f', (found) => (found.mode & 0o777) | 0o044);
       assert.is(before.mode & 0o777, 0o600);
       assert.is((after ?? 0) & 0o777, 0o644);
-      assert.is(root.chmod('d/f', () => undefined).after, undefined);
+      const untouched = root.chmod('d/f', () => undefined);
+      assert.is(untouched.before.mode & 0o777, 0o644);
+      assert.is(untouched.after, undefined);
       const seen: string[] = [];
       root.chmod('link', (found) => {
         seen.push(typeOf(found));
@@ -362,6 +364,7 @@ for (const { backend, title, open } of allPasses) {
     const root = open(tree);
     const count = (most?: number) => new Set(root.list('d', most).map(({ name }) => name)).size;
     try {
+      assert.ok(root.lstat('d/f0'));
       for (const [most, expected] of [
         [0, 0],
         [4, 4],
@@ -373,6 +376,8 @@ for (const { backend, title, open } of allPasses) {
       if (!canUseByteNames()) return;
       writeFileSync(Buffer.concat([Buffer.from(`${tree}/d/`), Buffer.from([0xff])]), '');
       assert.is(count(), 10);
+      assert.ok(root.lstat('d/f0'));
+      assert.is(count(), 10, 'after it was looked into');
       assert.is(count(10), 10);
       assert.ok(count(4) <= 4);
       assert.ok(root.list('d').every((entry) => entry.isFile()));
@@ -565,6 +570,7 @@ for (const [name, on] of kinds) {
     assert.ok(held.stats().isDirectory());
     assert.equal(readdirSync(held.inside('.')).sort(), ['link', 'tree']);
     assert.equal(readdirSync(held.inside('tree')), ['f']);
+    if (on === elsewhere) assert.is(held.inside('tree'), join(held.path, 'tree'));
     const root = on(() => held.openRoot('tree'));
     assert.is(root.path, join(held.path, 'tree'));
     assert.ok(root.lstat('f')?.isFile());

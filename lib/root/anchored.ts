@@ -125,7 +125,7 @@ class AnchoredRoot implements Root {
 
   chmod(path: string, decide: (found: Stats) => number | undefined): ChmodResult {
     const current = this.#current;
-    const isOpen = current.path === path && current.fd !== -1;
+    const isOpen = current.path === path;
     let fd = -1;
     try {
       fd = isOpen ? current.fd : path === '.' ? this.#chain[0].fd : openSync(this.#name(path), OPEN_ENTRY);
