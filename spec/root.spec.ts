@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   renameSync,
@@ -9,7 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -26,6 +27,7 @@ import {
   parentOf,
 } from '../lib/root/names.ts';
 import { openRoot, openUnlinkedRoot } from '../lib/root/open.ts';
+import { openPathRoot } from '../lib/root/path.ts';
 import { type Root, typeOf, type UnsafePathError } from '../lib/root/root.ts';
 import { walk } from '../lib/root/walk.ts';
 import { isRoot } from './helpers/child.ts';
@@ -300,6 +302,63 @@ for (const { backend, title, open } of allPasses) {
     }
   });
 
+  test('changes what its owner may not read', async () => {
+    const tree = makeTree({ f: 0o200, 'd/': 0o300, g: 0o000 });
+    giveAway(tree);
+    await withoutRights(() => {
+      const root = open(tree);
+      try {
+        for (const path of ['f', 'd', 'g']) {
+          const mode = modeOf(tree, path);
+          const left = root.chmod(path, () => undefined);
+          assert.is(left.before.mode & 0o777, mode, path);
+          assert.is(left.after, undefined, path);
+          assert.is(modeOf(tree, path), mode, path);
+          const { before, after = 0 } = root.chmod(path, (found) => (found.mode & 0o777) | 0o100);
+          assert.is(before.mode & 0o777, mode, path);
+          assert.is(after & 0o777, mode | 0o100, path);
+          assert.is(modeOf(tree, path), mode | 0o100, path);
+        }
+      } finally {
+        root.close();
+      }
+    });
+  });
+
+  test('leaves nothing open', async () => {
+    if (!existsSync('/proc/self/fd')) return;
+    const descriptors = () => readdirSync('/proc/self/fd').length;
+    const tree = makeTree({ 'a/b/f': 'content', 'c/g': 0o600, 'c/l': '-> g' });
+    const before = descriptors();
+    const root = open(tree);
+    const opened = descriptors();
+    for (let times = 0; times < 3; times += 1) {
+      root.rewind();
+      assert.is(descriptors(), opened);
+      for (const path of ['a/b', 'c', '.']) {
+        root.list(path, 1);
+        root.enter(path);
+        root.chmod(path, () => 0o755);
+        root.sync(path);
+        assert.throws(() => root.read(`${path}/a`, 1));
+      }
+      const within = descriptors();
+      root.read('a/b/f', 1);
+      root.sync('a/b/f');
+      root.readlink('c/l');
+      root.chmod('c/g', () => 0o600);
+      assert.throws(() =>
+        root.chmod('c/g', () => {
+          throw new Error('no');
+        }),
+      );
+      root.enter('.');
+      assert.is(descriptors(), within);
+    }
+    root.close();
+    assert.is(descriptors(), before);
+  });
+
   test('never goes through a link, in any method', () => {
     const outside = makeTree({ f: 0o600, 'd/f': 0o600 });
     const tree = makeTree({ 'd/f': 0o600 });
@@ -380,6 +439,7 @@ for (const { backend, title, open } of allPasses) {
       assert.is(count(), 10, 'after it was looked into');
       assert.is(count(10), 10);
       assert.ok(count(4) <= 4);
+      assert.ok(root.list('d').some(({ name }) => name === '\udcff'));
       assert.ok(root.list('d').every((entry) => entry.isFile()));
     } finally {
       root.close();
@@ -408,6 +468,7 @@ for (const { backend, title, open } of allPasses) {
         assert.throws(act, (error: NodeJS.ErrnoException) => {
           assert.is(error.code, code, `${act}`);
           assert.is(error.path, path, `${act}`);
+          assert.ok(error.syscall, `${act}`);
           assert.ok(
             error.message.startsWith(`${code}: `) && !error.message.includes('/proc/'),
             error.message,
@@ -555,6 +616,12 @@ opening('only a directory, and not the root of the file system', () => {
     );
     assert.throws(() => open(`${file}gone`), /ENOENT/);
   }
+  if (canPretend) assert.throws(() => elsewhere(() => openRoot(file)), `not a directory, open "${file}"`);
+  const link = join(makeTree({ link: `-> ${dirname(file)}` }), 'link');
+  assert.throws(
+    () => openPathRoot(link),
+    (error: UnsafePathError) => error.reason === 'symlink-in-path' && error.path === '.',
+  );
 });
 
 /** Ways to hold a directory. */

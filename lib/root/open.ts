@@ -32,7 +32,7 @@ export function realRootPath(path: string): string {
   const realPath = decodeName(realpathSync.native(encodeName(path), { encoding: 'buffer' }));
   const stats = statSync(encodeName(realPath));
   if (!stats.isDirectory()) throw notDirectory(realPath);
-  if (realPath === '/' || isFileSystemRoot(stats)) {
+  if (isFileSystemRoot(stats)) {
     throw new RangeError(
       `root ${JSON.stringify(path)} is the root of the file system: name a directory below it`,
     );
@@ -40,7 +40,7 @@ export function realRootPath(path: string): string {
   return realPath;
 }
 
-/** True where another path leads to `/`, as a bind mount does. */
+/** True for `/`, and for another path that leads to it, as a bind mount does. */
 function isFileSystemRoot(stats: Stats): boolean {
   return isSameInode(stats, statSync('/'));
 }

@@ -56,7 +56,7 @@ class PathRoot implements Root {
     try {
       this.#find(directory);
       const entries = listDirectory(this.#system(directory), most);
-      this.#verify(directory);
+      this.#verify();
       return entries;
     } catch (error) {
       throw renamed(error, directory);
@@ -65,7 +65,7 @@ class PathRoot implements Root {
 
   lstat(path: string): Stats | undefined {
     try {
-      if (path !== '.') this.#find(parentOf(path));
+      this.#find(parentOf(path));
       return lstatSync(this.#system(path), { throwIfNoEntry: false });
     } catch (error) {
       throw renamed(error, path);
@@ -75,7 +75,7 @@ class PathRoot implements Root {
   enter(directory: string): Stats {
     try {
       this.#find(directory);
-      return this.#verify(directory);
+      return this.#verify();
     } catch (error) {
       throw renamed(error, directory);
     }
@@ -95,7 +95,7 @@ class PathRoot implements Root {
       this.#find(parentOf(path));
       const fd = openSync(this.#system(path), OPEN_ENTRY);
       try {
-        this.#verify(parentOf(path));
+        this.#verify();
         return readStart(fd, maxBytes);
       } finally {
         closeSync(fd);
@@ -116,16 +116,15 @@ class PathRoot implements Root {
 
   chmod(path: string, decide: (found: Stats) => number | undefined): ChmodResult {
     try {
-      const parent = path === '.' ? '.' : parentOf(path);
-      this.#find(parent);
-      this.#verify(parent);
+      this.#find(parentOf(path));
+      this.#verify();
       const seen = lstatSync(this.#system(path));
       // Opening a FIFO or device would have effects, and a link must not be opened at all.
       if (!seen.isFile() && !seen.isDirectory()) {
         decide(seen);
         return { before: seen, after: undefined };
       }
-      return this.#change(path, parent, seen, decide);
+      return this.#change(path, seen, decide);
     } catch (error) {
       throw renamed(error, path);
     }
@@ -144,23 +143,18 @@ class PathRoot implements Root {
   }
 
   /** Change what lstat saw, through a descriptor that is proven to be the same. */
-  #change(
-    path: string,
-    parent: string,
-    seen: Stats,
-    decide: (found: Stats) => number | undefined,
-  ): ChmodResult {
+  #change(path: string, seen: Stats, decide: (found: Stats) => number | undefined): ChmodResult {
     let fd: number;
     try {
       fd = openSync(this.#system(path), OPEN_ENTRY);
     } catch (error) {
-      if (errorCode(error) === 'EACCES') return this.#changeUnreadable(path, parent, seen, decide);
+      if (errorCode(error) === 'EACCES') return this.#changeUnreadable(path, seen, decide);
       if (errorCode(error) === 'ELOOP') throw swapped(path);
       throw error;
     }
     try {
       const before = fstatSync(fd);
-      this.#verify(parent);
+      this.#verify();
       if (!isSameInode(before, seen)) throw swapped(path);
       const mode = decide(before);
       if (mode === undefined) return { before, after: undefined };
@@ -172,18 +166,13 @@ class PathRoot implements Root {
   }
 
   /** Change by name what its owner may not open, and make sure afterwards that nothing was swapped. */
-  #changeUnreadable(
-    path: string,
-    parent: string,
-    seen: Stats,
-    decide: (found: Stats) => number | undefined,
-  ): ChmodResult {
+  #changeUnreadable(path: string, seen: Stats, decide: (found: Stats) => number | undefined): ChmodResult {
     const mode = decide(seen);
     if (mode === undefined) return { before: seen, after: undefined };
-    this.#verify(parent);
+    this.#verify();
     chmodSync(this.#system(path), mode);
     const after = lstatSync(this.#system(path));
-    this.#verify(parent);
+    this.#verify();
     if (!isSameInode(after, seen)) throw swapped(path);
     return { before: seen, after: after.mode };
   }
@@ -208,13 +197,12 @@ class PathRoot implements Root {
     }
   }
 
-  /** Throw unless every directory down to this one is still the one that was seen; returns its facts. */
-  #verify(directory: string): Stats {
+  /** Throw unless every directory down to where the work is is still the one that was seen; returns the last one's facts. */
+  #verify(): Stats {
     let stats = this.#chain[0].stats;
     for (const seen of this.#chain) {
       stats = lookAtDirectory(this.#system(seen.path), seen.path);
       if (!isSameInode(stats, seen.stats)) throw swapped(seen.path);
-      if (seen.path === directory) break;
     }
     return stats;
   }
