@@ -465,28 +465,28 @@ test('calls share one extraction only where all of it is the same', async () => 
 });
 
 test('who comes while the last of some has its turn waits for that, too', async () => {
-  const { directory, archive, destination } = workspace();
-  const others = ['two', 'three'].map((name) =>
-    writeBundle(join(directory, `${name}.zip`), numberedFiles(3, name)),
-  );
-  const [two = '', three = ''] = others;
-  let running = 0;
+  const { archive, destination } = workspace();
+  const turns: string[] = [];
   let third: Promise<unknown> = Promise.resolve();
   const extract = wrapExtractor(
-    async (path: string, to: string) => {
-      running += 1;
-      assert.is(running, 1);
+    async (name: string, to: string) => {
       // The first has left by now.
-      if (path === two) third = extract(three, destination);
+      if (name === 'two') third = extract('three', destination);
       await setImmediate();
-      await unpack(path, to);
-      running -= 1;
+      await unpack(archive, to);
+      turns.push(`${name} is over`);
     },
-    { existing: 'replace' },
+    {
+      existing: 'replace',
+      manifest: (name) => {
+        turns.push(name);
+        return ['VERSION'];
+      },
+    },
   );
-  await Promise.all([extract(archive, destination), extract(two, destination)]);
+  await Promise.all([extract('one', destination), extract('two', destination)]);
   await third;
-  assert.is(version(destination), 'three');
+  assert.equal(turns, ['one', 'one is over', 'two', 'two is over', 'three', 'three is over']);
 });
 
 test('an abort at the last moment publishes nothing, and an abort before the first extracts nothing', async () => {
@@ -538,6 +538,9 @@ test("publish 'in-place' makes the destination, and heeds what is there already"
   assert.is(report.destination, deep);
   assert.equal(readdirSync(deep), []);
   assert.is((await rejection(forgetful(archive, deep))).code, 'EEXIST');
+  const over = wrapExtractor(unpack, { publish: 'in-place', existing: 'replace' });
+  assert.is((await over(archive, deep)).outcome, 'in-place');
+  assert.is(version(deep), 'one');
   const kept = wrapExtractor(() => assert.unreachable(), {
     publish: 'in-place',
     existing: 'keep',

@@ -85,7 +85,7 @@ async function extractOnce<Archive>(
   signal?.throwIfAborted();
   if (settings.existing === 'replace') refuseInside(archive, destination);
   const manifest = await abortable(readPromises(archive, settings), signal);
-  const pass: ApplyOptions = manifest === undefined ? settings.pass : { ...settings.pass, manifest };
+  const pass: ApplyOptions = { ...settings.pass, manifest };
   await removeAbandoned(destination);
   const isThere = await exists(destination);
   if (isThere && settings.existing === 'error') throw alreadyThere(destination);
