@@ -11,7 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { unzipSync } from 'fflate';
@@ -680,6 +680,65 @@ test('a wrapped extractor opens nothing that it does not close', async () => {
   const failing = wrapExtractor(() => Promise.reject(new Error('no')), { existing: 'replace' });
   await rejection(failing(archive, destination));
   assert.equal(held(), []);
+});
+
+test('rejects with the very thing that an extractor throws, were it no error', async () => {
+  for (const thrown of ['text', undefined, null, 7]) {
+    const { directory, archive, destination } = workspace();
+    const outcome = await wrapExtractor(() => Promise.reject(thrown))(archive, destination).then(
+      () => assert.unreachable(),
+      (error: unknown) => ({ error }),
+    );
+    assert.equal(outcome, { error: thrown });
+    assert.equal(namesIn(directory), []);
+  }
+});
+
+test('an extractor that ends after an abort, and writes nothing more, leaves nothing to do', async () => {
+  const { directory, archive, destination } = workspace();
+  const controller = new AbortController();
+  let release = () => {};
+  const ended = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const extract = wrapExtractor(
+    () => {
+      controller.abort();
+      return ended;
+    },
+    { signal: controller.signal },
+  );
+  const strays: unknown[] = [];
+  const onStray = (error: unknown) => strays.push(error);
+  process.on('unhandledRejection', onStray);
+  await rejection(extract(archive, destination));
+  release();
+  // One look at the directory, and whatever comes of it.
+  for (let turn = 0; turn < 20; turn += 1) await lstat(directory).then(() => setImmediate());
+  process.off('unhandledRejection', onStray);
+  assert.equal(strays, []);
+  assert.equal(namesIn(directory), []);
+});
+
+test('what is wrong with a destination is said', async () => {
+  const { archive, directory } = workspace();
+  const wrong: [unknown, typeof TypeError | typeof RangeError, string][] = [
+    [7, TypeError, 'destination: expected a path'],
+    ['', RangeError, 'destination: "" is not a path'],
+    ['a\0b', RangeError, 'destination: "a\\u0000b" is not a path'],
+    ['/', RangeError, 'destination: the root of the file system cannot be extracted to'],
+    [
+      directory,
+      RangeError,
+      `existing: 'replace' would remove the archive, which lies in ${JSON.stringify(directory)}`,
+    ],
+  ];
+  for (const [destination, type, message] of wrong) {
+    const extract = wrapExtractor(unpack, { existing: 'replace' });
+    const error = await rejection(extract(archive, destination as string));
+    assert.instance(error, type);
+    assert.is(error.message, message);
+  }
 });
 
 test('what wrong options are called, and what may be given instead', () => {

@@ -616,7 +616,7 @@ opening('only a directory, and not the root of the file system', () => {
     );
     assert.throws(() => open(`${file}gone`), /ENOENT/);
   }
-  if (canPretend) assert.throws(() => elsewhere(() => openRoot(file)), `not a directory, open "${file}"`);
+  if (canPretend) assert.throws(() => elsewhere(() => openRoot(file)), /not a directory, open /);
   const link = join(makeTree({ link: `-> ${dirname(file)}` }), 'link');
   assert.throws(
     () => openPathRoot(link),
