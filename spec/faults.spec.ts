@@ -235,6 +235,7 @@ for (const { backend, title, open } of canWatch ? allPasses : []) {
     const { report } = undisturbed;
     if (report?.ok !== true) throw new Error(`unresolved without any fault: ${report && reasonsOf(report)}`);
     const descriptors = openDescriptors();
+    const workingDirectory = process.cwd();
     const whole: Undisturbed = { ...undisturbed, report, before, paths, calls: [...watched.calls] };
     for (const [position, { name, path }] of whole.calls.entries()) {
       const hit = relative(root, path) || '.';
@@ -245,6 +246,7 @@ for (const { backend, title, open } of canWatch ? allPasses : []) {
         const said = `${code} from ${name} of ${hit} (call ${position})`;
         for (const wrong of wrongs(fault, whole, outcome)) yield `${said}: ${wrong}`;
         if (watched.leaked.length > 0) yield `${said}: left open: ${watched.leaked}`;
+        if (process.cwd() !== workingDirectory) yield `${said}: leaves the process in ${process.cwd()}`;
       }
     }
     const left = openDescriptors() - descriptors;

@@ -44,14 +44,20 @@ export class WorkingDirectory {
     }
   }
 
-  /** Give it back as it was. */
+  /** Give it back as it was. A passing error must not leave the process elsewhere: it is asked for twice. */
   close(): void {
-    try {
-      process.chdir(descriptorPath(this.#before));
-    } catch {
-      // The pass may have taken x from it: then there is no way back, and nothing is named from there.
-    }
+    if (!this.#goBack()) this.#goBack();
     closeSync(this.#before);
     WorkingDirectory.#isLent = false;
+  }
+
+  /** False where there is no way back: the pass may have taken x from it, and nothing is named from there any more. */
+  #goBack(): boolean {
+    try {
+      process.chdir(descriptorPath(this.#before));
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
