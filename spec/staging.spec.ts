@@ -523,6 +523,26 @@ if (isReplaceable) {
     },
   );
 
+  publishing('what is put there while the old tree is put back is replaced, too', async () => {
+    const { destination, staging } = await finished();
+    addToTree(destination, { f: 'old' });
+    let renames = 0;
+    const before = () => {
+      renames += 1;
+      // Ours goes aside, another is put there and goes; the old one is put back, and another is there again.
+      if (renames === 2) addToTree(destination, { f: 'first' });
+      if (renames === 3) addToTree(destination, { f: 'second' });
+    };
+    const after = () => {
+      if (renames === 2) rmSync(destination, { recursive: true });
+    };
+    const racing = meanwhile((from, to) => from === destination || to === destination, { before, after });
+    const outcome = await around('rename', racing, () => publish(staging, destination, 'replace'));
+    assert.is(outcome, 'replaced');
+    assert.is(contentOf(destination), 'new');
+    staging.held.close();
+  });
+
   publishing('who was overtaken does not try again where nothing is to be replaced', async () => {
     for (const existing of ['error', 'keep'] as const) {
       const { destination, staging } = await finished();

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { createPace } from '../pace.ts';
 import { errorCode, type HeldDirectory, symlinkInPath } from '../root/root.ts';
 import { walk } from '../root/walk.ts';
-import { exists, PREVIOUS, putBack, removeInside, type Staging, TREE } from './staging.ts';
+import { exists, isTaken, PREVIOUS, putBack, removeInside, type Staging, TREE } from './staging.ts';
 
 /** How often another process may put its own tree in place between our two renames. */
 const MAX_COLLISIONS = 100;
@@ -36,9 +36,8 @@ export async function publish(
       await moveDirectory(held.inside(TREE), destination);
       return isReplacing || collisions > 0 ? 'replaced' : 'created';
     } catch (error) {
-      const isTaken = ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errorCode(error) ?? '');
       await putBack(held, destination);
-      if (!isTaken || collisions >= MAX_COLLISIONS) throw error;
+      if (!isTaken(error) || collisions >= MAX_COLLISIONS) throw error;
       if (existing !== 'replace') return undefined;
     }
   }

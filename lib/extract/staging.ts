@@ -112,8 +112,13 @@ export async function putBack(held: HeldDirectory, destination: string): Promise
   try {
     await rename(held.inside(PREVIOUS), destination);
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
+    if (errorCode(error) !== 'ENOENT' && !isTaken(error)) throw error;
   }
+}
+
+/** True where a directory could not be renamed because something has taken the place that it should go to. */
+export function isTaken(error: unknown): boolean {
+  return ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errorCode(error) ?? '');
 }
 
 /** True where there is something, were it a link that dangles. */
