@@ -20,7 +20,7 @@ import { numberedFiles, writeBundle } from './helpers/bundle.ts';
 import { canMount, NOBODY, outputOf, startScript } from './helpers/child.ts';
 import { install } from './helpers/installer.ts';
 import { javascriptCommand } from './helpers/runtime.ts';
-import { modeOf, tempDirectory } from './helpers/tree.ts';
+import { memoryDirectory, modeOf, tempDirectory } from './helpers/tree.ts';
 
 const childScript = fileURLToPath(new URL('helpers/extract-child.js', import.meta.url));
 
@@ -171,6 +171,8 @@ race.run();
 const kill = suite('killed in the middle');
 const KILLS = 100;
 const BIG = 5000;
+/** More than the trees of all that is killed take at any moment, in bytes. */
+const KILL_SPACE = 1 << 30;
 
 /** A staging directory whose process was killed while it extracted. */
 async function abandonStaging(archive: string, destination: string): Promise<string> {
@@ -185,7 +187,7 @@ async function abandonStaging(archive: string, destination: string): Promise<str
 
 /** Kill so many extractions that replace a tree at random moments, and look at the destination after each. */
 async function killAtRandom(kills: number): Promise<Record<'absent' | 'old' | 'new', number>> {
-  const directory = tempDirectory();
+  const directory = memoryDirectory(KILL_SPACE);
   const archives = ['one', 'two'].map((version) =>
     writeBundle(join(directory, `${version}.zip`), numberedFiles(BIG, version)),
   );

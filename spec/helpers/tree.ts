@@ -9,6 +9,7 @@ import {
   openSync,
   readdirSync,
   realpathSync,
+  statfsSync,
   symlinkSync,
   writeFileSync,
   writeSync,
@@ -22,10 +23,23 @@ export type TreeShape = Record<string, number | string | { mode?: number; conten
 const made: string[] = [];
 
 /** A new empty directory that is removed when the process ends. */
-export function tempDirectory(): string {
-  const path = realpathSync(mkdtempSync(join(tmpdir(), 'permwalk-')));
+export function tempDirectory(parent = tmpdir()): string {
+  const path = realpathSync(mkdtempSync(join(parent, 'permwalk-')));
   made.push(path);
   return path;
+}
+
+const MEMORY = '/dev/shm';
+
+/** The same in memory where so many bytes of it can be had: for what is written by the ten thousand. */
+export function memoryDirectory(bytes: number): string {
+  try {
+    const { bavail, bsize } = statfsSync(MEMORY);
+    if (bavail * bsize > bytes) return tempDirectory(MEMORY);
+  } catch {
+    // Not every system has it.
+  }
+  return tempDirectory();
 }
 
 process.on('exit', () => {
