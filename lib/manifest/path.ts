@@ -63,7 +63,19 @@ export class EntryCollector {
    *   facts.
    */
   add(given: string | ManifestEntry): void {
-    const entry = this.#normalize(given);
+    const facts: Partial<ManifestEntry> = typeof given === 'string' ? { path: given } : (given ?? {});
+    if (typeof facts.path !== 'string') {
+      throw new ManifestError(`an entry after ${this.entries.length} others has no path`, {
+        source: this.#source,
+      });
+    }
+    const { path, type, mode, size, linkTarget } = facts;
+    this.adopt({ path, type, mode, size, linkTarget });
+  }
+
+  /** Add an entry that nobody else has, as it is: see {@link add}. */
+  adopt(entry: ManifestEntry): void {
+    this.#normalize(entry);
     const before = this.#paths.size;
     if (this.#paths.add(entry.path).size > before) {
       this.entries.push(entry);
@@ -74,20 +86,15 @@ export class EntryCollector {
     }
   }
 
-  #normalize(given: string | ManifestEntry): ManifestEntry {
-    const facts: Partial<ManifestEntry> = typeof given === 'string' ? { path: given } : (given ?? {});
-    if (typeof facts.path !== 'string') {
-      throw new ManifestError(`an entry after ${this.entries.length} others has no path`, {
-        source: this.#source,
-      });
-    }
-    const { path, directory } = normalizeManifestPath(facts.path, this.#source);
-    const { type, mode, size, linkTarget } = facts;
+  /** Bring the path to its one spelling, and check every fact. */
+  #normalize(entry: ManifestEntry): void {
+    const { type, mode, size, linkTarget } = entry;
+    const { path, directory } = normalizeManifestPath(entry.path, this.#source);
     if (type !== undefined && type !== 'file' && type !== 'directory' && type !== 'symlink') {
       this.#reject(path, `type ${show(type)} is not 'file', 'directory' or 'symlink'`);
     }
     if (directory && type !== undefined && type !== 'directory') {
-      this.#reject(path, `is spelled as a directory (${JSON.stringify(facts.path)}) and given as a ${type}`);
+      this.#reject(path, `is spelled as a directory (${JSON.stringify(entry.path)}) and given as a ${type}`);
     }
     if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o177777)) {
       this.#reject(path, `mode ${show(mode)} is not an integer from 0 to 0o177777`);
@@ -101,7 +108,8 @@ export class EntryCollector {
         `link target ${show(linkTarget)} is not a string of at least one character without NUL`,
       );
     }
-    return { path, type: directory ? 'directory' : type, mode, size, linkTarget };
+    entry.path = path;
+    if (directory) entry.type = 'directory';
   }
 
   #compare(known: ManifestEntry, entry: ManifestEntry): void {

@@ -267,6 +267,8 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
   const collector = new EntryCollector(archive.source);
   const pace = createPace(undefined, () => {});
   let bundle: { entry: Yauzl.Entry; where: string } | undefined;
+  // One for all: a new one each would leave more garbage than all else that is read.
+  let entry = new yauzl.Entry();
   let cursor = directory.start;
   for (let number = 1; number <= zip.entryCount; number += 1) {
     if (pace.isOver()) await pace.pause();
@@ -274,14 +276,18 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
     if (!headers.covers(cursor, longest)) await headers.cover(cursor, longest);
     let path: string | undefined;
     try {
-      const entry = readEntry(yauzl, headers.bytes, cursor - headers.start, directory.end - headers.start);
+      readEntry(yauzl, entry, headers.bytes, cursor - headers.start, directory.end - headers.start);
       path = decodePath(yauzl, entry, headers.bytes, cursor - headers.start + HEADER_LENGTH);
       checkEntry(entry, path, directory);
       const facts = readFacts(entry, path);
       if (facts.type === 'symlink') facts.linkTarget = await readLinkTarget(opened, entry);
-      if (path === BUNDLE_MANIFEST) bundle = { entry, where: whereIs(number, path, cursor) };
-      collector.add(facts);
-      cursor += headerLength(entry);
+      collector.adopt(facts);
+      const length = headerLength(entry);
+      if (path === BUNDLE_MANIFEST) {
+        bundle = { entry, where: whereIs(number, path, cursor) };
+        entry = new yauzl.Entry();
+      }
+      cursor += length;
     } catch (error) {
       throw wrapError(error, archive, whereIs(number, path, cursor), path);
     }
@@ -317,16 +323,21 @@ async function markExecutables(
 }
 
 /**
- * The header of the central directory that begins at `start` and must end at `limit`, APPNOTE 4.3.12, as yauzl's own
+ * Read the header of the central directory that begins at `start` and must end at `limit`, APPNOTE 4.3.12, into yauzl's own
  * entry. yauzl's `readEntry` gives the same and takes three times as long, because it copies each header twice.
  */
-function readEntry(yauzl: YauzlModule, bytes: Buffer, start: number, limit: number): Yauzl.Entry {
+function readEntry(
+  yauzl: YauzlModule,
+  entry: Yauzl.Entry,
+  bytes: Buffer,
+  start: number,
+  limit: number,
+): void {
   if (start + HEADER_LENGTH > limit) throw new Error('would end behind the central directory');
   const signature = bytes.readUInt32LE(start);
   if (signature !== HEADER_SIGNATURE) {
     throw new Error(`is no central directory header: its signature is 0x${signature.toString(16)}`);
   }
-  const entry = new yauzl.Entry();
   entry.versionMadeBy = bytes.readUInt16LE(start + 4);
   entry.generalPurposeBitFlag = bytes.readUInt16LE(start + 8);
   entry.compressionMethod = bytes.readUInt16LE(start + 10);
@@ -346,7 +357,6 @@ function readEntry(yauzl: YauzlModule, bytes: Buffer, start: number, limit: numb
     entry.extraFields = yauzl.parseExtraFields(bytes.subarray(extraStart, extraEnd));
     readZip64Fields(entry);
   }
-  return entry;
 }
 
 /**
