@@ -3,7 +3,8 @@ import { UnresolvedEntriesError } from './errors.ts';
 import { byPath, Ledger } from './ledger.ts';
 import { type ApplyOptions, resolveOptions, type Settings } from './options.ts';
 import { createPace, type Pace } from './pace.ts';
-import { createPlan, type Plan, type PlannedDirectory, type PlannedEntry } from './plan.ts';
+import { createPlan, type Plan } from './plan.ts';
+import type { PlannedDirectory, PlannedEntry } from './planned.ts';
 import type { PermissionProgress, PermissionReport, SettleReport } from './report.ts';
 import { isWithin, nameOf } from './root/names.ts';
 import { openRoot } from './root/open.ts';
@@ -176,11 +177,11 @@ class Pass {
     this.#root.rewind();
     const directories = [this.#plan.root];
     for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
-      for (const planned of [directory.entry, ...directory.entries]) {
+      for (const planned of [directory.entry, ...directory.entries()]) {
         this.#visit.confirm(planned);
         if (this.#pace.isOver()) await this.#pace.pause();
       }
-      directories.push(...directory.directories);
+      for (const below of directory.directories()) directories.push(below);
     }
     if (this.#ledger.isWaitingForMore()) await this.#settle();
   }
@@ -207,19 +208,22 @@ class Pass {
       }
       if (outcome !== undefined) this.#visit.endDirectory(entry.path, entry, outcome);
       await this.#visitEntries(directory);
-      for (const below of directory.directories.toReversed()) directories.push(below);
+      for (const below of [...directory.directories()].reverse()) directories.push(below);
       if (this.#pace.isOver()) await this.#pace.pause();
     }
   }
 
-  #enter({ entry, entries, directories }: PlannedDirectory): ReturnType<Visit['directory']> {
-    const isLeaf = entries.length === 0 && directories.length === 0 && entry.path !== '.';
-    return isLeaf ? this.#visit.leaf(entry.path, entry) : this.#visit.directory(entry.path, entry);
+  #enter({ entry, isLeaf }: PlannedDirectory): ReturnType<Visit['directory']> {
+    return isLeaf && entry.path !== '.'
+      ? this.#visit.leaf(entry.path, entry)
+      : this.#visit.directory(entry.path, entry);
   }
 
-  async #visitEntries({ entry: { path }, entries }: PlannedDirectory): Promise<void> {
-    const open = entries.filter((planned) => planned.state === 'open' && this.#plan.isAsked(planned));
-    const found = this.#list(path, open);
+  async #visitEntries(directory: PlannedDirectory): Promise<void> {
+    const open: PlannedEntry[] = [];
+    for (const planned of directory.entries())
+      if (planned.state === 'open' && this.#plan.isAsked(planned)) open.push(planned);
+    const found = this.#list(directory.entry.path, open);
     for (const planned of open) {
       const listed = found?.get(nameOf(planned.path));
       if (listed === undefined) this.#visit.look(planned.path, planned);
@@ -245,11 +249,11 @@ class Pass {
   async #skip(unreachable: PlannedDirectory, error: unknown): Promise<void> {
     const directories = [unreachable];
     for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
-      for (const planned of directory.entries) {
+      for (const planned of directory.entries()) {
         if (planned.state === 'open' && this.#plan.isAsked(planned)) this.#visit.unreachable(planned, error);
         if (this.#pace.isOver()) await this.#pace.pause();
       }
-      for (const below of directory.directories.toReversed()) {
+      for (const below of [...directory.directories()].reverse()) {
         if (below.entry.state === 'open') this.#visit.unreachable(below.entry, error);
         directories.push(below);
       }

@@ -1,5 +1,5 @@
 import { type UnresolvedEntryDetails, UnresolvedEntryError } from './errors.ts';
-import type { PlannedEntry } from './plan.ts';
+import type { PlannedEntry } from './planned.ts';
 import { createCounts, type LinkReport } from './report.ts';
 
 /** What a look at an entry found wrong. The ledger knows how often and for how long it was looked at, mostly. */

@@ -4,36 +4,8 @@ import { checkedEntries, type ManifestEntry, type ManifestInput } from './manife
 import { EntryCollector } from './manifest/path.ts';
 import type { Settings } from './options.ts';
 import type { Pace } from './pace.ts';
+import { PlannedDirectory, PlannedEntry } from './planned.ts';
 import { isEntryOf, parentOf } from './root/names.ts';
-
-/** One path that the pass has to come back to until it is dealt with. */
-export interface PlannedEntry extends ManifestEntry {
-  /**
-   * `listed`: the manifest names it. `implied`: a directory on the way to what it names. `walked`: found by the
-   * walk, and to be looked at again.
-   */
-  origin: 'listed' | 'implied' | 'walked';
-  /** `open`: not looked at yet. `pending`: looked at, and to be looked at again. `done`: dealt with. */
-  state: 'open' | 'pending' | 'done';
-  /** How it was counted, once it was dealt with. */
-  ending: 'changed' | 'unchanged' | 'links' | 'special' | undefined;
-  /** Mode that it was left with, where it was looked at. */
-  left: number | undefined;
-  /** True for a directory that the walk has been through. */
-  isWalked?: boolean;
-}
-
-/** A directory of the plan, and what is planned in it. */
-export interface PlannedDirectory {
-  readonly entry: PlannedEntry;
-  /** The directory that it is in; `undefined` for the root. */
-  readonly parent: PlannedDirectory | undefined;
-  /** Everything in it that is not planned as a directory, in the manifest's order. */
-  readonly entries: PlannedEntry[];
-  readonly directories: PlannedDirectory[];
-  /** `entries` by path, made when the first one is asked for. */
-  index: Map<string, PlannedEntry> | undefined;
-}
 
 /**
  * Directories that a manifest may imply, so that a small hostile one cannot name millions: deep trees are far below.
@@ -70,7 +42,7 @@ export class Plan {
     this.executable = executable;
     this.ignore = ignore;
     this.#ignored = new IgnoredPaths(ignore);
-    this.root = newDirectory('.', undefined);
+    this.root = new PlannedDirectory('.', undefined);
     this.#last = this.root;
     this.#directories.set('.', this.root);
   }
@@ -129,29 +101,19 @@ export class Plan {
 
   /** Add a listed path. Without a type, it is a directory where something is listed below it. */
   add(entry: ManifestEntry): void {
-    const { path, type, mode, size, linkTarget } = entry;
+    const { path, type, mode } = entry;
     // The root is there whether it is listed or not.
     if (path !== '.') this.listed += 1;
     if (type === 'directory' || (type === undefined && this.#directories.has(path))) {
       const planned = this.#directory(path).entry;
       if (planned.origin === 'implied' && path !== '.') this.#implied -= 1;
       planned.origin = 'listed';
-      planned.mode = mode;
+      planned.facts = type === 'directory' ? entry : { path, type: 'directory', mode };
       return;
     }
     // The walk asks of each path whether it is listed.
     if (!this.#settings.discover && !this.isAsked(entry)) return;
-    this.#parent(path).entries.push({
-      path,
-      type,
-      mode,
-      size,
-      linkTarget,
-      origin: 'listed',
-      state: 'open',
-      ending: undefined,
-      left: undefined,
-    });
+    this.#parent(path).add(new PlannedEntry(entry, 'listed'));
   }
 
   /** What is listed as no directory is none on the way either: it is dealt with once, as it is listed. */
@@ -166,9 +128,7 @@ export class Plan {
     if (path === '.') return this.root.entry;
     // Nothing is planned then, and paths need not be looked up.
     if (!this.hasManifest) return undefined;
-    const parent = this.#directories.get(parentOf(path));
-    if (parent !== undefined) parent.index ??= new Map(parent.entries.map((entry) => [entry.path, entry]));
-    return parent?.index?.get(path) ?? this.#directories.get(path)?.entry;
+    return this.#directories.get(parentOf(path))?.find(path) ?? this.directory(path);
   }
 
   /** The directory of a path, where the manifest lists it as one or lists something below it. */
@@ -199,11 +159,9 @@ export class Plan {
       above = parentOf(above);
     }
     for (const below of missing.reverse()) {
-      const directory = newDirectory(below, known);
-      this.#directories.set(below, directory);
+      known = known.addDirectory(below);
+      this.#directories.set(below, known);
       this.#implied += 1;
-      known.directories.push(directory);
-      known = directory;
     }
     return known;
   }
@@ -212,21 +170,6 @@ export class Plan {
 function tooDeep({ path }: ManifestEntry): ManifestError {
   const fault = 'leads through more directories than a tree has';
   return new ManifestError(`path ${JSON.stringify(path.slice(0, 100))}… ${fault}`, { path });
-}
-
-function newDirectory(path: string, parent: PlannedDirectory | undefined): PlannedDirectory {
-  const entry: PlannedEntry = {
-    path,
-    type: 'directory',
-    mode: undefined,
-    size: undefined,
-    linkTarget: undefined,
-    origin: 'implied',
-    state: 'open',
-    ending: undefined,
-    left: undefined,
-  };
-  return { entry, parent, entries: [], directories: [], index: undefined };
 }
 
 /** Which paths of a manifest are ignored, by themselves or by a directory above them. */

@@ -1,6 +1,7 @@
 import type { EntryFacts, UnresolvedReason } from '../errors.ts';
 import type { Finding, Ledger } from '../ledger.ts';
-import type { Plan, PlannedEntry } from '../plan.ts';
+import type { Plan } from '../plan.ts';
+import { PlannedEntry } from '../planned.ts';
 import { errorCode, swappedCode, transientCodes, UnsafePathError } from '../root/root.ts';
 
 const reasons: ReadonlyMap<string, UnresolvedReason> = new Map([
@@ -33,14 +34,7 @@ export class Findings {
   walk(path: string, type?: 'directory' | 'symlink'): PlannedEntry {
     const known = this.#walked.get(path);
     if (known !== undefined) return known;
-    const walked: PlannedEntry = {
-      path,
-      type,
-      origin: 'walked',
-      state: 'open',
-      ending: undefined,
-      left: undefined,
-    };
+    const walked = new PlannedEntry({ path, type }, 'walked');
     this.#walked.set(path, walked);
     return walked;
   }

@@ -3,7 +3,8 @@ import { isExecutableFile } from '../detect.ts';
 import type { EntryFacts, EntryType } from '../errors.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Settings } from '../options.ts';
-import type { Plan, PlannedEntry } from '../plan.ts';
+import type { Plan } from '../plan.ts';
+import type { PlannedEntry } from '../planned.ts';
 import { isDecodable } from '../root/names.ts';
 import {
   type ChmodResult,
