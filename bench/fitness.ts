@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Contender, Target } from './contenders.ts';
@@ -57,6 +58,8 @@ function wrongWith(
     said.push(error.message.replaceAll(`${folder}/`, ''));
   }
   if (strayed()) said.push(`${contender.name} changed a file outside the tree, through a link`);
+  // Who follows links may have closed a directory outside.
+  execFileSync('chmod', ['-R', 'u+rwX', folder]);
   rmSync(folder, { recursive: true });
   return said.length === 0 ? undefined : said.join('; ');
 }
