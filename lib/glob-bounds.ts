@@ -15,7 +15,7 @@ const ESCAPED = 'a backslash before it makes it an ordinary character';
 export function findExcess(glob: string): string | undefined {
   if (glob.length > PATH_MAX) return `has ${glob.length} characters; at most ${PATH_MAX}`;
   const parts = partsOf(glob);
-  const fault = findForeign(glob) ?? findNested(parts);
+  const fault = findForeign(glob) ?? findUnclosed(parts) ?? findNested(parts);
   if (fault !== undefined) return fault;
   const steps = countSteps(parts);
   if (steps <= MAX_STEPS) return undefined;
@@ -42,6 +42,20 @@ function findForeign(glob: string): string | undefined {
   if (/(?:^|[^*+!?@])\(/.test(bare)) return `has a "(" that none of "?*+@!" stands before; ${ESCAPED}`;
   if (/[\])}]\+(?!\()|\([^)]*\+(?!\()/.test(bare)) return `has a "+" that is no +(…); ${ESCAPED}`;
   return undefined;
+}
+
+/** A group without its end: micromatch takes the last one that was opened for plain text, whichever that is. */
+function findUnclosed(parts: readonly string[]): string | undefined {
+  /** What closes each open group. */
+  const closing: string[] = [];
+  for (const part of parts) {
+    if (part === '{') closing.push('}');
+    else if (part.endsWith('(')) closing.push(')');
+    else if ((part === '}' || part === ')') && closing.length > 0 && closing.pop() !== part) {
+      return `closes with "${part}" what was not opened with it; ${ESCAPED}`;
+    }
+  }
+  return closing.length > 0 ? `opens a group that "${closing.at(-1)}" never closes; ${ESCAPED}` : undefined;
 }
 
 /** What is repeated and may match in more than one way takes exponential time. */

@@ -31,6 +31,9 @@ const refused: [glob: string, fault: RegExp][] = [
   ['(a|aa)+b', /has a "\(" that none of "\?\*\+@!" stands before/],
   ['[a-z]+[a-z]+b', /has a "\+" that is no \+\(…\)/],
   ['@(a+a+a+)b', /has a "\+" that is no \+\(…\)/],
+  ['?(*[a-z]a|+(a,)|a*|a]', /opens a group that "\)" never closes/],
+  ['a{b', /opens a group that "}" never closes/],
+  ['@(a|{b)c}', /closes with "\)" what was not opened with it/],
   ['"["*a*a*a*a*b"]"', /has a quotation mark/],
   ['x'.repeat(4097), /4097 characters; at most 4096/],
 ];
@@ -65,6 +68,9 @@ for (const glob of [
   'libstdc++.so*',
   '+(foo|bar)',
   'copy \\(1\\)',
+  'a)',
+  'a}',
+  'a\\{b',
   `**/*.{${Array.from('abcdefghijklmnopqrstuvwxyz').join(',')}}`,
 ]) {
   test(`${glob} is taken`, async () => {
