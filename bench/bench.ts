@@ -30,9 +30,9 @@ import { measureShape, readShape, writeShape } from './trees/shape.ts';
 /** Files of generated trees are small: their sizes are compared, their content is only ever zipped. */
 const GENERATED_SIZE = 1024;
 const BUNDLE_SIZE = 64 * 1024;
-const BUNDLE_FILES = { quick: 2000, full: 20_000 };
+const BUNDLE_FILES = { quick: 1000, full: 20_000 };
 const ARRIVING_ENTRIES = { quick: 2000, full: 5000 };
-const PARTS_MS = { quick: 200, full: 2000 };
+const PARTS = { quick: { milliseconds: 1, samples: 2 }, full: { milliseconds: 2000, samples: 5 } };
 
 /** All that is the same for the whole of a benchmark. */
 interface Bench {
@@ -107,8 +107,8 @@ async function measureTrees(bench: Bench, jobs: readonly Job[], needsParts: bool
       bench.record(job.id, job.title, { unfit: unfit.get(job) ?? [], trees });
     }
     if (isForParts) {
-      const milliseconds = options.isQuick ? PARTS_MS.quick : PARTS_MS.full;
-      const parts = await measureParts(tools, place.zip(true), found.entries, milliseconds);
+      const effort = options.isQuick ? PARTS.quick : PARTS.full;
+      const parts = await measureParts(tools, place.zip(true), found.entries, effort);
       bench.record('parts', 'parts of the library, over the whole tree', { parts });
     }
     place.remove();

@@ -15,7 +15,11 @@ export interface MeasuredPart {
   samples: number;
 }
 
-const LEAST_SAMPLES = 5;
+/** For how long each part is measured, and how often at the least. */
+export interface Effort {
+  milliseconds: number;
+  samples: number;
+}
 
 /**
  * Parts of the library by themselves, by tinybench, each over the whole tree: what its modules export today. A part that
@@ -25,13 +29,13 @@ export async function measureParts(
   tools: Tools,
   zip: string,
   entries: readonly TreeEntry[],
-  milliseconds: number,
+  { milliseconds, samples }: Effort,
 ): Promise<MeasuredPart[]> {
   const bench = new Bench({
     time: milliseconds,
-    iterations: LEAST_SAMPLES,
+    iterations: samples,
     warmupTime: 0,
-    warmupIterations: 2,
+    warmupIterations: 1,
   });
   const add = async (name: string, prepare: () => Promise<() => unknown>): Promise<void> => {
     try {
