@@ -751,13 +751,14 @@ walking('rejects with the very thing that the visitor or the pace throws', async
   const root = openRoot(tree);
   const calm = createPace(undefined, () => undefined);
   const entering = { enter: (path: string) => root.list(path), descend: () => true, visit: () => undefined };
-  for (const thrown of [new Error('no'), 'no', null]) {
+  for (const thrown of [new Error('no'), 'no', undefined, null]) {
     const fail = () => {
       throw thrown;
     };
     const hurried = { isOver: () => true, pause: () => Promise.reject(thrown) };
     for (const [visitor, pace] of [
       [{ ...entering, enter: fail }, calm],
+      [{ ...entering, descend: fail }, calm],
       [{ ...entering, visit: fail }, calm],
       [entering, hurried],
     ] as const) {
@@ -769,6 +770,77 @@ walking('rejects with the very thing that the visitor or the pace throws', async
     }
   }
   root.close();
+});
+
+walking('meets nothing more once it has rejected', async () => {
+  const tree = makeTree({ 'a/f': 0o600, 'b/f': 0o600, 'c/f': 0o600 });
+  const root = openRoot(tree);
+  const pace = createPace(undefined, () => undefined);
+  const entered: string[] = [];
+  const visitor = {
+    enter: (path: string) => {
+      entered.push(path);
+      if (path !== '.') throw new Error('enough');
+      return root.list(path);
+    },
+    descend: () => true,
+    visit: () => undefined,
+  };
+  const rejection = await walk('.', visitor, pace).catch((error: Error) => error.message);
+  assert.is(rejection, 'enough');
+  // Long enough for one that went on: a whole other walk.
+  await walked(tree);
+  root.close();
+  assert.is(entered.length, 2, entered.join());
+});
+
+walking('lets the pace decide before each directory and after each entry, whatever it is', async () => {
+  const tree = makeTree({ 'a/b/f': 0o600, 'a/g': 0o600, 'c/': 0o700, 'd/': 0o700, link: '-> a' });
+  for (const isOver of [true, false]) {
+    const root = openRoot(tree);
+    const log: string[] = [];
+    const note = (what: string) => {
+      log.push(what);
+      return what !== 'descend c';
+    };
+    const visitor = {
+      enter: (path: string) => {
+        note('enter');
+        return root.list(path);
+      },
+      descend: (path: string) => note(`descend ${path}`),
+      visit: (path: string) => note(`visit ${path}`),
+    };
+    const pace = {
+      isOver: () => isOver,
+      pause: async () => {
+        note('pause');
+      },
+    };
+    await walk('.', visitor, pace);
+    root.close();
+    const unpaused = log.filter((what, index) => {
+      if (what === 'enter') return log[index - 1] !== 'pause';
+      return what !== 'pause' && log[index + 1] !== 'pause';
+    });
+    assert.is(log.filter((what) => what.startsWith('descend')).length, 4);
+    if (isOver) assert.equal(unpaused, []);
+    else assert.not.ok(log.includes('pause'));
+  }
+});
+
+walking('needs no working directory', async () => {
+  const tree = makeTree({ 'a/f': 0o600 });
+  const before = process.cwd();
+  const gone = tempDirectory();
+  process.chdir(gone);
+  rmdirSync(gone);
+  try {
+    assert.throws(() => process.cwd());
+    assert.equal(await walked(tree), ['./', 'a/', 'a/f']);
+  } finally {
+    process.chdir(before);
+  }
 });
 
 walking('does not hold more than it needs: an emptied directory may be removed behind it', async () => {

@@ -8,7 +8,7 @@ import type { ListedEntry } from './root.ts';
 export interface Visitor {
   /** Called for each directory, the first one included, before its entries: deal with it and list it. */
   enter(directory: string): ListedEntry[];
-  /** Whether to descend into a directory that was listed. */
+  /** Called for each entry that is a directory, right after the one that it is in was listed: whether to descend. */
   descend(directory: string): boolean;
   /** Called for each entry that is not a directory, right after the directory that it is in was listed. */
   visit(path: string, entry: ListedEntry): void;
@@ -16,9 +16,9 @@ export interface Visitor {
 
 /**
  * readdirp's traversal over a root: its reading of directories and its classification of links are replaced, so
- * that every listing goes through the root and no link is ever resolved. What is no directory is visited while its
- * directory is open, and readdirp is told of directories only. Paths in the stream begin at a `/` that stands for
- * the root.
+ * that every listing goes through the root and no link is ever resolved. Entries are dealt with while their directory
+ * is open, and readdirp is told only of the directories to descend into. Paths in the stream begin at a `/` that stands
+ * for the root.
  */
 class RootStream extends ReaddirpStream {
   readonly #visitor: Visitor;
@@ -26,7 +26,7 @@ class RootStream extends ReaddirpStream {
   readonly #stop: (error: unknown) => void;
 
   constructor(start: string, visitor: Visitor, pace: Pace, stop: (error: unknown) => void) {
-    super({ root: '/', type: 'files', directoryFilter: (entry) => visitor.descend(entry.path) });
+    super({ root: '/' });
     this.#visitor = visitor;
     this.#pace = pace;
     this.#stop = stop;
@@ -58,11 +58,9 @@ class RootStream extends ReaddirpStream {
       if (this.#pace.isOver()) await this.#pace.pause();
       const directory = path === '/' ? '.' : path.slice(1);
       for (const entry of this.#visitor.enter(directory)) {
-        if (entry.isDirectory()) {
-          files.push(entry as Dirent);
-          continue;
-        }
-        this.#visitor.visit(joinPath(directory, entry.name), entry);
+        const below = joinPath(directory, entry.name);
+        if (!entry.isDirectory()) this.#visitor.visit(below, entry);
+        else if (this.#visitor.descend(below)) files.push(entry as Dirent);
         if (this.#pace.isOver()) await this.#pace.pause();
       }
     } catch (error) {
