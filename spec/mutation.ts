@@ -15,7 +15,7 @@ const specs: Record<string, readonly string[]> = {
   'mode.ts': ['mode'],
   'settle.ts': ['settle'],
   'root/links.ts': ['root', 'settle'],
-  'root/anchored.ts': ['root', 'apply', 'hostile'],
+  'root/anchored.ts': ['root', 'apply', 'hostile', 'working-directory'],
   'root/path.ts': ['root', 'apply', 'race', 'hostile'],
   'root/names.ts': ['root', 'hostile'],
   'root/walk.ts': ['root', 'apply'],

@@ -99,6 +99,20 @@ names('paths are taken apart and put together', () => {
 
 names.run();
 
+/** More than are held open on the way to where the work is. */
+const DEPTH = 60;
+const MOST_OPEN = 28;
+
+/** Directories one in another, each with a file `f` in it, and their paths, the uppermost first. */
+function makeDeep(tree: string): string[] {
+  const paths = Array.from({ length: DEPTH }, (_, index) => `d${'/d'.repeat(index)}`);
+  for (const path of paths) {
+    mkdirSync(join(tree, path));
+    writeFileSync(join(tree, path, 'f'), '');
+  }
+  return paths;
+}
+
 for (const { backend, title, open } of allPasses) {
   const test = suite(`root (${title})`);
 
@@ -359,6 +373,35 @@ for (const { backend, title, open } of allPasses) {
     assert.is(descriptors(), before);
   });
 
+  test('goes down a tree deeper than it holds open, and up again', () => {
+    const tree = tempDirectory();
+    const paths = makeDeep(tree);
+    const canCount =
+      existsSync('/proc/self/fd') && canRunOn(['node', 'bun'], 'it opens descriptors at any time');
+    const descriptors = () => (canCount ? readdirSync('/proc/self/fd').length : 0);
+    const before = descriptors();
+    const root = open(tree);
+    const opened = descriptors();
+    const inode = (path: string) => statSync(join(tree, path)).ino;
+    const zigzag = paths.slice(-5).flatMap((path) => [paths.at(-1) ?? '', path]);
+    try {
+      for (let times = 0; times < 2; times += 1) {
+        for (const path of [...paths, ...paths.toReversed(), ...zigzag]) {
+          assert.is(root.lstat(`${path}/f`)?.ino, inode(`${path}/f`), path);
+          assert.is(root.enter(path).ino, inode(path), path);
+          assert.ok(descriptors() - opened <= MOST_OPEN, `${descriptors() - opened} open`);
+        }
+        root.enter(paths.at(-1) ?? '');
+        root.rewind();
+        assert.is(descriptors(), opened);
+      }
+      root.enter(paths.at(-1) ?? '');
+    } finally {
+      root.close();
+    }
+    assert.is(descriptors(), before);
+  });
+
   test('never goes through a link, in any method', () => {
     const outside = makeTree({ f: 0o600, 'd/f': 0o600 });
     const tree = makeTree({ 'd/f': 0o600 });
@@ -387,6 +430,44 @@ for (const { backend, title, open } of allPasses) {
   });
 
   if (backend === 'anchored') {
+    test('on the way up, what was moved away leads nowhere else', () => {
+      const tree = tempDirectory();
+      const paths = makeDeep(tree);
+      const moved = join(tree, 'moved');
+      const root = open(tree);
+      try {
+        root.enter(paths.at(-1) ?? '');
+        for (const path of paths.slice(1).toReversed()) {
+          const above = dirname(path);
+          renameSync(join(tree, path), moved);
+          assert.is(root.lstat(`${above}/f`)?.ino, statSync(join(tree, above, 'f')).ino, path);
+          assert.throws(() => root.lstat(`${path}/f`), /ENOENT/);
+          renameSync(moved, join(tree, path));
+        }
+      } finally {
+        root.close();
+      }
+    });
+
+    test('what lies elsewhere is found, whatever became of the way back', () => {
+      const tree = makeTree({ 'x/f': 0o600 });
+      const paths = makeDeep(tree);
+      const root = open(tree);
+      const way = paths.slice(1, -1).map((path) => join(tree, path));
+      try {
+        for (const path of way.toReversed()) {
+          root.enter(paths.at(-1) ?? '');
+          renameSync(path, join(tree, 'moved'));
+          renameSync(dirname(path), join(tree, 'above'));
+          assert.ok(root.lstat('x/f')?.isFile(), path);
+          renameSync(join(tree, 'above'), dirname(path));
+          renameSync(join(tree, 'moved'), path);
+        }
+      } finally {
+        root.close();
+      }
+    });
+
     test('a name that leads elsewhere is no entry', () => {
       const tree = makeTree({ 'd/f': 0o600 });
       const root = open(tree);

@@ -193,26 +193,19 @@ class AnchoredRoot implements Root {
     return current;
   }
 
-  /** Close the last directory of the chain, after opening its parent again where that was closed. */
+  /**
+   * Close the last directory of the chain. Where its parent was closed it is opened again by `..`; where that is not
+   * the same any more the chain begins anew at the root, for what is asked for next may lie elsewhere.
+   */
   #leave(): void {
     const last = this.#chain.pop() as OpenDirectory;
-    try {
-      if (this.#current.fd === -1) this.#reopen(this.#current, last.fd);
-    } finally {
-      closeSync(last.fd);
+    const current = this.#current;
+    if (current.fd === -1) {
+      const fd = openParent(last.fd, current.stats);
+      if (fd === undefined) this.rewind();
+      else current.fd = fd;
     }
-  }
-
-  /** Open a directory of the chain again: by its child's `..` where that is still the same, else from the root. */
-  #reopen(directory: OpenDirectory, child: number): void {
-    const fd = openParent(child, directory.stats);
-    if (fd !== undefined) {
-      directory.fd = fd;
-      return;
-    }
-    const { path } = directory;
-    this.rewind();
-    this.#open(path);
+    closeSync(last.fd);
   }
 
   /** Keep the number of open descriptors bounded, however deep the tree. */
