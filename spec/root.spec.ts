@@ -28,7 +28,16 @@ import {
 } from '../lib/root/names.ts';
 import { openRoot, openUnlinkedRoot } from '../lib/root/open.ts';
 import { openPathRoot } from '../lib/root/path.ts';
-import { type Root, typeOf, type UnsafePathError } from '../lib/root/root.ts';
+import {
+  errorCode,
+  isSameInode,
+  type Root,
+  renamed,
+  swapped,
+  symlinkInPath,
+  typeOf,
+  type UnsafePathError,
+} from '../lib/root/root.ts';
 import { walk } from '../lib/root/walk.ts';
 import { isRoot } from './helpers/child.ts';
 import { allPasses } from './helpers/passes.ts';
@@ -98,6 +107,69 @@ names('paths are taken apart and put together', () => {
 });
 
 names.run();
+
+const errors = suite('root: errors');
+
+errors('an unsafe path says what is wrong with which component', () => {
+  const facts = ({ name, reason, code, path, message }: UnsafePathError) => ({
+    name,
+    reason,
+    code,
+    path,
+    message,
+  });
+  assert.equal(facts(symlinkInPath('a\nb')), {
+    name: 'UnsafePathError',
+    reason: 'symlink-in-path',
+    code: 'ERR_PERMWALK_SYMLINK_IN_PATH',
+    path: 'a\nb',
+    message: 'ERR_PERMWALK_SYMLINK_IN_PATH: will not follow the link "a\\nb"',
+  });
+  assert.equal(facts(swapped('a')), {
+    name: 'UnsafePathError',
+    reason: 'unsafe-path',
+    code: 'ERR_PERMWALK_SWAPPED',
+    path: 'a',
+    message: 'ERR_PERMWALK_SWAPPED: exchanged while being worked on: "a"',
+  });
+});
+
+errors('only a text that an error has is the code of a system error', () => {
+  assert.is(errorCode(Object.assign(new Error('broken'), { code: 'EIO' })), 'EIO');
+  for (const error of [Object.assign(new Error('broken'), { code: 5 }), new Error('no'), { code: 'EIO' }])
+    assert.is(errorCode(error), undefined);
+  for (const error of ['EIO', null, undefined]) assert.is(errorCode(error), undefined);
+});
+
+errors('a system error names the path that the caller knows, anything else stays as it is', () => {
+  const system = { code: 'EIO', syscall: 'open', path: '/proc/self/fd/3/f' };
+  const error = Object.assign(new Error("EIO: i/o error, open '/proc/self/fd/3/f'"), system);
+  assert.is(renamed(error, 'd/f'), error);
+  assert.is(error.message, 'EIO: i/o error, open "d/f"');
+  assert.is(error.path, 'd/f');
+  for (const facts of [{ syscall: 'fstat' }, { path: '/f' }, {}]) {
+    const other = Object.assign(new Error('EIO: i/o error, fstat'), facts);
+    assert.is(renamed(other, 'd/f'), other);
+    assert.is(other.message, 'EIO: i/o error, fstat');
+    assert.is('path' in other && other.path, 'path' in facts && facts.path);
+  }
+  for (const thrown of [system, 'text', null, undefined]) assert.is(renamed(thrown, 'd/f'), thrown);
+  assert.is(system.path, '/proc/self/fd/3/f');
+});
+
+errors.run();
+
+const inodes = suite('root: inodes');
+
+inodes('the same number on another device is another inode', () => {
+  const tree = makeTree({ f: 0o600 });
+  const stats = statSync(tree);
+  assert.ok(isSameInode(stats, statSync(tree)));
+  assert.not.ok(isSameInode(stats, statSync(join(tree, 'f'))));
+  assert.not.ok(isSameInode(stats, Object.assign(statSync(tree), { dev: stats.dev + 1 })));
+});
+
+inodes.run();
 
 /** More than are held open on the way to where the work is. */
 const DEPTH = 60;
