@@ -171,6 +171,11 @@ inodes('the same number on another device is another inode', () => {
 
 inodes.run();
 
+/** How many descriptors are open, where that can be told. */
+const openDescriptors = (): number => (canCount ? readdirSync('/proc/self/fd').length : 0);
+const canCount =
+  existsSync('/proc/self/fd') && canRunOn(['node', 'bun'], 'it opens descriptors of its own at any time');
+
 /** More than are held open on the way to where the work is. */
 const DEPTH = 60;
 const MOST_OPEN = 28;
@@ -448,12 +453,9 @@ for (const { backend, title, open } of allPasses) {
   test('goes down a tree deeper than it holds open, and up again', () => {
     const tree = tempDirectory();
     const paths = makeDeep(tree);
-    const canCount =
-      existsSync('/proc/self/fd') && canRunOn(['node', 'bun'], 'it opens descriptors at any time');
-    const descriptors = () => (canCount ? readdirSync('/proc/self/fd').length : 0);
-    const before = descriptors();
+    const before = openDescriptors();
     const root = open(tree);
-    const opened = descriptors();
+    const opened = openDescriptors();
     const inode = (path: string) => statSync(join(tree, path)).ino;
     const zigzag = paths.slice(-5).flatMap((path) => [paths.at(-1) ?? '', path]);
     try {
@@ -461,17 +463,17 @@ for (const { backend, title, open } of allPasses) {
         for (const path of [...paths, ...paths.toReversed(), ...zigzag]) {
           assert.is(root.lstat(`${path}/f`)?.ino, inode(`${path}/f`), path);
           assert.is(root.enter(path).ino, inode(path), path);
-          assert.ok(descriptors() - opened <= MOST_OPEN, `${descriptors() - opened} open`);
+          assert.ok(openDescriptors() - opened <= MOST_OPEN, `${openDescriptors() - opened} open`);
         }
         root.enter(paths.at(-1) ?? '');
         root.rewind();
-        assert.is(descriptors(), opened);
+        assert.is(openDescriptors(), opened);
       }
       root.enter(paths.at(-1) ?? '');
     } finally {
       root.close();
     }
-    assert.is(descriptors(), before);
+    assert.is(openDescriptors(), before);
   });
 
   test('never goes through a link, in any method', () => {
@@ -784,6 +786,7 @@ if (canPretend) kinds.push(['by its path', elsewhere]);
 for (const [name, on] of kinds) {
   opening(`a directory is held, and a root in it (${name})`, () => {
     const parent = makeTree({ 'held/tree/f': 0o600, 'held/link': '-> tree', link: '-> held', f: 0o600 });
+    const before = openDescriptors();
     const held = on(() => holdDirectory(join(parent, 'held')));
     assert.is(held.path, join(parent, 'held'));
     assert.is(held.stats().ino, statSync(held.path).ino);
@@ -802,6 +805,7 @@ for (const [name, on] of kinds) {
       assert.throws(open, (error: UnsafePathError) => error.reason === 'symlink-in-path');
     held.close();
     assert.throws(() => on(() => holdDirectory(join(parent, 'gone'))), /ENOENT/);
+    assert.is(openDescriptors(), before);
   });
 }
 
