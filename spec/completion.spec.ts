@@ -372,6 +372,8 @@ emitters('what has only some marks of a child process, or of a stream, is an emi
     { exitCode: null, stdio: [] },
     { signalCode: null, stdio: [] },
     { resume: true },
+    // biome-ignore lint/suspicious/noThenProperty: that is the case.
+    { then: 'later' },
   ]) {
     const emitter = Object.assign(new EventEmitter(), marks);
     const { log, done } = watch(emitter);
@@ -407,14 +409,17 @@ emitters("an error that comes when nobody waits any more is nobody's", async () 
   assert.ok(emitter.emit('error', new Error('late')));
 });
 
-emitters('no listener for an end is left behind', async () => {
-  const emitter = new EventEmitter();
-  const done = completion(emitter);
-  assert.ok(emitter.listenerCount('close') > 0);
-  emitter.emit('finish');
-  emitter.emit('close');
-  await done;
-  for (const name of ['close', 'finish', 'end']) assert.is(emitter.listenerCount(name), 0, name);
+emitters('no listener for an end is left behind, whichever came', async () => {
+  const names = ['close', 'finish', 'end'];
+  const ends = names.map(async (end) => {
+    const emitter = new EventEmitter();
+    const done = completion(emitter);
+    for (const name of names) assert.ok(emitter.listenerCount(name) > 0, name);
+    emitter.emit(end);
+    await done;
+    for (const name of names) assert.is(emitter.listenerCount(name), 0, `${name} after ${end}`);
+  });
+  await Promise.all(ends);
 });
 
 if (canRunOn(['node'], 'it does not say which timers there are')) {
@@ -514,13 +519,25 @@ children('the output of a child that is read loses nothing', async () => {
 });
 
 children('a child that had ended before it was returned', async () => {
-  const good = shell('exit 0');
-  const bad = shell('exit 4');
-  const killed = shell('kill -TERM $$');
-  await Promise.all([good, bad, killed].map((child) => once(child, 'close')));
-  await completion(good);
-  assert.is((await failureOf(completion(bad))).exitCode, 4);
-  assert.is((await failureOf(completion(killed))).signal, 'SIGTERM');
+  for (const stdio of ['pipe', 'ignore'] as const) {
+    const good = shell('exit 0', { stdio });
+    const bad = shell('exit 4', { stdio });
+    const killed = shell('kill -TERM $$', { stdio });
+    await Promise.all([good, bad, killed].map((child) => once(child, 'close')));
+    await completion(good);
+    assert.is((await failureOf(completion(bad))).exitCode, 4);
+    assert.is((await failureOf(completion(killed))).signal, 'SIGTERM');
+  }
+});
+
+children('the input of a child is left to whoever writes it', async () => {
+  const child = shell('cat');
+  const flowing = () => child.stdin && 'readableFlowing' in child.stdin && child.stdin.readableFlowing;
+  const before = flowing();
+  const done = completion(child);
+  assert.is(flowing(), before);
+  child.stdin?.end('written');
+  await done;
 });
 
 children('a child that has exited, and left one of its own behind that still speaks', async () => {
