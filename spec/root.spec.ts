@@ -4,13 +4,14 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmdirSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -188,6 +189,14 @@ function makeDeep(tree: string): string[] {
     writeFileSync(join(tree, path, 'f'), '');
   }
   return paths;
+}
+
+/** A directory's entry that something is mounted on, as any Linux has one: `/dev/pts`, say. */
+function someMountPoint(): string | undefined {
+  const mounted = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '');
+  return mounted.find((path) => /^(\/[\w.-]+){2,}$/.test(path) && existsSync(path));
 }
 
 for (const { backend, title, open } of allPasses) {
@@ -416,6 +425,18 @@ for (const { backend, title, open } of allPasses) {
     });
   });
 
+  test('what lies on another device is a mount point', () => {
+    const tree = makeTree({ f: 0o600 });
+    const root = open(tree);
+    const stats = statSync(join(tree, 'f'));
+    try {
+      assert.is(root.isMountPoint('f', stats), false);
+      assert.is(root.isMountPoint('f', Object.assign(statSync(tree), { dev: stats.dev + 1 })), true);
+    } finally {
+      root.close();
+    }
+  });
+
   test('leaves nothing open', async () => {
     if (!existsSync('/proc/self/fd')) return;
     const descriptors = () => readdirSync('/proc/self/fd').length;
@@ -504,6 +525,34 @@ for (const { backend, title, open } of allPasses) {
   });
 
   if (backend === 'anchored') {
+    test('what something is mounted on is a mount point, were it of the same device', () => {
+      const mountPoint = someMountPoint();
+      if (mountPoint === undefined) return console.log('  skipped: nothing is mounted two levels deep');
+      const root = open(dirname(mountPoint));
+      const stats = statSync(root.path);
+      try {
+        assert.is(root.isMountPoint(basename(mountPoint), stats), true, mountPoint);
+        assert.is(root.isMountPoint(`${basename(mountPoint)}/f`, stats), false);
+      } finally {
+        root.close();
+      }
+    });
+
+    test('a directory that was gone into is the one that is changed, whatever takes its name', () => {
+      const tree = makeTree({ 'd/f': 0o600, 'd/': 0o700 });
+      const root = open(tree);
+      try {
+        root.enter('d');
+        renameSync(join(tree, 'd'), join(tree, 'moved'));
+        mkdirSync(join(tree, 'd'), { mode: 0o700 });
+        root.chmod('d', () => 0o711);
+        assert.is(modeOf(tree, 'moved'), 0o711);
+        assert.is(modeOf(tree, 'd'), 0o700);
+      } finally {
+        root.close();
+      }
+    });
+
     test('on the way up, what was moved away leads nowhere else', () => {
       const tree = tempDirectory();
       const paths = makeDeep(tree);
