@@ -17,8 +17,8 @@ export interface Visitor {
 /**
  * readdirp's traversal over a root: its reading of directories and its classification of links are replaced, so
  * that every listing goes through the root and no link is ever resolved. Entries are dealt with while their directory
- * is open, and readdirp is told only of the directories to descend into. Paths in the stream begin at a `/` that stands
- * for the root.
+ * is open, and readdirp is told only of the directories to descend into. Paths in the stream are ours with a `/`
+ * before them, for readdirp's are absolute.
  */
 class RootStream extends ReaddirpStream {
   readonly #visitor: Visitor;
@@ -30,7 +30,7 @@ class RootStream extends ReaddirpStream {
     this.#visitor = visitor;
     this.#pace = pace;
     this.#stop = stop;
-    this.parents = [{ path: start === '.' ? '/' : `/${start}`, depth: 1 }];
+    this.parents = [{ path: `/${start}`, depth: 1 }];
   }
 
   /** Not started before it is awaited: readdirp asks one directory ahead, and a listing should be fresh. */
@@ -44,7 +44,7 @@ class RootStream extends ReaddirpStream {
 
   override _formatEntry(dirent: PathOrDirent, parent: string): EntryInfo {
     const listed = dirent as Dirent;
-    const path = joinPath(parent === '/' ? '.' : parent.slice(1), listed.name);
+    const path = joinPath(parent.slice(1), listed.name);
     return { path, fullPath: `/${path}`, basename: listed.name, dirent: listed };
   }
 
@@ -56,7 +56,7 @@ class RootStream extends ReaddirpStream {
     const files: Dirent[] = [];
     try {
       if (this.#pace.isOver()) await this.#pace.pause();
-      const directory = path === '/' ? '.' : path.slice(1);
+      const directory = path.slice(1);
       for (const entry of this.#visitor.enter(directory)) {
         const below = joinPath(directory, entry.name);
         if (!entry.isDirectory()) this.#visitor.visit(below, entry);
