@@ -110,14 +110,14 @@ function onEachBackend(check: (backend: 'anchored' | 'path') => Promise<void>): 
 const pidFileOf = (source: string): string => `${source}.pid`;
 
 /**
- * Shell commands that show a directory at `$1` through bindfs, until {@link endBindfs}. In the background it would keep
+ * Shell commands that show a directory at `$1`, or elsewhere, through bindfs, until {@link endBindfs}. In the background it would keep
  * its mount namespace, and so itself, alive for ever.
  */
-function startBindfs(source: string, option = ''): string {
+function startBindfs(source: string, option = '', at = '$1'): string {
   return `
-    bindfs -f ${option} "${source}" "$1" </dev/null >/dev/null 2>&1 &
+    bindfs -f ${option} "${source}" "${at}" </dev/null >/dev/null 2>&1 &
     echo $! > "${pidFileOf(source)}"
-    until mountpoint -q "$1"; do kill -0 $!; done`;
+    until mountpoint -q "${at}"; do kill -0 $!; done`;
 }
 
 /** End the bindfs that shows a directory, where there is one. */
@@ -331,6 +331,20 @@ for (const [option, problem, code] of [
   );
 }
 
+testBindfs(
+  'what ignores modes is asked for the mode that it left, were the root on another file system',
+  onEachBackend(async (backend) => {
+    const source = makeTree({ f: 0o600, well: 0o644 });
+    const root = makeTree({ f: 0o600, 'inside/': 0o755 });
+    const setUp = startBindfs(source, '--chmod-ignore', '$1/inside');
+    const options = { mode: 'a+rX', crossDevice: true };
+    const report = await reportOf({ root, setUp, backend, options }).finally(() => endBindfs(source));
+    assert.equal(problemsOf(report), ['inside/f: not-applied ERR_PERMWALK_NOT_APPLIED']);
+    assert.is(report.counts.changed, 1);
+    assert.is(modeOf(root, 'f'), 0o644);
+  }),
+);
+
 testUsers(
   'a plain user: what belongs to others is denied, the rest is done',
   onEachBackend(async (backend) => {
@@ -489,6 +503,16 @@ for (const [what, setUp] of [
     assert.equal(problemsOf(report), []);
     assert.is(report.backend, 'path');
     assert.equal(modes, { '.': '755', bin: '755', 'bin/run': '754', 'bin/data': '644' });
+  });
+
+  testHiddenProc(`where /proc is ${what}, an extraction is published all the same`, async () => {
+    const script = fileURLToPath(new URL('helpers/extraction-child.ts', import.meta.url));
+    const parent = tempDirectory();
+    const destination = join(parent, 'unpacked');
+    const child = startScript(script, [destination], { root: tempDirectory(), setUp });
+    assert.is(await outputOf(child), 'created');
+    assert.equal(readdirSync(parent), ['unpacked']);
+    assert.is(modeOf(destination, 'run'), 0o755);
   });
 }
 
