@@ -146,6 +146,8 @@ async function checkStill(
 /** What is still true of a first look, and what a look after the moves must come to. */
 function expectMoved(first: Expectation, second: Expectation, present: Map<string, number>): Expectation {
   const isOpen = (path: string): boolean => !first.final.has(path);
+  // A link is given up with what it waits for, where that was dealt with before it: the order decides.
+  if ([...first.awaited.values()].some((path) => first.final.has(path))) throw new AmbiguousError();
   const endings = new Map([...second.endings].filter(([path]) => isOpen(path)));
   for (const path of first.final) {
     const ending = first.endings.get(path);

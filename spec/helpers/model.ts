@@ -53,6 +53,8 @@ export interface Expectation {
   unlisted: number;
   /** Paths of which the first look says the last word, whatever comes later. */
   final: Set<string>;
+  /** What each link that dangles waits for. */
+  awaited: Map<string, string>;
 }
 
 /** What is expected of the report's counts. */
@@ -150,7 +152,14 @@ class Model {
     this.#tree = tree;
     this.#options = options;
     const modes = new Map([...tree].map(([path, { mode }]) => [path, mode]));
-    this.#expected = { modes, endings: new Map(), links: [], unlisted: 0, final: new Set() };
+    this.#expected = {
+      modes,
+      endings: new Map(),
+      links: [],
+      unlisted: 0,
+      final: new Set(),
+      awaited: new Map(),
+    };
   }
 
   run(): Expectation {
@@ -262,6 +271,7 @@ class Model {
     const isFatal = kind !== 'outside' && (mustLead || isAwaited || danglingLinks === 'error');
     if (isFatal && danglingLinks !== 'skip') {
       const isFinal = kind === 'loop' && mustLead;
+      if (resolution.kind === 'dangling') this.#expected.awaited.set(path, resolution.missing);
       return this.#fail(path, 'dangling-link', isFinal);
     }
     this.#expected.links.push({ path, target, kind });
