@@ -296,6 +296,18 @@ for (const { title, apply } of allPasses) {
     deepStrictEqual(reasonsOf(report), ['l: link-mismatch', 'late: missing', 'm: type-mismatch']);
   });
 
+  test(`a link that was made anew and leads to what does not come is unresolved with it (${title})`, async () => {
+    const root = makeTree({ l: '-> nowhere' });
+    const options = whenWaiting(() => {
+      rmSync(join(root, 'l'));
+      addToTree(root, { l: '-> late' });
+    });
+    const manifest = [{ path: 'l', type: 'symlink' as const }, 'late'];
+    const report = await apply(root, { ...options, manifest });
+    deepStrictEqual(reasonsOf(report), ['l: dangling-link', 'late: missing']);
+    deepStrictEqual(report.links, []);
+  });
+
   test(`what a manifest lists as a link, and things below it, counts once (${title})`, async () => {
     const root = makeTree({ 'a/': 0o744, 'a/b': 0o644 });
     const manifest = [{ path: 'a', type: 'symlink' as const }, 'a/b'];

@@ -109,7 +109,7 @@ export class Links {
     if (!isOpen || (this.#settings.danglingLinks === 'skip' && kind !== 'unknown')) {
       return this.#listLink(path, planned, target, resolution);
     }
-    const awaited = resolution.kind === 'dangling' ? this.#plan.find(resolution.missing) : undefined;
+    const awaited = this.#awaited(resolution);
     if (kind === 'unknown' || (awaited === undefined && !mustLead(planned))) {
       // Nothing that is promised can mend it, so nothing waits for it.
       this.#dangling.set(path, planned);
@@ -123,6 +123,11 @@ export class Links {
     else this.#ledger.wait(planned ?? this.#findings.walk(path, 'symlink'), finding);
   }
 
+  /** What the manifest names in the place that a link dangles to. */
+  #awaited(resolution: LinkResolution): PlannedEntry | undefined {
+    return resolution.kind === 'dangling' ? this.#plan.find(resolution.missing) : undefined;
+  }
+
   /** What becomes at the end of a link that nothing waited for. */
   #endLink(
     path: string,
@@ -132,7 +137,9 @@ export class Links {
   ): void {
     const { danglingLinks } = this.#settings;
     const leadsNowhere = resolution.kind === 'dangling' || resolution.kind === 'loop';
-    if (leadsNowhere && (danglingLinks === 'error' || (danglingLinks === 'defer' && mustLead(planned)))) {
+    // It may have been made anew since it was looked at first, and lead to what did not come.
+    const isPromised = mustLead(planned) || this.#awaited(resolution) !== undefined;
+    if (leadsNowhere && (danglingLinks === 'error' || (danglingLinks === 'defer' && isPromised))) {
       this.#ledger.fail(path, planned, danglingLink(target, resolution));
     } else {
       this.#listLink(path, planned, target, resolution);
