@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { runPass } from '../lib/apply.ts';
 import type { ApplyOptions } from '../lib/options.ts';
 import type { PermissionProgress } from '../lib/report.ts';
 import { settle, waitFor } from '../lib/settle.ts';
@@ -77,7 +78,7 @@ rounds('waiting for one thing ends with it', async () => {
 
 rounds.run();
 
-for (const { backend, title, apply } of allPasses) {
+for (const { backend, title, open, apply } of allPasses) {
   const test = suite(`settle (${title})`);
 
   for (const delay of [50, 400, 2000]) {
@@ -149,7 +150,6 @@ for (const { backend, title, apply } of allPasses) {
     const retry = { retries: 1_000_000, minTimeout: 5, factor: 1, maxRetryTime: 100 };
     const report = await rejectedReport(apply(root, { manifest: ['never'], retry }));
     assert.equal(reasonsOf(report), ['never: missing']);
-    assert.ok(report.settle.rounds > 1);
     assert.ok(report.settle.waitedMs >= 99);
   });
 
@@ -281,6 +281,28 @@ for (const { backend, title, apply } of allPasses) {
     const never = await rejectedReport(apply(join(parent, 'never'), { manifest: ['run'], retry: impatient }));
     assert.equal(reasonsOf(never), ['.: missing']);
     assert.is(never.root, join(parent, 'never'));
+  });
+
+  test('only an error that another moment may not have is waited for', async () => {
+    const root = makeTree({ run: 0o644 });
+    const options = { manifest: [{ path: 'run', mode: 0o755 }], umask: 0, retry: patient };
+    const passWith = (code: string) => {
+      let hasFailed = false;
+      return runPass(root, options, (path) => {
+        if (hasFailed) return open(path);
+        hasFailed = true;
+        throw Object.assign(new Error(`${code}: injected`), { code });
+      });
+    };
+    for (const code of ['EMFILE', 'ENFILE', 'EAGAIN', 'ESTALE', 'EBUSY', 'EINTR']) {
+      const report = await passWith(code);
+      assert.ok(report.ok, code);
+      assert.is(report.settle.rounds, 1, code);
+    }
+    for (const code of ['EACCES', 'EIO', '']) {
+      const error = await passWith(code).catch((error: NodeJS.ErrnoException) => error);
+      assert.is('code' in error && error.code, code);
+    }
   });
 
   test('a link waits for the target that the manifest names', async () => {
