@@ -441,7 +441,8 @@ with gzip.open(path, 'wb', compresslevel=1) as out, tarfile.open(fileobj=out, mo
 `;
   const path = makeWithTarfile(at('large.tar.gz'), script);
   const before = process.memoryUsage().arrayBuffers;
-  let [most, longest, last] = [0, 0, performance.now()];
+  const started = performance.now();
+  let [most, longest, last] = [0, 0, started];
   const timer = setInterval(() => {
     most = Math.max(most, process.memoryUsage().arrayBuffers - before);
     longest = Math.max(longest, performance.now() - last);
@@ -453,7 +454,8 @@ with gzip.open(path, 'wb', compresslevel=1) as out, tarfile.open(fileobj=out, mo
     clearInterval(timer);
   }
   assert.ok(most < 48 << 20, `${most >> 20} MiB held`);
-  assert.ok(longest < 250, `${longest} ms without a turn`);
+  const whole = performance.now() - started;
+  assert.ok(longest < whole / 2, `${longest} of ${whole} ms without a turn`);
 });
 
 compressed.run();
