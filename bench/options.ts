@@ -75,7 +75,7 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
     isQuick,
     only,
     rounds: whole('--rounds', values.rounds ?? (isQuick ? '3' : '7')),
-    sizes: (values.sizes ?? (isQuick ? '1000,5000' : '1000,10000,100000,1000000'))
+    sizes: (values.sizes ?? (isQuick ? '1000,3000' : '1000,10000,100000,1000000'))
       .split(',')
       .map((size) => whole('--sizes', size)),
     ...(values.tree !== undefined && { tree: resolve(values.tree) }),
