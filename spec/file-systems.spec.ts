@@ -490,6 +490,18 @@ testUsers('a process that dropped its rights without exec can do what it still m
   });
 });
 
+testHiddenProc(
+  'in a process namespace of its own a process is found by the number that /proc has for it',
+  async () => {
+    const root = makeTree({ 'bin/run': 0o644 });
+    const options: ApplyOptions = { executable: 'bin/run', umask: 0 };
+    const { report, modes } = await mountedPass({ root, options }, 'shift 3; exec unshare -pf "$@"');
+    assert.equal(problemsOf(report), []);
+    assert.is(report.backend, 'anchored');
+    assert.equal(modes, { '.': '755', bin: '755', 'bin/run': '755' });
+  },
+);
+
 for (const [what, setUp] of [
   ['a directory', 'mount --bind "$1" /proc'],
   ['the one of other processes', `unshare -pf mount -t proc none /proc`],

@@ -19,7 +19,7 @@ export interface OpenDirectory {
 
 /** What the system calls take for an entry of an open directory. Throws for a name that leads out of it. */
 export function entryPath(directory: number, name: string): string | Buffer {
-  return encodeName(`/proc/self/fd/${directory}/${entryName(name)}`);
+  return encodeName(`${descriptorPath(directory)}/${entryName(name)}`);
 }
 
 /** A name that is an entry's. */

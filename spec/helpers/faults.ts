@@ -155,7 +155,7 @@ function withoutDescriptors(
   if (typeof parameter === 'number') return opened.get(parameter) ?? '';
   if (typeof parameter !== 'string' && !Buffer.isBuffer(parameter)) return '';
   const path = parameter.toString();
-  const [, descriptor, rest = ''] = /^\/proc\/self\/fd\/(\d+)(\/.*)?$/.exec(path) ?? [];
+  const [, descriptor, rest = ''] = /^\/proc\/\d+\/fd\/(\d+)(\/.*)?$/.exec(path) ?? [];
   if (descriptor === undefined) return posix.resolve(workingDirectory, path);
   return posix.normalize(`${opened.get(Number(descriptor)) ?? ''}${rest}`);
 }
