@@ -2,7 +2,6 @@ import type { ManifestEntry } from './manifest/manifest.ts';
 
 /** One path that the pass has to come back to until it is dealt with. */
 export class PlannedEntry implements Readonly<ManifestEntry> {
-  readonly path: string;
   /** What the manifest says of it. Not copied: a manifest may have a million. */
   facts: ManifestEntry;
   /**
@@ -22,9 +21,12 @@ export class PlannedEntry implements Readonly<ManifestEntry> {
   declare isWalked?: boolean;
 
   constructor(facts: ManifestEntry, origin: PlannedEntry['origin']) {
-    this.path = facts.path;
     this.facts = facts;
     this.origin = origin;
+  }
+
+  get path(): string {
+    return this.facts.path;
   }
 
   get type(): ManifestEntry['type'] {

@@ -43,16 +43,26 @@ function findFault(path: string, components: readonly string[], normal: string):
  * the order in which they were added.
  */
 export class EntryCollector {
-  /** What was gathered so far. */
-  readonly entries: ManifestEntry[] = [];
+  readonly #entries: ManifestEntry[];
+  #count = 0;
   readonly #paths = new Set<string>();
   /** Entries by path, made when the first one comes again: of most sources none does. */
   #known: Map<string, ManifestEntry> | undefined;
   readonly #source: string | undefined;
 
-  /** @param source the archive or file that the entries stand in, for the messages. */
-  constructor(source?: string) {
+  /**
+   * @param source the archive or file that the entries stand in, for the messages.
+   * @param expected how many there will be, where that is known: an array that grows leaves three times its own size behind.
+   */
+  constructor(source?: string, expected = 0) {
     this.#source = source;
+    this.#entries = new Array(expected);
+  }
+
+  /** What was gathered so far. */
+  get entries(): ManifestEntry[] {
+    this.#entries.length = this.#count;
+    return this.#entries;
   }
 
   /**
@@ -65,7 +75,7 @@ export class EntryCollector {
   add(given: string | ManifestEntry): void {
     const facts: Partial<ManifestEntry> = typeof given === 'string' ? { path: given } : (given ?? {});
     if (typeof facts.path !== 'string') {
-      throw new ManifestError(`an entry after ${this.entries.length} others has no path`, {
+      throw new ManifestError(`an entry after ${this.#count} others has no path`, {
         source: this.#source,
       });
     }
@@ -78,7 +88,8 @@ export class EntryCollector {
     this.#normalize(entry);
     const before = this.#paths.size;
     if (this.#paths.add(entry.path).size > before) {
-      this.entries.push(entry);
+      this.#entries[this.#count] = entry;
+      this.#count += 1;
       this.#known?.set(entry.path, entry);
     } else {
       this.#known ??= new Map(this.entries.map((one) => [one.path, one]));

@@ -264,7 +264,9 @@ function createReader(yauzl: YauzlModule, content: Window, shift: number): Yauzl
 /** Every entry of the central directory, in its order. */
 async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
   const { archive, yauzl, zip, directory, headers } = opened;
-  const collector = new EntryCollector(archive.source);
+  // No more than there is room for, whatever the archive says.
+  const room = Math.floor((directory.end - directory.start) / HEADER_LENGTH);
+  const collector = new EntryCollector(archive.source, Math.min(zip.entryCount, room));
   const pace = createPace(undefined, () => {});
   let bundle: { entry: Yauzl.Entry; where: string } | undefined;
   // One for all: a new one each would leave more garbage than all else that is read.
@@ -428,7 +430,6 @@ function readFacts(entry: Yauzl.Entry, path: string): ManifestEntry {
     type,
     mode: mode === undefined ? undefined : mode & 0o7777,
     size: type === 'file' ? entry.uncompressedSize : undefined,
-    linkTarget: undefined,
   };
 }
 
