@@ -30,8 +30,12 @@ export function listJobs(tools: Tools, more: readonly string[]): Job[] {
     const name = what === 'list' ? 'C: list' : 'C: list and fstatat';
     return limit === undefined
       ? []
-      : [{ name, kind: 'limit', command: ({ root }) => [limit, what, root], ...open, after: open.before }];
+      : [{ name, kind: 'limit', command: ({ root }) => [limit, what, root], ...open }];
   });
+  if (process.platform === 'linux') {
+    const look: Contender['command'] = ({ root }) => tools.program('look', root);
+    limits.push({ name: 'Node: list and lstat', kind: 'limit', command: look, ...open });
+  }
   return [
     {
       id: 'J1',

@@ -1,4 +1,3 @@
-import pRetry from 'p-retry';
 import type { RetrySettings } from './options.ts';
 
 /** A round that found everything as it was before. */
@@ -65,6 +64,8 @@ async function retryWhile(
     }
   };
   const options = { ...retry, shouldRetry: () => thrown === undefined, ...(signal && { signal }) };
+  // Loaded where something is missing, which is seldom.
+  const { default: pRetry } = await import('p-retry');
   try {
     await pRetry(guarded, options);
     return true;
