@@ -37,7 +37,7 @@ const MAX_OPEN_DIRECTORIES = 24;
 
 /**
  * A root by descriptors (Linux). The root is opened once; from then on each directory is opened from the
- * descriptor of its parent, one component at a time, and each entry is named `/proc/self/fd/<parent>/<name>`. No
+ * descriptor of its parent, one component at a time, and each entry is named `/proc/<this process>/fd/<parent>/<name>`. No
  * path is resolved from `/` again, so nothing that is renamed, swapped or linked can lead outside.
  */
 class AnchoredRoot implements Root {
