@@ -28,7 +28,7 @@ const colours: Record<string, string> = {
   'yauzl and chmodSync': '#8c6d1f',
   'C: list and fstatat': PLAIN,
   'C: list': '#b9c0c8',
-  'Node: list and lstat': '#8d96a0',
+  'Node: list and lstat': '#005f73',
   'permwalk with a manifest': '#7c4dff',
 };
 
