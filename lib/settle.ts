@@ -1,3 +1,4 @@
+import pRetry from 'p-retry';
 import type { RetrySettings } from './options.ts';
 
 /** A round that found everything as it was before. */
@@ -64,8 +65,6 @@ async function retryWhile(
     }
   };
   const options = { ...retry, shouldRetry: () => thrown === undefined, ...(signal && { signal }) };
-  // Loaded where something is missing, which is seldom.
-  const { default: pRetry } = await import('p-retry');
   try {
     await pRetry(guarded, options);
     return true;
