@@ -21,7 +21,7 @@ import {
   openParent,
   openRealPath,
 } from './open-directory.ts';
-import { descriptorPath, isProcGenuine, isReachable, mountPointsBelow } from './proc.ts';
+import { descriptorPath, findOwnDescriptors, isReachable, mountPointsBelow } from './proc.ts';
 import { listDirectory, modeAfterChange, readStart, syncEntry } from './read.ts';
 import { type ChmodResult, type HeldDirectory, type ListedEntry, type Root, renamed } from './root.ts';
 import { WorkingDirectory } from './working-directory.ts';
@@ -219,7 +219,7 @@ class AnchoredRoot implements Root {
 
 /** Open a real path as an anchored root, or `undefined` where the kernel does not give what it takes. */
 export function openAnchoredRoot(realPath: string, { lendsWorkingDirectory = false } = {}): Root | undefined {
-  if (!isProcGenuine()) return undefined;
+  if (!findOwnDescriptors()) return undefined;
   const directory = openRealPath(realPath);
   return (
     directory && hold(realPath, directory, lendsWorkingDirectory ? WorkingDirectory.borrow() : undefined)
@@ -228,7 +228,7 @@ export function openAnchoredRoot(realPath: string, { lendsWorkingDirectory = fal
 
 /** Hold a directory by its descriptor, or `undefined` where the kernel does not give what it takes. */
 export function holdAnchored(path: string): HeldDirectory | undefined {
-  if (!isProcGenuine()) return undefined;
+  if (!findOwnDescriptors()) return undefined;
   const fd = openSync(path, OPEN_DIRECTORY);
   if (!isReachable(fd)) {
     closeSync(fd);

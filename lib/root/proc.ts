@@ -34,8 +34,11 @@ export function mountPointsBelow(realPath: string): Set<string> {
   return below;
 }
 
-/** True where `/proc` is procfs itself, not something that is mounted over it, and knows this process. */
-export function isProcGenuine(): boolean {
+/**
+ * Find where the kernel lists this process's descriptors, for {@link descriptorPath}. False where `/proc` is not procfs itself
+ * but something that is mounted over it, or does not know this process.
+ */
+export function findOwnDescriptors(): boolean {
   try {
     if (process.platform !== 'linux' || statfsSync('/proc').type !== PROC_SUPER_MAGIC) return false;
     // Not process.pid: this procfs may be another process namespace's, which has a number of its own for us.
