@@ -11,6 +11,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { decodeName, encodeName, isWithin, joinPath, parentOf } from './names.ts';
+import { noFollowFlag } from './no-follow.ts';
 import { listDirectory, modeAfterChange, readStart, syncEntry } from './read.ts';
 import {
   type ChmodResult,
@@ -23,9 +24,7 @@ import {
   symlinkInPath,
 } from './root.ts';
 
-/** macOS's O_NOFOLLOW_ANY (open(2)): a link in any component is refused. `fs.constants` lacks it. */
-const O_NOFOLLOW_ANY = process.platform === 'darwin' ? 0x20000000 : 0;
-const OPEN_ENTRY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | O_NOFOLLOW_ANY;
+const OPEN_ENTRY = constants.O_RDONLY | constants.O_NONBLOCK | noFollowFlag();
 
 /** A directory that was seen to be one, on the way to where the work is. */
 interface SeenDirectory {
@@ -93,7 +92,7 @@ class PathRoot implements Root {
   read(path: string, maxBytes: number): Uint8Array {
     try {
       this.#find(parentOf(path));
-      const fd = openSync(this.#system(path), OPEN_ENTRY);
+      const fd = this.#openEntry(path);
       try {
         this.#verify();
         return readStart(fd, maxBytes);
@@ -146,7 +145,7 @@ class PathRoot implements Root {
   #change(path: string, seen: Stats, decide: (found: Stats) => number | undefined): ChmodResult {
     let fd: number;
     try {
-      fd = openSync(this.#system(path), OPEN_ENTRY);
+      fd = this.#openEntry(path);
     } catch (error) {
       if (errorCode(error) === 'EACCES') return this.#changeUnreadable(path, seen, decide);
       if (errorCode(error) === 'ELOOP') throw swapped(path);
@@ -162,6 +161,16 @@ class PathRoot implements Root {
       return { before, after: modeAfterChange(fd) };
     } finally {
       closeSync(fd);
+    }
+  }
+
+  /** Open an entry. ELOOP may come of a directory on the way, too, which is named then. */
+  #openEntry(path: string): number {
+    try {
+      return openSync(this.#system(path), OPEN_ENTRY);
+    } catch (error) {
+      if (errorCode(error) === 'ELOOP') this.#verify();
+      throw error;
     }
   }
 

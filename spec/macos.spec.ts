@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { canRunOn } from './helpers/runtime.ts';
+
+/** What works on the path backend, which serves on macOS. */
+const specs = [
+  'apply',
+  'chmodr',
+  'detect',
+  'extract',
+  'hostile',
+  'model',
+  'race',
+  'record',
+  'root',
+  'settle',
+];
+
+const run = promisify(execFile);
+const checkout = fileURLToPath(new URL('..', import.meta.url));
+const imitation = fileURLToPath(new URL('helpers/imitate-macos.ts', import.meta.url));
+const test = suite('macOS, imitated');
+
+/** Run specs in a process that believes to be on macOS. */
+async function runSpecs(pattern: string): Promise<string> {
+  const uvu = fileURLToPath(new URL('../node_modules/uvu/bin.js', import.meta.url));
+  const command = [...process.execArgv, '--import', imitation, uvu, '-c', 'false', 'spec', pattern];
+  const { stdout } = await run(process.execPath, command, { cwd: checkout, maxBuffer: 1 << 26 }).catch(
+    (error: { stdout: string; message: string }) => ({ stdout: `${error.stdout}\n${error.message}` }),
+  );
+  return stdout;
+}
+
+if (process.platform === 'linux' && canRunOn(['node'], 'node:fs is imitated before it is loaded')) {
+  for (const spec of specs) {
+    test(`${spec}: everything holds where files are opened by the rules of XNU`, async () => {
+      const output = await runSpecs(`^${spec}\\.spec\\.ts$`);
+      const count = (name: string) => Number(new RegExp(`^ +${name}: +(\\d+)`, 'm').exec(output)?.[1]);
+      assert.ok(count('Total') > 0 && count('Passed') === count('Total'), output);
+    });
+  }
+}
+
+test.run();
