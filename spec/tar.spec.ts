@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -560,6 +561,51 @@ reading('GNU and pax names, and a v7 directory', async () => {
       { path: 'no-mode', type: 'file', size: 0 },
     ],
   );
+});
+
+reading(
+  'a name whose 100th byte is a slash, in the default format of GNU tar, bsdtar and tarfile',
+  async () => {
+    const directory = `${'d'.repeat(49)}/${'e'.repeat(49)}`;
+    const tree = tempDirectory();
+    mkdirSync(join(tree, directory), { recursive: true });
+    writeFileSync(join(tree, directory, 'run.py'), 'hello, world\n', { mode: 0o755 });
+    writeFileSync(join(tree, 'z.txt'), 'after\n', { mode: 0o644 });
+    const expected = [
+      { path: `${directory}/run.py`, type: 'file', mode: 0o755, size: 13 },
+      { path: 'z.txt', type: 'file', mode: 0o644, size: 6 },
+    ];
+    const paths = expected.map(({ path }) => path);
+    const makers = {
+      tar: ['-C', tree, '-cf', at('tar.tar'), ...paths],
+      bsdtar: ['-C', tree, '-cf', at('bsdtar.tar'), ...paths],
+      python3: ['-m', 'tarfile', '-c', at('python3.tar'), ...paths],
+    };
+    for (const [maker, parameters] of Object.entries(makers)) {
+      if (!hasCommand(maker)) {
+        console.log(`  skipped: no ${maker}`);
+        continue;
+      }
+      execFileSync(maker, parameters, { cwd: tree });
+      assert.equal(factsOf(await readTarManifest(at(`${maker}.tar`))), expected, maker);
+    }
+    const cut = { name: `${directory}/run.py`.slice(0, 100), content: 'hello' };
+    const long = { flag: 'L', content: `${directory}/run.py\0` };
+    assert.equal(await readPacked(long, cut, { name: 'next' }), [
+      { path: `${directory}/run.py`, type: 'file', mode: 0o644, size: 5 },
+      { path: 'next', type: 'file', mode: 0o644, size: 0 },
+    ]);
+  },
+);
+
+reading('content is padded to whole blocks whatever its type', async () => {
+  for (const flag of [...'AIV', ...'BEFZa89W', '7', '\0']) {
+    for (const length of [1, 99, 511, 512, 513]) {
+      const entries = await readPacked({ name: 'x', flag, content: 'z'.repeat(length) }, { name: 'after' });
+      assert.is(entries.at(-1)?.path, 'after', `${flag} ${length}`);
+      if (entries.length > 1) assert.is(entries[0]?.size, length, `${flag} ${length}`);
+    }
+  }
 });
 
 reading('a sparse file whose real size is not said has none', async () => {

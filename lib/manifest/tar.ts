@@ -48,6 +48,7 @@ const types: Readonly<Record<string, ManifestEntry['type']>> = {
 /** Type flags of entries that have no content, whatever their size field says. */
 const withoutContent = '123456';
 const HARD_LINK = '1';
+const FILE_FLAG = '0'.charCodeAt(0);
 const OLD_GNU_SPARSE = 'S';
 /** Type flags of what is no entry: a volume's label (GNU tar), ACLs (Solaris), an inode's facts (star). */
 const skipped = 'VAI';
@@ -184,15 +185,15 @@ class TarReader {
         `the archive ends at offset ${end}, without its end mark: it is cut off, or no tar archive`,
       );
     }
-    const header = this.#decode(block);
-    if (!header.cksumValid) {
+    if (!this.#decode(block).cksumValid) {
       const offset = this.#bytes.offset - BLOCK_LENGTH;
       throw new Error(`the header at offset ${offset} has a wrong checksum: it is broken, or no tar header`);
     }
+    const header = this.#decode(onlyNumbers(block));
     const flag = block[TYPE_FLAG] === 0 ? '0' : block.toString('latin1', TYPE_FLAG, TYPE_FLAG + 1);
     if (refused[flag] !== undefined) throw new Error(refused[flag]);
     if (extendedHeaders.includes(flag)) await this.#readExtendedHeader(flag, readSize(header, block));
-    else if (skipped.includes(flag)) await this.#skipContent(readSize(header, block));
+    else if (skipped.includes(flag)) await this.#skipPadded(readSize(header, block));
     else await this.#readEntry(flag, header, block);
     return true;
   }
@@ -233,7 +234,7 @@ class TarReader {
     // The last entry of a path stands where it stands in the archive.
     this.entries.delete(key);
     this.entries.set(key, entry);
-    await this.#skipContent(stored + paddingOf(stored));
+    await this.#skipPadded(stored);
   }
 
   /** A compressed archive of a few bytes can hold names without end. */
@@ -277,7 +278,7 @@ class TarReader {
   /** Pass over the further headers of a file in GNU tar's old sparse format; the file's size with its holes. */
   async #readOldSparse(block: Buffer): Promise<number> {
     // The field has the form of the size field, which `tar` decodes.
-    const copy = Buffer.from(block);
+    const copy = onlyNumbers(block);
     block.copy(copy, SIZE[0], SPARSE_REAL_SIZE[0], SPARSE_REAL_SIZE[0] + SPARSE_REAL_SIZE[1]);
     const realSize = readSize(this.#decode(copy), copy);
     let hasMore = block[SPARSE_EXTENDED] !== 0;
@@ -287,6 +288,11 @@ class TarReader {
       hasMore = extension[SPARSE_MORE_EXTENDED] !== 0;
     }
     return realSize;
+  }
+
+  /** Content fills whole blocks, whatever its type. */
+  async #skipPadded(size: number): Promise<void> {
+    await this.#skipContent(size + paddingOf(size));
   }
 
   async #skipContent(length: number): Promise<void> {
@@ -305,6 +311,14 @@ class TarReader {
   #cutOff(): Error {
     return new Error(`is cut off: the archive ends at offset ${this.#bytes.offset}`);
   }
+}
+
+/** A header with no name and the type of a file: `tar` sets sizes of its own by the name's last byte and the type. */
+function onlyNumbers(block: Buffer): Buffer {
+  const copy = Buffer.from(block);
+  copy.fill(0, NAME[0], NAME[0] + NAME[1]);
+  copy[TYPE_FLAG] = FILE_FLAG;
+  return copy;
 }
 
 /** How many bytes fill up the last block of some content. */
