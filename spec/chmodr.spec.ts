@@ -18,7 +18,7 @@ const shape = fc.dictionary(
 const forms = {
   chmodr: { ours: chmodr, theirs: original.chmodr },
   chmodrSync: {
-    ours: async (path: string, wanted: number) => chmodrSync(path, wanted),
+    ours: async (path: string, wanted: number | string) => chmodrSync(path, wanted),
     theirs: async (path: string, wanted: number) => original.chmodrSync(path, wanted),
   },
 };
@@ -71,6 +71,51 @@ for (const [name, { ours, theirs }] of Object.entries(forms)) {
       await theirs(makeTree({ link: `-> ${outside}/secret` }), 0o755);
       assert.is(modeOf(outside, 'secret'), 0o755);
     }
+  });
+
+  test('reads strings of digits as octal, as fs.chmod does', async () => {
+    for (const [wanted, file, directory] of [
+      ['644', 0o644, 0o755],
+      ['0640', 0o640, 0o750],
+      ['7', 0o007, 0o007],
+    ] as const) {
+      const root = makeTree({ f: 0o600, 'd/g': 0o600 });
+      await ours(root, wanted);
+      assert.equal([modeOf(root, 'f'), modeOf(root, 'd')], [file, directory], wanted);
+      chmodSync(join(root, 'f'), 0o600);
+      await ours(join(root, 'f'), wanted);
+      assert.is(modeOf(root, 'f'), file);
+    }
+  });
+
+  test('refuses a missing or wrong mode before anything is touched', async () => {
+    const root = makeTree({ f: 0o640, 'd/': 0o750 });
+    const before = modesBelow(root);
+    for (const wrong of [
+      undefined,
+      null,
+      Number.NaN,
+      0.5,
+      '',
+      '0o644',
+      '888',
+      '07777 ',
+      'u+x',
+      {},
+      [],
+      true,
+    ]) {
+      for (const path of [root, join(root, 'f'), join(root, 'gone')]) {
+        const call = async () => ours(path, wrong as number);
+        const error = await call().then(
+          () => undefined,
+          (failure: Error) => failure,
+        );
+        assert.instance(error, TypeError, String(wrong));
+        assert.match(error?.message ?? '', /^mode: expected a number \(0o644\) or octal digits/);
+      }
+    }
+    assert.equal(modesBelow(root), before);
   });
 
   test('says what is wrong', async () => {

@@ -16,29 +16,43 @@ import { Visit } from '../visit/visit.ts';
  * On a tree without links the result is chmodr's. Links are never followed and never changed, where chmodr changes what
  * they lead to and fails on those that dangle; FIFOs, sockets and devices are never changed.
  *
- * @param mode 0 to 0o777
+ * @param mode 0 to 0o777, or the same as octal digits in a string (`'644'`)
+ * @throws TypeError where the mode is missing or neither of these, before anything is touched
  * @throws RangeError for setuid, setgid or sticky bits and for `/`, ENOENT where nothing is there
  * @throws UnresolvedEntriesError where something could not be changed: all else has been
  */
-export async function chmodr(path: string, mode: number): Promise<void> {
-  const settings = resolveSettings(path, mode);
+export async function chmodr(path: string, mode: number | string): Promise<void> {
+  const wanted = parseMode(mode);
+  const settings = resolveSettings(path, wanted);
   try {
     await runSettings(path, settings, openRoot);
   } catch (error) {
     if (errorCode(error) !== 'ENOTDIR') throw error;
-    chmodFile(path, mode);
+    chmodFile(path, wanted);
   }
 }
 
 /** The same as {@link chmodr}, done when it returns. What fails for a moment only is not retried. */
-export function chmodrSync(path: string, mode: number): void {
-  const settings = resolveSettings(path, mode);
+export function chmodrSync(path: string, mode: number | string): void {
+  const wanted = parseMode(mode);
+  const settings = resolveSettings(path, wanted);
   try {
     applySync(path, settings);
   } catch (error) {
     if (errorCode(error) !== 'ENOTDIR') throw error;
-    chmodFile(path, mode);
+    chmodFile(path, wanted);
   }
+}
+
+/** The mode as a number. A string is octal, as it is for `fs.chmod`. */
+function parseMode(mode: unknown): number {
+  if (typeof mode === 'number' && Number.isInteger(mode)) return mode;
+  if (typeof mode === 'string' && /^[0-7]{1,4}$/.test(mode)) return Number.parseInt(mode, 8);
+  const got =
+    typeof mode === 'string' ? JSON.stringify(mode) : typeof mode === 'object' ? 'an object' : String(mode);
+  throw new TypeError(
+    `mode: expected a number (0o644) or octal digits ('644'), got ${mode === null ? 'null' : got}`,
+  );
 }
 
 /** chmodr enters mount points, and leaves a directory no special bits. */
