@@ -4,6 +4,9 @@ import type { ManifestEntry } from './manifest.ts';
 /** A drive letter, a NUL, or a component that is empty, `.` or `..`: anything that an ordinary path has not. */
 const unusual = /^[A-Za-z]:|\0|(?:^|\/)\.{0,2}(?:\/|$)/;
 
+/** The same on Windows, where a backslash separates names and a colon ends a drive or begins a stream. */
+const unusualOnWindows = /[:\\]|\0|(?:^|\/)\.{0,2}(?:\/|$)/;
+
 /** A manifest path in its one spelling. */
 export interface NormalizedPath {
   /** `/`-separated components below the root, without `.` and empty ones; `.` is the root. */
@@ -15,26 +18,36 @@ export interface NormalizedPath {
 /**
  * Bring a path of a manifest to its one spelling: `./a//b/` becomes `a/b`, a directory.
  *
- * @param path `/`-separated path below the root. A backslash is an ordinary character.
+ * @param path `/`-separated path below the root. A backslash and a colon are ordinary characters, except on Windows,
+ *   where both lead elsewhere and are refused.
  * @param source the archive or file that it stands in, for the message.
  * @throws ManifestError where it is empty, absolute, has a `..` component or a NUL, or starts with a drive letter.
  */
 export function normalizeManifestPath(path: string, source?: string): NormalizedPath {
-  if (!unusual.test(path)) return { path, directory: false };
+  const isWindows = process.platform === 'win32';
+  if (!(isWindows ? unusualOnWindows : unusual).test(path)) return { path, directory: false };
   const components = path.split('/');
   const last = components[components.length - 1];
   const normal = components.filter((component) => component !== '' && component !== '.').join('/');
-  const fault = findFault(path, components, normal);
+  const fault = findFault(path, components, normal, isWindows);
   if (fault !== undefined) throw new ManifestError(`path ${JSON.stringify(path)} ${fault}`, { source, path });
   return { path: normal || '.', directory: last === '' || last === '.' };
 }
 
-function findFault(path: string, components: readonly string[], normal: string): string | undefined {
+function findFault(
+  path: string,
+  components: readonly string[],
+  normal: string,
+  isWindows: boolean,
+): string | undefined {
   if (path === '') return 'is empty';
   if (path.startsWith('/')) return 'is absolute';
   if (path.includes('\0')) return 'contains a NUL';
   if (components.includes('..')) return 'has a ".." component';
   if (/^[A-Za-z]:/.test(normal)) return 'starts with a drive letter';
+  const elsewhere = isWindows ? /[:\\]/.exec(path)?.[0] : undefined;
+  if (elsewhere !== undefined)
+    return `contains ${JSON.stringify(elsewhere)}, which no name can have on Windows`;
   return undefined;
 }
 
