@@ -13,11 +13,12 @@ import {
 } from 'node:fs';
 import { chmod, lstat, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { unzipSync } from 'fflate';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { UnresolvedEntriesError, wrapExtractor } from '../lib/index.ts';
+import { readManifest, UnresolvedEntriesError, wrapExtractor } from '../lib/index.ts';
 import { type AsyncCall, around, canReplace } from './helpers/around.ts';
 import { numberedFiles, writeBundle } from './helpers/bundle.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
@@ -352,6 +353,36 @@ test('a link in place of the directory is refused: nothing outside is changed, n
   assert.equal(namesIn(directory), []);
 });
 
+test('rejects with the very reason of a standard signal, and with the very error of an extractor', async () => {
+  const { directory } = workspace();
+  const controller = new AbortController();
+  for (const signal of [AbortSignal.timeout(5), controller.signal]) {
+    const destination = join(directory, `aborted-${signal === controller.signal}`);
+    const started = wrapExtractor(() => delay(50), { manifest: false, signal })('x', destination);
+    controller.abort();
+    const error = await rejection(started);
+    assert.ok(signal.aborted);
+    assert.is(error, signal.reason);
+    assert.equal(namesIn(directory), []);
+  }
+  const mine = (path: string) => Object.assign(new Error(`ENOENT: open ${path}`), { code: 'ENOENT', path });
+  for (const make of [(path: string) => Object.freeze(mine(path)), mine]) {
+    let thrown: NodeJS.ErrnoException | undefined;
+    let before = '';
+    const failing = wrapExtractor(
+      (_: string, staging: string) => {
+        thrown = make(staging);
+        before = JSON.stringify([thrown.message, thrown.path]);
+        throw thrown;
+      },
+      { manifest: false },
+    );
+    const error = await rejection(failing('x', join(directory, 'failed')));
+    assert.is(error, thrown);
+    assert.is(JSON.stringify([error.message, error.path]), before, 'it was not written to');
+  }
+});
+
 test('an abort while the manifest is read, or while others have their turn, starts nothing', async () => {
   const { directory, archive, destination } = workspace();
   const reason = new Error('stop');
@@ -581,13 +612,35 @@ test('only what is replaced takes the archive in it away', async () => {
   assert.is((await rejection(wrapExtractor(unpack)(archive, directory))).code, 'EEXIST');
   const beside = `${archive.slice(0, -1)}`;
   assert.is((await wrapExtractor(unpack, { existing: 'replace' })(archive, beside)).outcome, 'created');
-  const anything = wrapExtractor((_: object, to: string) => unpack(archive, to), { existing: 'replace' });
+  const anything = wrapExtractor((_: object, to: string) => unpack(archive, to), {
+    existing: 'replace',
+    manifest: false,
+  });
   assert.is((await anything({}, beside)).outcome, 'replaced');
 });
 
-test('a manifest is not made for what is no archive of ours, and one that is given is the one that counts', async () => {
+test('an archive that is neither path nor bytes is refused, unless a manifest is given or refused', async () => {
   const { archive, directory } = workspace();
-  const none = wrapExtractor((_: object, to: string) => unpack(archive, to));
+  const destination = join(directory, 'new/none');
+  for (const other of [pathToFileURL(archive), { kind: 'other' }, null, undefined, 7, new ArrayBuffer(8)]) {
+    const error = await rejection(wrapExtractor<unknown, []>(() => assert.unreachable())(other, destination));
+    assert.instance(error, TypeError);
+    assert.match(error.message, /^archive: expected a path or bytes, got .*set the option manifest/);
+    assert.is(existsSync(join(directory, 'new')), false, 'nothing was touched');
+  }
+  const url = await rejection(wrapExtractor<URL, []>(() => undefined)(pathToFileURL(archive), destination));
+  assert.match(url.message, /got a URL.*fileURLToPath/);
+  const bytes = wrapExtractor((_: Uint8Array, to: string) => unpack(archive, to));
+  assert.is(modeOf((await bytes(readFileSync(archive), join(directory, 'bytes'))).root, 'bin/run'), 0o755);
+  const made = wrapExtractor((_: URL, to: string) => unpack(archive, to), {
+    manifest: () => readManifest(archive),
+  });
+  assert.is((await made(pathToFileURL(archive), join(directory, 'made'))).outcome, 'created');
+});
+
+test('no manifest is made where it is false, and one that is given is the one that counts', async () => {
+  const { archive, directory } = workspace();
+  const none = wrapExtractor((_: object, to: string) => unpack(archive, to), { manifest: false });
   const report = await none({ kind: 'other' }, join(directory, 'none'));
   assert.ok(report.ok);
   assert.is(modeOf(join(directory, 'none'), 'bin/run') & 0o100, 0);

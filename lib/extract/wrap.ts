@@ -66,6 +66,7 @@ export function wrapExtractor<Archive, Rest extends unknown[]>(
   const settings = resolveWrapOptions(options);
   const owner = {};
   return async (archive, destination, ...rest) => {
+    checkArchive(archive, settings);
     const target = resolveDestination(destination);
     return takeTurn(target, owner, identityOf(archive), settings.pass.signal, () => {
       const run = async (directory: string) => completion(extract(archive, directory, ...rest));
@@ -151,8 +152,22 @@ async function readPromises<Archive>(
   if (typeof manifest === 'function') return manifest(archive);
   if (manifest !== undefined) return manifest;
   if (typeof archive === 'string') return (await import('../manifest/read.ts')).readManifest(archive);
-  if (archive instanceof Uint8Array) return (await import('../manifest/zip.ts')).readZipManifest(archive);
-  return undefined;
+  return (await import('../manifest/zip.ts')).readZipManifest(archive as Uint8Array);
+}
+
+/**
+ * Refuse an archive that no manifest can be read from, before anything is touched: without one nothing would be verified.
+ *
+ * @throws TypeError unless it is a path or bytes, or `manifest` says what must exist, or that nothing must
+ */
+function checkArchive<Archive>(archive: Archive, { manifest }: WrapSettings<Archive>): void {
+  if (manifest !== undefined || typeof archive === 'string' || archive instanceof Uint8Array) return;
+  const got = archive instanceof URL ? 'a URL' : typeof archive === 'object' ? 'an object' : String(archive);
+  const hint = archive instanceof URL ? 'pass fileURLToPath(url), or set' : 'set';
+  throw new TypeError(
+    `archive: expected a path or bytes, got ${archive === null ? 'null' : got}; no manifest can be read from it: ` +
+      `${hint} the option manifest (false: verify nothing)`,
+  );
 }
 
 /**
@@ -221,23 +236,28 @@ function refuseInside(archive: unknown, destination: string): void {
 }
 
 /** An error with the places that the caller knows. */
-function inPlaceOf(error: unknown, { held }: Staging, destination: string): unknown {
-  if (error instanceof UnresolvedEntriesError) {
+function inPlaceOf(error: unknown, { held, tree }: Staging, destination: string): unknown {
+  if (error instanceof UnresolvedEntriesError && error.report.root === tree) {
     return new UnresolvedEntriesError({ ...error.report, root: destination });
   }
   return withKnownPaths(error, held);
 }
 
-/** An error with a staging directory by its path, where it was made with its descriptor. */
+/**
+ * An error of a call that was made by a staging directory's descriptor, with the path that the caller knows. It is a new
+ * error: one that somebody else made (an extractor, a signal's reason) is never written to.
+ */
 function withKnownPaths(error: unknown, held: HeldDirectory): unknown {
-  if (!(error instanceof Error)) return error;
   const inside = held.inside('');
-  error.message = error.message.replaceAll(inside, `${held.path}/`);
-  for (const name of ['path', 'dest'] as const) {
-    const path: unknown = Reflect.get(error, name);
-    if (typeof path === 'string') Reflect.set(error, name, path.replace(inside, `${held.path}/`));
-  }
-  return error;
+  if (!(error instanceof Error) || inside === held.path) return error;
+  const { code, errno, syscall, path, dest } = error as NodeJS.ErrnoException & { dest?: unknown };
+  const isInside = (place: unknown) => typeof place === 'string' && place.startsWith(inside);
+  if (!isInside(path) && !isInside(dest)) return error;
+  const rename = (text: string) => text.replaceAll(inside, `${held.path}/`);
+  const facts = Object.entries({ code, errno, syscall, path, dest })
+    .filter(([, fact]) => fact !== undefined)
+    .map(([name, fact]) => [name, typeof fact === 'string' ? rename(fact) : fact]);
+  return Object.assign(new Error(rename(error.message), { cause: error }), Object.fromEntries(facts));
 }
 
 function alreadyThere(path: string): Error {
