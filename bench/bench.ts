@@ -16,11 +16,11 @@ import { type Job, listJobs } from './jobs.ts';
 import { describeMachine } from './machine.ts';
 import { measureJob } from './measure/job.ts';
 import { isInstalled, prepareTools, type Tools } from './measure/tools.ts';
-import { type BenchOptions, readOptions, usage } from './options.ts';
+import { type BenchOptions, readOptions, resultsFolder, resultsPage, usage } from './options.ts';
 import { measureParts } from './parts.ts';
 import { say } from './progress.ts';
 import { type MeasuredTree, type Results, readResults, writeResults } from './results.ts';
-import { writeTable } from './table.ts';
+import { embedTable, writeTable } from './table.ts';
 import { factsOf } from './trees/entries.ts';
 import { generateTree } from './trees/generated.ts';
 import { Place } from './trees/place.ts';
@@ -55,6 +55,7 @@ async function main(args: readonly string[]): Promise<void> {
     const results = readResults(options.out);
     drawCharts(options.out, results);
     writeTable(options.out, results);
+    if (options.out === resultsFolder) embedTable(resultsPage, resultsFolder);
     say(`results are in ${options.out}`);
   }
 }

@@ -27,6 +27,10 @@ export interface BenchOptions {
   /** Only measure the shape of the real tree anew. */
   isMeasuringShape: boolean;
 }
+/** Where results go by default: those that `docs/benchmarks.md` shows. */
+export const resultsFolder = join(checkout, 'bench/results');
+/** The page that shows them. */
+export const resultsPage = join(checkout, 'docs/benchmarks.md');
 
 export const usage = `usage: npm run bench [-- OPTIONS]
 
@@ -82,7 +86,7 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
     isGeneratedOnly: values['generated-only'],
     on: resolve(values.on ?? tmpdir()),
     dist: resolve(values.dist ?? join(checkout, 'dist')),
-    out: resolve(values.out ?? join(checkout, 'bench/results')),
+    out: resolve(values.out ?? resultsFolder),
     peers: values.peer,
     isRendering: values.render,
     isMeasuringShape: values['measure-shape'],

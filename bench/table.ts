@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Measured, MeasuredGroup, Ratio } from './measure/rounds.ts';
 import type { Spread } from './measure/statistics.ts';
@@ -13,9 +13,19 @@ export function writeTable(folder: string, results: readonly Results[]): void {
     '| --- | --- | --- | --- |',
     ...results.flatMap((one) => rowsOf(one)).map((cells) => `| ${cells.join(' | ')} |`),
     '',
-    ...notesOf(results),
+    ...notesOf(results).map((note) => `- ${note}`),
   ];
   writeFileSync(join(folder, 'table.md'), `${lines.join('\n')}\n`);
+}
+
+/** Put a folder's table between the two comments of a page that are for it. */
+export function embedTable(page: string, folder: string): void {
+  const table = readFileSync(join(folder, 'table.md'), 'utf8');
+  const text = readFileSync(page, 'utf8').replace(
+    /(?<=<!-- bench\/table\.ts writes what follows -->\n).*(?=<!-- end of the table -->)/s,
+    () => `\n${table}\n`,
+  );
+  writeFileSync(page, text);
 }
 
 function rowsOf(results: Results): string[][] {
@@ -77,15 +87,15 @@ function notesOf(results: readonly Results[]): string[] {
   const names = [...new Set(unfit.map(({ name }) => name))];
   return [
     `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel}, ${fileSystem}; Node ${node}, permwalk ${permwalk} (${commit}), ${date}: \`${command}\`.`,
-    `Whole processes, J2 and J6 in process, everything in the page cache. ${[...new Set(trees)].join(' ')}`,
-    '"another job": chmod cannot do this one, and is the measure for it all the same.',
+    `Whole processes, except J2 and J6, which run in process. Everything is in the page cache. ${[...new Set(trees)].join(' ')}`,
+    '"another job": chmod cannot do this job; it is there as a yardstick.',
     ...(names.length === 0
       ? []
       : [
-          `"no links": ${names.join(', ')} go wrong on a tree with links, and were measured on the same tree without.`,
+          `"no links": ${names.join(', ')} go wrong on links. They were measured on the same tree without links.`,
         ]),
     ...(results.some(({ trees = [] }) => trees.some(hasNotes))
-      ? ['"0644": has no symbolic modes, and sets 0644.']
+      ? ['"0644": it has no symbolic modes, and sets 0644.']
       : []),
     ...gaveUpOf(results),
     ...eventLoopOf(results),

@@ -1,27 +1,51 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import micromatch from 'micromatch';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { runCli } from './helpers/cli.ts';
 import { makeExampleProject } from './helpers/example-project.ts';
+import { checkout, faultOf, fileOf, type Page, repositoryPages, shippedPages } from './helpers/pages.ts';
 import { javascriptCommand } from './helpers/runtime.ts';
 import { modeOf, tempDirectory } from './helpers/tree.ts';
 
-const checkout = fileURLToPath(new URL('..', import.meta.url));
-const readme = readFileSync(join(checkout, 'README.md'), 'utf8');
+const [readme, ...docs] = shippedPages as [Page, ...Page[]];
+const pageOf = (name: string): Page => {
+  const page = docs.find(({ path }) => path === `docs/${name}.md`);
+  if (page === undefined) throw new Error(`there is no docs/${name}.md`);
+  return page;
+};
 
-/** Fenced blocks of a language, in the README's order. */
-function blocksOf(language: string): string[] {
-  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(
-    ([, code = '']) => code,
-  );
+/** The line of the README that makes the files of its examples. */
+const makingLine = linesOf(readme).find((line) => line.includes('zipfile -c')) ?? '';
+/** Commands of the README that set something up: not run here. `.ci/run` runs the tests' one. */
+const setUpCommands = ['npm ci && npm run demo', 'npm ci && npm test', 'npm install permwalk'];
+/** What runs, and what only shows something. */
+const languages = ['dockerfile', 'js', 'sh', 'text'];
+
+/** Commands of a page: the lines of its shell blocks, and what its images run. */
+function linesOf({ blocks }: Page): string[] {
+  return blocks.flatMap(({ language, code }) => {
+    if (language === 'sh') return code.trim().split(/(?<!\\)\n/);
+    return language === 'dockerfile' ? (code.match(/(?<=^RUN )permwalk .*$/gm) ?? []) : [];
+  });
 }
 
-/** A project with a bundle and its unpacked tree, in which permwalk is installed as it is built. */
-function exampleProject(): string {
+/** A project in which permwalk is installed as it is built. */
+function emptyProject(): string {
   const project = tempDirectory();
-  makeExampleProject(project);
   writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
   mkdirSync(join(project, 'node_modules/.bin'), { recursive: true });
   symlinkSync(checkout, join(project, 'node_modules/permwalk'));
@@ -29,71 +53,276 @@ function exampleProject(): string {
     symlinkSync(join(checkout, 'node_modules', name), join(project, 'node_modules', name));
   }
   const main = join(checkout, 'dist/cli/main.js');
-  writeFileSync(
-    join(project, 'node_modules/.bin/permwalk'),
-    `#!/bin/sh\nexec ${javascriptCommand.join(' ')} "${main}" "$@"\n`,
-  );
-  chmodSync(join(project, 'node_modules/.bin/permwalk'), 0o755);
+  const command = join(project, 'node_modules/.bin/permwalk');
+  writeFileSync(command, `#!/bin/sh\nexec ${javascriptCommand.join(' ')} "${main}" "$@"\n`);
+  chmodSync(command, 0o755);
   return project;
 }
 
-const test = suite('README');
-const examples = blocksOf('js');
-const commands = [
-  ...blocksOf('sh').flatMap((block) => block.trim().split(/(?<!\\)\n/)),
-  ...blocksOf('dockerfile').flatMap((block) => block.match(/(?<=^RUN )permwalk .*$/gm) ?? []),
-];
-const recipes = readme.slice(readme.indexOf('\n## Recipes\n'));
-const setUpCommands = ['npm ci && npm run demo', 'npm ci && npm test', 'npm install permwalk'];
+/** One with what the examples of a page work on: the README makes it, the pages find it. */
+function projectFor(page: Page): string {
+  const project = emptyProject();
+  if (page === readme) execFileSync('sh', ['-c', makingLine], { cwd: project });
+  else makeExampleProject(project);
+  return project;
+}
 
-test('has examples and commands', () => {
-  assert.ok(examples.length >= 14);
-  assert.ok(commands.length >= 7);
-});
+interface Example {
+  page: Page;
+  name: string;
+  code: string;
+  directory: string;
+  script: string;
+}
 
-for (const [index, code] of examples.entries()) {
-  test(`example ${index + 1} runs`, () => {
-    const project = exampleProject();
-    // Where there is nothing yet; a loadBundle replaces what is there.
-    if (code.includes("await extract('")) rmSync(join(project, 'cache'), { recursive: true });
-    writeFileSync(join(project, 'example.js'), code);
-    const [program, ...args] = javascriptCommand;
-    execFileSync(program, [...args, 'example.js'], { cwd: project, stdio: 'pipe' });
-    if (index > 0 && !recipes.includes(code)) return;
-    assert.equal(readdirSync(join(project, 'cache')), ['bundle']);
-    assert.is(modeOf(project, 'cache/bundle/server/run') & 0o111, 0o111);
-    assert.is(modeOf(project, 'cache/bundle/server/main.py') & 0o111, 0);
+const examples: Example[] = shippedPages.flatMap((page) =>
+  page.blocks
+    .filter(({ language }) => language === 'js')
+    .map(({ code }, index) => {
+      const directory = projectFor(page);
+      const script = join(directory, 'example.js');
+      writeFileSync(script, code);
+      // They extract to where nothing is yet; a loadBundle replaces what is there.
+      if (page !== readme && code.includes("await extract('")) {
+        rmSync(join(directory, 'cache'), { recursive: true });
+      }
+      return { page, name: `${page.path}, example ${index + 1}`, code, directory, script };
+    }),
+);
+
+/** Run all examples; what each of them fails with, in their order. */
+async function runExamples(): Promise<{ error?: string }[]> {
+  const folder = tempDirectory();
+  const [input, output] = [join(folder, 'examples.json'), join(folder, 'results.json')];
+  writeFileSync(input, JSON.stringify(examples));
+  const [program, ...args] = javascriptCommand;
+  const runner = join(checkout, 'spec/helpers/run-examples.js');
+  await promisify(execFile)(program, [...args, runner, input, output], { timeout: 120_000 });
+  return JSON.parse(readFileSync(output, 'utf8'));
+}
+
+interface Ended {
+  status: number | null;
+  stderr: string;
+}
+
+const commands = shippedPages.flatMap((page) =>
+  linesOf(page)
+    .filter((command) => !setUpCommands.includes(command) && command !== makingLine)
+    .map((command) => ({ page, command })),
+);
+
+async function runCommand(page: Page, command: string): Promise<Ended> {
+  const project = projectFor(page);
+  const path = `${join(project, 'node_modules/.bin')}:${process.env.PATH}`;
+  const child = spawn('sh', ['-c', command], {
+    cwd: project,
+    env: { ...process.env, PATH: path },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject).on('close', (status) => resolve({ status, stderr }));
   });
 }
 
-for (const command of commands) {
-  if (setUpCommands.includes(command)) continue;
-  test(`command runs: ${command}`, () => {
-    const project = exampleProject();
-    const [, expected = '0'] = /# exit (\d)/.exec(command) ?? [];
-    const path = `${join(project, 'node_modules/.bin')}:${process.env.PATH}`;
-    const result = spawnSync('sh', ['-c', command], {
-      cwd: project,
-      encoding: 'utf8',
-      env: { ...process.env, PATH: path },
-    });
-    assert.is(String(result.status), expected, result.stderr);
-  });
+/** Run all commands, as many at once as there are cores. */
+async function runCommands(): Promise<Ended[]> {
+  const ended: Ended[] = [];
+  const left = [...commands.entries()];
+  const work = async () => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const [index, { page, command }] = next;
+      ended[index] = await runCommand(page, command);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return ended;
 }
 
-test('the set-up commands are the scripts that there are', () => {
+const test = suite('pages');
+
+test('README is short, and begins with what a new user needs', () => {
+  const lines = readme.text.trimEnd().split('\n').length;
+  assert.ok(lines >= 150 && lines <= 200, `${lines} lines`);
   const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
   assert.ok(scripts.demo && scripts.test);
-  for (const command of setUpCommands) assert.ok(readme.includes(command), command);
+  for (const command of setUpCommands) assert.ok(linesOf(readme).includes(command), command);
+  assert.ok(readme.blocks.some(({ code }) => code === 'npm ci && npm test\n'));
 });
 
-test('names every option, reason and flag that there is', () => {
-  const options = readFileSync(join(checkout, 'lib/options.ts'), 'utf8');
-  const errors = readFileSync(join(checkout, 'lib/errors.ts'), 'utf8');
-  const optionNames = /new Set<keyof ApplyOptions>\(\[(.*?)\]/s.exec(options)?.[1]?.match(/\w+/g) ?? [];
-  const reasonNames = /export type UnresolvedReason =(.*?);/s.exec(errors)?.[1]?.match(/[\w-]+/g) ?? [];
-  assert.ok(optionNames.length > 15 && reasonNames.length > 12);
-  for (const name of [...optionNames, ...reasonNames]) assert.ok(readme.includes(`\`${name}\``), name);
+test('there is something to run in README and on the pages', () => {
+  assert.ok(makingLine.length > 0);
+  assert.ok(examples.filter(({ page }) => page === readme).length >= 3);
+  assert.ok(examples.length >= 30 && commands.length >= 20);
+  for (const { path, blocks } of shippedPages)
+    for (const { language } of blocks) assert.ok(languages.includes(language), `${path}: ${language}`);
+});
+
+const [exampleResults, commandResults] = await Promise.all([runExamples(), runCommands()]);
+for (const [index, { page, name, directory }] of examples.entries()) {
+  test(`${name} runs`, () => {
+    assert.is(exampleResults[index]?.error, undefined);
+    if (page !== readme && page.path !== 'docs/recipes.md') return;
+    assert.equal(readdirSync(join(directory, 'cache')), ['bundle']);
+    assert.is(modeOf(directory, 'cache/bundle/server/run') & 0o111, 0o111);
+    if (page !== readme) assert.is(modeOf(directory, 'cache/bundle/server/main.py') & 0o111, 0);
+  });
+}
+
+for (const [index, { page, command }] of commands.entries()) {
+  test(`${page.path}, command runs: ${command}`, () => {
+    const { status, stderr } = commandResults[index] as Ended;
+    const [, expected = '0'] = /# exit (\d)/.exec(command) ?? [];
+    assert.is(String(status), expected, stderr);
+  });
+}
+
+test('every relative link leads somewhere', () => {
+  const faults = [...shippedPages, ...repositoryPages].flatMap((page) =>
+    page.links.flatMap((link) => {
+      const fault = faultOf(link, page);
+      return fault === undefined ? [] : [`${page.path}: ${link} ${fault}`];
+    }),
+  );
+  assert.equal(faults, []);
+  assert.ok(readme.links.length >= 10);
+});
+
+test('a link of a page that the package holds leads to a file that it holds, too', () => {
+  const { files } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
+  const isShipped = micromatch.matcher([...files, 'docs/**', 'README.md', 'LICENSE'], { dot: true });
+  const security = repositoryPages.filter(({ path }) => files.includes(path));
+  for (const page of [...shippedPages, ...security]) {
+    for (const link of page.links) {
+      const file = fileOf(link, page);
+      assert.ok(file === undefined || isShipped(file), `${page.path}: ${link}`);
+    }
+  }
+});
+
+test('README leads to every page', () => {
+  for (const { path } of docs) assert.ok(readme.links.includes(path), path);
+});
+
+/** Words between quotes or bars in a part of a source. */
+function namesIn(file: string, part: RegExp): string[] {
+  const source = readFileSync(join(checkout, file), 'utf8');
+  return part.exec(source)?.[1]?.match(/[\w-]+/g) ?? [];
+}
+
+/** The names that a page has a heading for. */
+function namedHeadings(page: Page): string[] {
+  return page.headings.flatMap((heading) => /^`([\w-]+)`$/.exec(heading)?.[1] ?? []).sort();
+}
+
+test('options.md has a heading for every option, and no other', () => {
+  const names = namesIn('lib/options.ts', /new Set<keyof ApplyOptions>\(\[(.*?)\]/s);
+  assert.ok(names.length > 15);
+  const ofWrapping = ['publish', 'existing', 'durable'];
+  assert.equal(namedHeadings(pageOf('options')), [...names, ...ofWrapping].sort());
+  const wrapOptions = readFileSync(join(checkout, 'lib/extract/options.ts'), 'utf8');
+  for (const name of ofWrapping) assert.match(wrapOptions, `${name}?:`);
+});
+
+test('report-and-errors.md has a heading for every reason, and no other', () => {
+  const names = namesIn('lib/errors.ts', /export type UnresolvedReason =(.*?);/s);
+  assert.ok(names.length > 12);
+  assert.equal(namedHeadings(pageOf('report-and-errors')), names.sort());
+});
+
+test('report-and-errors.md names every count and every field of the report', () => {
+  const counts = namesIn('lib/report.ts', /createCounts\(\).*?return \{(.*?)\}/s).filter(
+    (name) => name !== '0',
+  );
+  const [, body = ''] =
+    /export interface PermissionReport \{(.*?)\n\}/s.exec(
+      readFileSync(join(checkout, 'lib/report.ts'), 'utf8'),
+    ) ?? [];
+  const fields = [...body.matchAll(/^ {2}(\w+):/gm)].map(([, name = '']) => name);
+  assert.ok(counts.length > 6 && fields.length > 6);
+  for (const name of [...counts, ...fields]) {
+    assert.ok(pageOf('report-and-errors').text.includes(`| \`${name}\` |`), name);
+  }
+});
+
+test('command-line.md names every flag of every command', async () => {
+  const helps = await Promise.all(['apply', 'check', 'extract'].map((name) => runCli([name, '--help'])));
+  const flags = helps.flatMap(({ stdout }) => [...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)]);
+  assert.ok(flags.length > 60);
+  const { text } = pageOf('command-line');
+  for (const [, flag = ''] of flags) assert.ok(text.includes(`${flag}\``) || text.includes(`${flag} `), flag);
+});
+
+test('benchmarks.md shows the table of the results that are there', () => {
+  const table = readFileSync(join(checkout, 'bench/results/table.md'), 'utf8');
+  assert.ok(table.length > 1000);
+  assert.ok(pageOf('benchmarks').text.includes(`\n${table}\n`), 'npm run bench -- --render writes it');
+});
+
+test('guarantees.md names specs that there are', () => {
+  const specs = [...pageOf('guarantees').text.matchAll(/`(spec\/[\w-]+\.spec\.ts)`/g)];
+  assert.ok(specs.length > 20);
+  for (const [, path = ''] of specs) assert.ok(statSync(join(checkout, path)).isFile(), path);
+});
+
+/** Phrases that say it in a roundabout way, in parts, so that they do not stand here either; and what is plain. */
+const banned: [parts: string[], plain: string][] = [
+  [['after all else', 'was done'], 'processes everything it can, then rejects if anything failed'],
+  [['brought something', 'begins the retries'], 'progress resets the retry count'],
+  [['only what gets a mode', 'is looked at'], 'checks only entries whose mode it sets'],
+  [['it did', 'not come'], 'listed in the manifest but never appeared'],
+  [['exchanged while', 'it was worked on'], 'replaced during processing'],
+  [['whoever was', 'at work'], 'another process'],
+  [['the last one', 'whole wins'], 'the last to finish wins'],
+  [['were the process', 'killed'], 'even if the process is killed'],
+  [['past', 'so many'], 'after this many entries'],
+  [['with nothing more', 'changed'], 'stop with an error'],
+  [['Taken', ': '], 'Allowed: '],
+  [['say what', 'is taken'], 'See permwalk <command> --help'],
+  [['nothing must', 'be there'], 'do not verify contents'],
+  [['what is', 'not so'], 'what is wrong'],
+  [['who is', 'not root'], 'without root'],
+  [['whatever', 'lies there'], 'whatever it finds'],
+  [['as one', 'likes'], 'as you like'],
+];
+/** Made by tools, or not the project's own. */
+const unwritten = new Set([
+  '.git',
+  '.runtimes',
+  '.stryker-tmp',
+  'coverage',
+  'dist',
+  'node_modules',
+  'reports',
+]);
+
+/** Texts below a directory of the checkout. */
+function* textsBelow(directory: string): Generator<[path: string, text: string], void, undefined> {
+  for (const entry of readdirSync(join(checkout, directory), { withFileTypes: true })) {
+    if (unwritten.has(entry.name)) continue;
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) yield* textsBelow(path);
+    else if (entry.isFile()) yield [path, readFileSync(join(checkout, path), 'utf8')];
+  }
+}
+
+test('nothing is said in a roundabout way', () => {
+  const found: string[] = [];
+  const patterns = banned.map(([parts, plain]) => {
+    const phrase = parts.join(parts.includes(': ') ? '' : ' ');
+    return { phrase, plain, pattern: new RegExp(`\\b${phrase}`, /^[A-Z]/.test(phrase) ? '' : 'i') };
+  });
+  for (const [path, text] of textsBelow('.')) {
+    // A phrase may go on in the next line of a comment.
+    const flowing = text.replace(/\s*\n\s*(?:\*|\/\/|#)?\s*/g, ' ');
+    for (const { phrase, plain, pattern } of patterns)
+      if (pattern.test(flowing)) found.push(`${path}: "${phrase}"; say "${plain}"`);
+  }
+  assert.equal(found, []);
 });
 
 test.run();
