@@ -1,36 +1,80 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeExampleProject } from './helpers/example-project.ts';
+import { readPage } from './helpers/pages.ts';
 import { scriptCommand } from './helpers/runtime.ts';
 import { tempDirectory } from './helpers/tree.ts';
 
 const demo = fileURLToPath(new URL('demo/demo.ts', import.meta.url));
 const [program, ...args] = scriptCommand;
-const run = (...bundle: string[]) => execFileSync(program, [...args, demo, ...bundle], { encoding: 'utf8' });
+const run = (...bundle: string[]) => spawnSync(program, [...args, demo, ...bundle], { encoding: 'utf8' });
+
+/** On the bundle of an npm package. It waits for seconds, so it runs once. */
+const shown = run();
 
 const test = suite('demo');
 
-test('shows the failures and what came of them, on the bundle of an npm package', () => {
-  const output = run();
-  assert.match(output, /python_stdlib\.zip: \d{3} entries, [1-9]\d* executable/);
-  assert.match(output, /ENOENT: no such file or directory, chmod/);
-  const [, before, total] = /before +(\d+) of (\d+)/.exec(output) ?? [];
-  const [, after] = /after +(\d+) of/.exec(output) ?? [];
-  assert.is(before, '0');
-  assert.is(after, total);
-  assert.match(output, /waited .* in \d+ rounds, 1 recovered/);
-  assert.match(output, /dangling +link-to-nothing -> not\/in\/the\/bundle/);
-  assert.not.match(output, /link-to-the-late-file ->/);
-  assert.match(output, /missing .*expected file of \d+ bytes/);
+test('shows the failure, the pass and the wrapped extractor, on the bundle of an npm package', () => {
+  const { status, stdout, stderr } = shown;
+  assert.is(status, 0, stderr);
+  assert.match(stdout, /python_stdlib\.zip: \d{3} entries, [1-9]\d* executable/);
+  assert.match(stdout, /-> ENOENT: no such file or directory, chmod/);
+  const counts = [...stdout.matchAll(/(\d+) of (\d+) executables are executable/g)];
+  const [, , total] = counts[0] ?? [];
+  assert.equal(
+    counts.map(([, count, of]) => [count, of]),
+    [
+      ['0', total],
+      [total, total],
+      [total, total],
+    ],
+  );
+  assert.match(stdout, /waited .* in \d+ rounds, 1 recovered/);
+  assert.match(stdout, /dangling +link-to-nothing -> not\/in\/the\/bundle/);
+  assert.not.match(stdout, /link-to-the-late-file ->/);
+  assert.match(stdout, /missing .*expected file of \d+ bytes/);
+  assert.match(stdout, /1 entry is unresolved\.\n.*the point of the demo/);
+  assert.match(stdout, /the destination did not exist/);
+  assert.match(stdout, /created: .* [1-9]\d* modes corrected/);
+  assert.match(stdout, /was the point\.\n$/);
+});
+
+test('says what README shows of it', () => {
+  const { code = '' } =
+    readPage('README.md').blocks.find((block) => block.code.includes('A plain walk')) ?? {};
+  const lines = code.split('\n').filter((line) => line.trim() !== '' && line.trim() !== '…');
+  assert.ok(lines.length > 4);
+  for (const line of lines) {
+    const parts = line.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+    assert.match(shown.stdout, new RegExp(`^${parts.join('.*')}`, 'm'), line);
+  }
 });
 
 test('takes any bundle', () => {
   const project = tempDirectory();
   makeExampleProject(project);
-  assert.match(run(join(project, 'bundle.mcpb')), /bundle\.mcpb: 4 entries, 2 executable/);
+  assert.match(run(join(project, 'bundle.mcpb')).stdout, /bundle\.mcpb: 4 entries, 2 executable/);
+});
+
+test('says in one line what is wrong with a file that it cannot use', () => {
+  const text = join(tempDirectory(), 'list');
+  writeFileSync(text, 'one\ntwo\n');
+  const cases: [file: string, message: RegExp][] = [
+    ['/nowhere/some.mcpb', /^demo: there is no file \/nowhere\/some\.mcpb\nUsage: npm run demo/],
+    [text, /^demo: .*list: the demo needs a zip/],
+    [tempDirectory(), /^demo: /],
+  ];
+  for (const [file, message] of cases) {
+    const { status, stdout, stderr } = run(file);
+    assert.is(status, 2);
+    assert.is(stdout, '');
+    assert.match(stderr, message);
+    assert.not.match(stderr, /^ +at /m, 'a stack');
+  }
 });
 
 test.run();
