@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { publint } from 'publint';
@@ -82,13 +82,17 @@ function runTool(script: string, args: readonly string[]): void {
 
 const test = suite('package');
 
-test('the tarball holds what is built from lib, and what says what it is', () => {
+test('the tarball holds what is built from lib, the pages and their charts', () => {
   const files = entriesBelow(installed).flatMap(([path, entry]) => (entry.isDirectory() ? [] : [path]));
   const sources = entriesBelow(join(checkout, 'lib')).flatMap(([path, entry]) =>
     entry.isDirectory() ? [] : [path.replace(/\.ts$/, '')],
   );
   const built = sources.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]);
-  assert.equal(files.sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...built].sort());
+  const pages = readdirSync(join(checkout, 'docs')).map((name) => `docs/${name}`);
+  const charts = readdirSync(join(checkout, 'bench/results')).filter((name) => name.endsWith('.svg'));
+  const others = ['.github/SECURITY.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
+  const expected = [...built, ...pages, ...charts.map((name) => `bench/results/${name}`), ...others];
+  assert.equal(files.sort(), expected.sort());
   for (const [path, entry] of entriesBelow(installed)) assert.ok(entry.isFile() || entry.isDirectory(), path);
 });
 
