@@ -95,7 +95,7 @@ export function conclude(
   return report;
 }
 
-/** Open the root; where a manifest promises something in it, wait for it. `undefined` where it did not come, which is noted. */
+/** Open the root; if a manifest names something in it, wait for it. `undefined` if it never appeared, which is noted. */
 async function openWhenThere(
   path: string,
   open: (path: string) => Root,

@@ -3,7 +3,7 @@ import type { PermissionReport } from './report.ts';
 /** What kind of thing an entry is. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'other';
 
-/** Facts of one entry, expected or found. Only what is known is there. */
+/** Facts of one entry, expected or found. Unknown facts are absent. */
 export interface EntryFacts {
   /** Kind of the entry. `'other'` is a FIFO, socket or device. */
   type?: EntryType;
@@ -18,20 +18,20 @@ export interface EntryFacts {
 /**
  * Why an entry is unresolved.
  *
- * - `missing`: the manifest names it, and it is not there.
- * - `size-mismatch`: it is there with another number of bytes than the manifest says.
- * - `type-mismatch`: it is there as another kind of entry.
- * - `link-flattened`: a link that lies there as a plain file holding the target's text.
- * - `link-mismatch`: a link that points elsewhere than the manifest says.
- * - `dangling-link`: a link whose target is not there.
+ * - `missing`: listed in the manifest but never appeared.
+ * - `size-mismatch`: a file whose size is not the one in the manifest.
+ * - `type-mismatch`: another kind of entry has its name.
+ * - `link-flattened`: the manifest has a link, the disk a plain file that holds the link's text.
+ * - `link-mismatch`: a link whose target is not the one in the manifest.
+ * - `dangling-link`: a link whose target does not exist.
  * - `symlink-in-path`: a directory on the way is a link, which is never followed.
  * - `permission-denied`: EPERM or EACCES.
  * - `read-only`: EROFS.
- * - `not-applied`: chmod succeeded and the mode is not what was set (vfat, FUSE, some network mounts).
+ * - `not-applied`: chmod succeeded, but the mode is another one (vfat, FUSE, some network mounts).
  * - `hard-linked`: a file with more than one link, and `hardLinks` is `'error'`.
  * - `undecodable-name`: its name is not UTF-8, and a manifest or glob would have to name it.
- * - `unsafe-path`: it lies where the pass must not go: on another device, or swapped under the pass.
- * - `io-error`: anything else that the system reported; see `code`.
+ * - `unsafe-path`: it is on another device, or was replaced during processing.
+ * - `io-error`: any other error of the system; see `code`.
  */
 export type UnresolvedReason =
   | 'missing'
@@ -49,7 +49,7 @@ export type UnresolvedReason =
   | 'unsafe-path'
   | 'io-error';
 
-/** What {@link UnresolvedEntryError} is made of. */
+/** Arguments of {@link UnresolvedEntryError}. */
 export interface UnresolvedEntryDetails {
   path: string;
   reason: UnresolvedReason;
@@ -63,25 +63,25 @@ export interface UnresolvedEntryDetails {
   cause?: unknown;
 }
 
-/** What is to be done about each reason, as the end of the error's message. */
+/** What to do about each reason; the end of the message. */
 const advice: Record<UnresolvedReason, string> = {
-  missing: 'extract it again, or wait longer with retry.maxRetryTime',
-  'size-mismatch': 'extract it again, or wait longer with retry.maxRetryTime',
-  'type-mismatch': 'remove what lies there and extract it again',
+  missing: 'extract again, or wait longer with retry.maxRetryTime',
+  'size-mismatch': 'extract again, or wait longer with retry.maxRetryTime',
+  'type-mismatch': 'remove the entry that has its name and extract again',
   'link-flattened': 'use an extractor that makes symbolic links',
-  'link-mismatch': 'remove the link and extract it again',
+  'link-mismatch': 'remove the link and extract again',
   'dangling-link': "extract its target, or set danglingLinks to 'skip'",
-  'symlink-in-path': 'remove the link; it is never followed',
-  'permission-denied': 'run as the owner of the entry',
+  'symlink-in-path': 'a directory on the way is a link, which is never followed: remove it and extract again',
+  'permission-denied': 'run as the owner of the entry, or as root',
   'read-only': 'remount the file system read-write',
-  'not-applied': 'the file system does not keep modes; mount it with the modes that are needed',
-  'hard-linked': "copy the file, or set hardLinks to 'apply'",
-  'undecodable-name': 'rename it, or work without manifest and globs',
-  'unsafe-path': 'see the code',
-  'io-error': 'see the code',
+  'not-applied': 'the file system does not keep modes: mount it with the modes you need',
+  'hard-linked': "replace it by a copy, or set hardLinks to 'apply'",
+  'undecodable-name': 'rename it, or use neither manifest nor globs',
+  'unsafe-path': 'set crossDevice if it is a mount point; otherwise find out which process replaced it',
+  'io-error': 'the code says what the system reported',
 };
 
-/** Facts in the order and words of a person: `file of 12 bytes, mode 0644`. */
+/** Facts in words: `file of 12 bytes, mode 0644`. */
 export function describeFacts(facts: EntryFacts): string {
   const parts: string[] = [];
   if (facts.type !== undefined || facts.size !== undefined) {
@@ -93,12 +93,12 @@ export function describeFacts(facts: EntryFacts): string {
   return parts.join(', ');
 }
 
-/** A mode as chmod's users write it: four octal digits. */
+/** A mode as four octal digits. */
 export function formatMode(mode: number): string {
   return mode.toString(8).padStart(4, '0');
 }
 
-/** Facts without what is not known, keys in one order, so that their JSON is stable. */
+/** Known facts only, keys in one order, so that their JSON is stable. */
 function compactFacts(facts: EntryFacts | undefined): EntryFacts | undefined {
   if (facts === undefined) return undefined;
   const compact: EntryFacts = {};
@@ -110,24 +110,24 @@ function compactFacts(facts: EntryFacts | undefined): EntryFacts | undefined {
 }
 
 /**
- * One entry that could not be brought to its mode or could not be verified. It was not changed, except where
- * `reason` is `'not-applied'` or `'io-error'`, when the system may have changed it. Its `stack` has no frames.
+ * One entry whose mode could not be set, or that is not as the manifest says. It was not changed; only with `reason`
+ * `'not-applied'` or `'io-error'` the system may have changed it. Its `stack` has no frames.
  */
 export class UnresolvedEntryError extends Error {
   override readonly name = 'UnresolvedEntryError';
-  /** Path below the root, `/`-separated; `.` is the root. Bytes that are not UTF-8 stand as U+DC80 to U+DCFF. */
+  /** Path below the root, with `/`; `.` is the root. Bytes that are not UTF-8 are U+DC80 to U+DCFF. */
   readonly path: string;
-  /** Why, from a closed list. */
+  /** Why; see {@link UnresolvedReason}. */
   readonly reason: UnresolvedReason;
-  /** Name of the errno (`'ENOENT'`), or `ERR_PERMWALK_…` where the system reported none. */
+  /** Name of the errno (`'ENOENT'`), or `ERR_PERMWALK_…` if there was none. */
   readonly code: string;
-  /** System call that failed, where one did. */
+  /** System call that failed, if one did. */
   readonly syscall: string | undefined;
   /** What the manifest or the mode asked for. */
   readonly expected: EntryFacts | undefined;
-  /** What was there at the last look. */
+  /** What the last look found. */
   readonly actual: EntryFacts | undefined;
-  /** Text of the link, for the reasons that are about links. */
+  /** Text of the link, for reasons about links. */
   readonly target: string | undefined;
   /** How many times it was looked at. */
   readonly attempts: number;
@@ -144,7 +144,7 @@ export class UnresolvedEntryError extends Error {
     ].filter(Boolean);
     const found = facts.length > 0 ? ` (${facts.join('; ')})` : '';
     const message = `${code}: ${reason} ${JSON.stringify(path)}${found}: ${advice[reason]}`;
-    // A report may have a million of them, and how we came to each says nothing: its stack would be half of its memory.
+    // A report may have a million of these, and a stack says nothing here: it would be half of their memory.
     const { stackTraceLimit } = Error;
     Reflect.set(Error, 'stackTraceLimit', 0);
     super(message, { cause: details.cause });
@@ -160,7 +160,7 @@ export class UnresolvedEntryError extends Error {
     this.elapsedMs = details.elapsedMs;
   }
 
-  /** All of it as plain data, keys always in this order; `undefined` is left out by JSON. */
+  /** All facts as plain data, keys in this order; JSON leaves out `undefined`. */
   toJSON(): Record<string, unknown> {
     const { cause } = this;
     return {
@@ -179,11 +179,11 @@ export class UnresolvedEntryError extends Error {
   }
 }
 
-/** Rejection of a strict pass: everything that could be done was done, and these entries are left. */
+/** A strict pass rejects with it after it has processed everything it can. */
 export class UnresolvedEntriesError extends AggregateError {
   override readonly name = 'UnresolvedEntriesError';
   readonly code = 'ERR_PERMWALK_UNRESOLVED';
-  /** The whole report; `report.unresolved` holds the same errors as `errors`. */
+  /** The whole report; `report.unresolved` is `errors`. */
   readonly report: PermissionReport;
   declare errors: UnresolvedEntryError[];
 
@@ -198,14 +198,14 @@ export class UnresolvedEntriesError extends AggregateError {
   }
 }
 
-/** A manifest that cannot be read or must not be used. Nothing was touched. */
+/** A manifest that cannot be read or must not be used. Nothing was changed. */
 export class ManifestError extends Error {
   override readonly name = 'ManifestError';
-  /** `ERR_PERMWALK_MANIFEST`, or the errno's name where the source could not be read. */
+  /** `ERR_PERMWALK_MANIFEST`, or the errno's name if the source could not be read. */
   readonly code: string;
-  /** The archive or file, or `undefined` for entries given in memory. */
+  /** The archive or file; `undefined` for entries in memory. */
   readonly source: string | undefined;
-  /** The manifest path that is at fault, where one is. */
+  /** The path of the manifest at fault, if there is one. */
   readonly path: string | undefined;
 
   constructor(

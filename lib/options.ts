@@ -3,9 +3,9 @@ import { compileMode, type ModeRule } from './mode.ts';
 import type { PermissionChange, PermissionProgress } from './report.ts';
 import { processUmask } from './umask.ts';
 
-/** Bounds of the waiting, in p-retry's own names. */
+/** How long to wait for entries that the manifest names. The names are p-retry's. */
 export interface RetryOptions {
-  /** Rounds without any progress before giving up. Default 10. */
+  /** Rounds without progress before giving up. Progress resets the count. Default 10. */
   retries?: number | undefined;
   /** Factor between one wait and the next. Default 2. */
   factor?: number | undefined;
@@ -13,91 +13,93 @@ export interface RetryOptions {
   minTimeout?: number | undefined;
   /** Longest wait between two rounds in milliseconds. Default 1000. */
   maxTimeout?: number | undefined;
-  /** Milliseconds that all waiting together may take. Default 15000. */
+  /** Longest time for all waits together, in milliseconds. Default 15000. */
   maxRetryTime?: number | undefined;
   /** Multiply each wait by a random factor from 1 to 2. Default true. */
   randomize?: boolean | undefined;
 }
 
-/** What {@link applyPermissions} takes. */
+/** Options of {@link applyPermissions}. */
 export interface ApplyOptions {
-  /** What must exist, and what the archive said of it. Default: nothing must. */
+  /** What must exist: from {@link readManifest}, or an iterable of paths or entries. Default: nothing has to. */
   manifest?: ManifestInput | undefined;
   /**
    * Which mode an entry gets. Default `'executable'`.
    *
-   * - `'executable'`: add exec bits, remove nothing: x for every class that has r, masked by umask, for
-   *   files that the manifest marks executable (any x bit) or that `executable` names. Directories get x
-   *   where they have r.
-   * - `'manifest'`: exactly the manifest's `mode & 0o777 & ~umask`; unknown modes change nothing.
-   * - a number (`0o644`), or the same as octal digits in a string: that mode for files; directories also
-   *   get x where it has r. As with GNU chmod, directories keep setuid and setgid.
-   * - any other string: a symbolic mode (`u+rwX,go+rX`) with the semantics of GNU chmod.
+   * - `'executable'`: add exec bits, remove nothing. Files that the manifest marks executable (any x bit), or that
+   *   `executable` matches, get x for every class that has r, masked by umask. Directories get x where they have r.
+   * - `'manifest'`: exactly the manifest's `mode & 0o777 & ~umask`; an unknown mode changes nothing.
+   * - a number (`0o644`), or its octal digits in a string: files get that mode; directories get it with x where it has
+   *   r. As with GNU chmod, directories keep setuid and setgid.
+   * - any other string: a symbolic mode (`u+rwX,go+rX`), applied as GNU chmod applies it.
    */
   mode?: number | string | undefined;
   /**
-   * micromatch globs of files that, in every mode, also get x where they have r, masked by umask. Matched
-   * on `/`-separated paths below the root; dot files are included. Default none.
+   * micromatch globs of files that also get x where they have r, masked by umask, whatever the mode. They match the
+   * path below the root, written with `/`; names that begin with a dot match, too. Default none.
    */
   executable?: string | readonly string[] | undefined;
-  /** micromatch globs never touched, and not descended into when they name a directory. Default none. */
+  /** micromatch globs of entries that are not changed and, if they are directories, not entered. Default none. */
   ignore?: string | readonly string[] | undefined;
   /**
-   * In mode `'executable'`: a file whose mode the manifest does not know, or that it does not name, is executable where
-   * its first bytes say so (`#!`, an ELF program, a Mach-O program). Default false.
+   * In mode `'executable'`: let the first bytes of a file (`#!`, an ELF program, a Mach-O program) decide if it is
+   * executable, if the manifest does not name it or does not know its mode. Default false.
    */
   detect?: boolean | undefined;
   /**
-   * Walk the tree too, so that entries that no manifest names are counted and matched by the globs.
-   * Default: true without a manifest, else false.
+   * Walk the tree as well, and so visit entries that the manifest does not name. Default: true without a manifest,
+   * false with one.
    */
   discover?: boolean | undefined;
   /**
-   * What is checked of every manifest path. `'presence'`: it exists with its type. `'size'` (default): and
-   * has the manifest's size. `'none'`: only what gets a mode is looked at.
+   * What to check for every path of the manifest. `'size'` (default): it exists, with its type and its size.
+   * `'presence'`: it exists, with its type. `'none'`: checks only entries whose mode it sets.
    */
   verify?: 'size' | 'presence' | 'none' | undefined;
   /**
-   * What becomes of a link whose target is not there. `'defer'` (default): it waits where the manifest
-   * names the target, and is unresolved if that never comes; any other is looked at once more at the end
-   * and listed. `'skip'`: listed at once. `'error'`: unresolved if it dangles at the end.
+   * What happens to a link whose target does not exist. `'defer'` (default): wait for the target if the manifest names
+   * it; the link is unresolved if it never appears. Any other dangling link is checked once more at the end, and listed.
+   * `'skip'`: list it at once. `'error'`: it is unresolved if it still dangles at the end.
    */
   danglingLinks?: 'defer' | 'skip' | 'error' | undefined;
-  /** Bounds of the waiting; `false`: one look only. */
+  /** How long to wait for entries of the manifest; `false`: look once. */
   retry?: RetryOptions | false | undefined;
-  /** Reject with `UnresolvedEntriesError` when anything is unresolved. Default true. */
+  /** Reject with `UnresolvedEntriesError` if anything is unresolved, after everything else is done. Default true. */
   strict?: boolean | undefined;
   /** Change nothing, report what would change. Default false. */
   dryRun?: boolean | undefined;
-  /** Mask of permission bits, 0 to 0o777. Default: the process's. */
+  /** Permission bits that are never granted, 0 to 0o777. Default: the umask of the process. */
   umask?: number | undefined;
-  /** Files with more than one link whose mode would change: `'apply'` (default), `'skip'` or `'error'`. */
+  /**
+   * What happens to a file with more than one link whose mode would change. `'apply'` (default): change it. `'skip'`: leave
+   * it. `'error'`: leave it, and report it as unresolved.
+   */
   hardLinks?: 'apply' | 'skip' | 'error' | undefined;
   /** Enter mount points below the root. Default false. */
   crossDevice?: boolean | undefined;
-  /** Reject, with nothing more changed, past so many entries. Default: no bound. */
+  /** Stop with a `RangeError` after this many entries. Default: no limit. */
   maxEntries?: number | undefined;
-  /** Abort between two slices of work; the promise rejects with the signal's reason. */
+  /** Checked between slices of work; the promise rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Called between slices of work. What it throws rejects the pass. */
+  /** Called between slices of work. If it throws, the pass rejects with that error. */
   onProgress?: ((progress: PermissionProgress) => void) | undefined;
-  /** Called for every mode that was changed (or would be, in a dry run). What it throws rejects the pass. */
+  /** Called for every mode that was changed (or would be, in a dry run). If it throws, the pass rejects with that error. */
   onChange?: ((change: PermissionChange) => void) | undefined;
 }
 
-/** The bounds of the waiting with their defaults. */
+/** {@link RetryOptions} with their defaults. */
 export type RetrySettings = { [Name in keyof RetryOptions]-?: NonNullable<RetryOptions[Name]> };
 
-/** The options with their defaults, checked and compiled. */
+/** Options after checking: with defaults, modes compiled. */
 export interface Settings {
   readonly manifest: ManifestInput | undefined;
-  /** Which bits an entry gets; see {@link ApplyOptions.mode}. */
+  /** From an old mode to a new one; see {@link ApplyOptions.mode}. */
   readonly modeRule: ModeRule;
-  /** Which files get a mode from the manifest's: executable ones, those with a known mode, or all. */
+  /** Which files get a mode: those that the manifest marks executable, those whose mode it knows, or all. */
   readonly modeFrom: 'executable' | 'manifest' | 'all';
   readonly executable: readonly string[];
   readonly ignore: readonly string[];
-  /** Whether a file of unknown mode is looked into; never but in mode `'executable'`. */
+  /** Whether to read the first bytes of files of unknown mode; only in mode `'executable'`. */
   readonly detect: boolean;
   readonly discover: boolean;
   readonly verify: 'size' | 'presence' | 'none';
@@ -113,7 +115,7 @@ export interface Settings {
   readonly onChange: ((change: PermissionChange) => void) | undefined;
 }
 
-/** Longest time that a timer takes in milliseconds; a longer one would fire at once. */
+/** Longest timer in milliseconds. A longer one would fire at once. */
 const MAX_TIMER = 2 ** 31 - 1;
 
 const retryDefaults: RetrySettings = {
@@ -147,7 +149,7 @@ const optionNames: ReadonlySet<string> = new Set<keyof ApplyOptions>([
 ]);
 
 /**
- * Check every option and fill in the defaults. An option that is `undefined` is one that is not given.
+ * Check every option and fill in the defaults. `undefined` means: not given.
  *
  * @throws TypeError for an unknown name or a wrong type, RangeError for a wrong value; both name the option.
  */
@@ -204,7 +206,7 @@ function checkRetries(value: number | undefined): number | undefined {
     : integer('retry.retries', value, 0, Number.MAX_SAFE_INTEGER);
 }
 
-/** A value as it is shown in an error. */
+/** A value, for an error message. */
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'function') return 'a function';

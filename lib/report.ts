@@ -1,11 +1,11 @@
 import type { UnresolvedEntryError } from './errors.ts';
 
 /**
- * How many entries came to which end. Each entry counts once:
- * `visited = changed + unchanged + links + special`; entries that are unresolved are counted in none of them.
+ * How many entries had which outcome. Each entry counts once: `visited = changed + unchanged + links + special`.
+ * Unresolved entries are in none of these.
  */
 export interface PermissionCounts {
-  /** Entries that were there and are dealt with, the root included. */
+  /** Entries that were found and dealt with, the root included. */
   visited: number;
   /** Files and directories whose mode was changed (or would be, in a dry run). */
   changed: number;
@@ -17,41 +17,41 @@ export interface PermissionCounts {
   links: number;
   /** FIFOs, sockets and devices; never changed. */
   special: number;
-  /** Entries that no manifest names and that disappeared during the walk. */
+  /** Entries that the manifest does not name and that disappeared during the walk; this is no error. */
   vanished: number;
-  /** Entries that were found and that the manifest does not name; counted beside the others. */
+  /** Entries that were found but are not in the manifest. They count here and in one of the others. */
   unlisted: number;
 }
 
-/** A link that leads nowhere or out of the tree. A link to an entry of the tree is not listed. */
+/** A link that dangles, loops or leads out of the tree. Links to entries of the tree are not listed. */
 export interface LinkReport {
   /** Path of the link below the root. */
   path: string;
   /** Text of the link. */
   target: string;
-  /** `'dangling'`: its target is not there. `'outside'`: it leads out of the root. `'loop'`: links in a circle. */
+  /** `'dangling'`: its target does not exist. `'outside'`: it leads out of the root. `'loop'`: it leads back to itself. */
   kind: 'dangling' | 'outside' | 'loop';
 }
 
-/** What waiting for the manifest's promises took. */
+/** What waiting for entries of the manifest took. */
 export interface SettleReport {
-  /** Rounds over what was unresolved, after the first look. */
+  /** Rounds over everything that was missing, after the first look. */
   rounds: number;
-  /** Entries that a later round found as promised. */
+  /** Entries that a later round found as the manifest says. */
   recovered: number;
-  /** Milliseconds from the end of the first look to the end of the last round; 0 where nothing was waited for. */
+  /** Milliseconds from the end of the first look to the end of the last round; 0 if there was no waiting. */
   waitedMs: number;
 }
 
-/** What a pass found and did. `JSON.stringify` of it is complete; lists are sorted by path. */
+/** What a pass found and did. `JSON.stringify` of it is complete; its lists are sorted by path. */
 export interface PermissionReport {
   /** Real path of the root. */
   root: string;
-  /** True where nothing is unresolved. */
+  /** True if nothing is unresolved. */
   ok: boolean;
-  /** `'anchored'`: descriptors, no path is ever resolved twice (Linux). `'path'`: checked paths (elsewhere). */
+  /** `'anchored'`: by descriptors; no path is resolved twice (Linux). `'path'`: by checked paths (elsewhere). */
   backend: 'anchored' | 'path';
-  /** True where nothing was changed and `changed` counts what would be. */
+  /** True if nothing was changed; `counts.changed` then counts what would be. */
   dryRun: boolean;
   counts: PermissionCounts;
   links: LinkReport[];
@@ -61,15 +61,15 @@ export interface PermissionReport {
   durationMs: number;
 }
 
-/** A state of the pass, handed to `onProgress` between slices. */
+/** The state of a pass, passed to `onProgress` between slices. */
 export interface PermissionProgress {
-  /** `'visit'`: the first look. `'settle'`: waiting for what is pending. `'finish'`: restrictive directories, links. */
+  /** `'visit'`: the first look. `'settle'`: waiting for pending entries. `'finish'`: directories that lose bits, links. */
   phase: 'visit' | 'settle' | 'finish';
   /** Counts so far. */
   counts: Readonly<PermissionCounts>;
-  /** Entries waited for. */
+  /** Entries that it waits for. */
   pending: number;
-  /** Entries that are unresolved for good so far. */
+  /** Entries that are finally unresolved so far. */
   unresolved: number;
 }
 

@@ -80,7 +80,7 @@ async function retryWhile(
  * Wait for something that was not there at the first look.
  *
  * @param attempt returns `undefined` while it is not there
- * @returns `undefined` where it did not come within the retries and the time
+ * @returns `undefined` if it never appeared within the retries and the time
  */
 export async function waitFor<T>(
   attempt: () => T | undefined,

@@ -305,7 +305,7 @@ for (const { backend, title, apply } of allPasses) {
     assert.ok((await apply(root, { manifest, verify: 'none' })).ok);
   });
 
-  test('maxEntries rejects with nothing more changed', async () => {
+  test('maxEntries stops the pass with an error', async () => {
     const root = makeTree({ 'a/f': 0o600, 'a/g': 0o600, 'a/h': 0o600 });
     await apply(root, { mode: 'a+r', maxEntries: 5, dryRun: true });
     for (const options of [{ maxEntries: 4 }, { maxEntries: 2, manifest: ['a/f', 'a/g'] }]) {

@@ -984,7 +984,7 @@ rendering('the whole report', () => {
   1,200  unchanged
      14  symbolic links, never changed
       1  vanished during the walk
-      3  not named by the manifest
+      3  not in the manifest
 
 waited 1.4 s in 1 round, 2 recovered
 

@@ -561,7 +561,7 @@ if (isReplaceable) {
     chmodSync(staging.tree, 0o500);
     let tries = 0;
     const before = () => {
-      // Who is not root moves such a tree in two renames.
+      // Without root, such a tree moves in two renames.
       if (existsSync(destination)) return;
       tries += 1;
       addToTree(destination, { f: `${tries}` });

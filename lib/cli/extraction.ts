@@ -6,9 +6,10 @@ import { writeError } from './output.ts';
 import { runPass } from './pass.ts';
 
 /**
- * One extraction from flags to exit code, everything printed. What keeps it from starting is thrown.
+ * Run one extraction, from flags to exit code, and print everything.
  *
- * @param extractor the command and its arguments, in which `{archive}` and `{destination}` are replaced
+ * @param extractor the command and its arguments; `{archive}` and `{destination}` in them are replaced
+ * @throws whatever keeps it from starting
  */
 export async function runExtraction(
   archive: string,
@@ -17,7 +18,7 @@ export async function runExtraction(
   { publish, existing, durable, ...flags }: ExtractFlags,
 ): Promise<number> {
   if (extractor[0] === '' || !extractor.some((part) => part.includes('{destination}'))) {
-    writeError('error: a command is needed that says {destination} where the tree is to be written\n');
+    writeError('error: the command must contain {destination}, the directory that it writes to\n');
     return 2;
   }
   const { manifest, ...passFlags } = flags;
@@ -32,7 +33,7 @@ export async function runExtraction(
   });
 }
 
-/** Start the extractor; its output is ours on stderr, since the report is alone on stdout. */
+/** Start the extractor. Its output goes to stderr, because stdout is for the report. */
 function start(
   extractor: readonly string[],
   archive: string,

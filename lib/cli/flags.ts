@@ -2,34 +2,34 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { WrapOptions } from '../extract/options.ts';
 import type { ApplyOptions, RetryOptions } from '../options.ts';
 
-/** The options of the API that are no data, or that the command line decides on its own. */
+/** Options of the API that are not data, or that the command line sets itself. */
 type Unflagged = 'manifest' | 'retry' | 'signal' | 'onProgress' | 'onChange';
 
-/** Everything that the flags of a pass say. What was not given is not there. */
+/** The flags of a pass. A flag that was not given is absent. */
 export interface PassFlags extends Omit<ApplyOptions, Unflagged>, RetryOptions {
   /** File that the manifest is read from. */
   manifest?: string;
-  /** False for one look only. */
+  /** False: look once. */
   retry: boolean;
   json?: boolean;
   verbose?: boolean;
 }
 
-/** Everything that the flags of an extraction say. */
+/** The flags of an extraction. */
 export interface ExtractFlags
   extends Omit<PassFlags, 'manifest'>,
     Pick<WrapOptions, 'publish' | 'existing' | 'durable'> {
-  /** File that the manifest is read from in place of the archive, or false for none. */
+  /** File that the manifest is read from instead of the archive, or false for none. */
   manifest?: string | false;
 }
 
-/** Flags that the API takes together, as its option `retry`. */
+/** Flags that are one option of the API, `retry`. */
 const retryFlags = ['retries', 'factor', 'minTimeout', 'maxTimeout', 'maxRetryTime', 'randomize'];
 
-/** Flags that are no option of the API as they stand. */
+/** Flags that have no option of the same name. */
 const ownFlags = ['manifest', 'retry', 'json', 'verbose'];
 
-/** The options that the flags stand for, the manifest apart: it must be read first. */
+/** Turn flags into options; all but the manifest, which has to be read first. */
 export function toApplyOptions(flags: PassFlags): ApplyOptions {
   const given = Object.entries(flags);
   const retry: RetryOptions = Object.fromEntries(given.filter(([name]) => retryFlags.includes(name)));
@@ -39,13 +39,13 @@ export function toApplyOptions(flags: PassFlags): ApplyOptions {
   return { ...options, retry: flags.retry && retry };
 }
 
-/** The flag that sets an option of the API: `maxRetryTime` and `retry.maxRetryTime` make `--max-retry-time`. */
+/** The flag for an option of the API: `maxRetryTime` and `retry.maxRetryTime` become `--max-retry-time`. */
 export function flagOf(option: string): string {
   const name = option.slice(option.lastIndexOf('.') + 1);
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-/** Add every flag that `apply` and `check` share. A flag that is added afterwards stands in the last group. */
+/** Add the flags that all commands share. A flag that is added later goes to the last group. */
 export function addPassFlags(command: Command): Command {
   for (const [heading, options] of passFlags()) {
     command.optionsGroup(heading);
@@ -57,22 +57,19 @@ export function addPassFlags(command: Command): Command {
 function passFlags(): [string, Option[]][] {
   return [
     [
-      'What must be there:',
+      'What must exist:',
       [
         flag(
           '--manifest <file>',
-          'what must exist: archive (zip, .mcpb, .whl, tar), RECORD or list of paths (default: none)',
+          'what must exist: an archive (zip, .mcpb, .whl, tar), a RECORD or a list of paths (default: none)',
         ),
         choice(
           '--verify <how>',
           ['size', 'presence', 'none'],
-          'what is checked of each path in it: size, presence or none',
+          'what to check for each path in it: size, presence or none',
         ),
-        flag(
-          '--discover',
-          'visit what the manifest does not name, too (default: where there is no manifest)',
-        ),
-        flag('--no-discover', 'visit nothing else (default: where there is a manifest)'),
+        flag('--discover', 'also visit what the manifest does not name (default without a manifest)'),
+        flag('--no-discover', 'visit only what the manifest names (default with a manifest)'),
       ],
     ],
     [
@@ -80,66 +77,72 @@ function passFlags(): [string, Option[]][] {
       [
         flag(
           '--mode <mode>',
-          'executable: add x where there is r to what the manifest or --executable says; manifest: exactly ' +
-            'as archived; octal digits, or symbolic (u+rwX,go-w), as in chmod (default: executable)',
-        ),
-        flag('--executable <glob>', 'files that in every mode get x where there is r; repeatable').argParser(
-          collect,
+          'executable: add x where r is set, to files that the manifest or --executable names as executable; ' +
+            'manifest: exactly as in the manifest; or octal digits, or symbolic (u+rwX,go-w), as in chmod ' +
+            '(default: executable)',
         ),
         flag(
+          '--executable <glob>',
+          'files that get x where r is set, whatever the mode; repeatable',
+        ).argParser(collect),
+        flag(
           '--detect',
-          'of files whose mode the manifest does not know, those are executable whose first bytes say so: ' +
-            '#!, ELF, Mach-O',
+          'for files of unknown mode, look at the first bytes: #!, ELF and Mach-O programs are executable',
         ),
-        flag('--umask <octal>', "bits that are not given (default: the process's)").argParser(parseUmask),
+        flag(
+          '--umask <octal>',
+          'permission bits never granted (default: the umask of the process)',
+        ).argParser(parseUmask),
       ],
     ],
     [
-      'What is left alone:',
+      'What to leave alone:',
       [
-        flag('--ignore <glob>', 'not touched and not entered; repeatable').argParser(collect),
+        flag('--ignore <glob>', 'do not change these, and do not enter them; repeatable').argParser(collect),
         choice(
           '--dangling-links <how>',
           ['defer', 'skip', 'error'],
-          'defer: wait for a target that the manifest names; skip: only list the link; error: unresolved',
+          'defer: wait for a target that the manifest names; skip: only list the link; error: report it as unresolved',
         ),
         choice(
           '--hard-links <how>',
           ['apply', 'skip', 'error'],
-          'files with more than one name: apply, skip or error',
+          'files with more than one link: apply: change them; skip: leave them; error: report them as unresolved',
         ),
         flag('--cross-device', 'enter mount points below the root (default: no)'),
-        flag('--max-entries <n>', 'past so many, give up and exit 1 (default: no bound)').argParser(
+        flag('--max-entries <n>', 'stop after this many entries and exit 1 (default: no limit)').argParser(
           parseWhole,
         ),
       ],
     ],
     [
-      'Waiting for what the manifest promises:',
+      'Waiting for entries of the manifest:',
       [
-        flag('--retries <n>', 'rounds without progress (default: 10)').argParser(parseWhole),
-        flag('--factor <number>', 'from one wait to the next (default: 2)').argParser(parseDecimal),
+        flag('--retries <n>', 'rounds without progress before giving up (default: 10)').argParser(parseWhole),
+        flag('--factor <number>', 'each wait is this many times the one before (default: 2)').argParser(
+          parseDecimal,
+        ),
         flag('--min-timeout <ms>', 'first wait (default: 20)').argParser(parseDecimal),
         flag('--max-timeout <ms>', 'longest single wait (default: 1000)').argParser(parseDecimal),
-        flag('--max-retry-time <ms>', 'all waiting together (default: 15000)').argParser(parseDecimal),
-        flag('--randomize', 'up to twice each wait, at random (default)'),
-        flag('--no-randomize', 'each wait exactly as long as it is set'),
-        flag('--no-retry', 'look once, wait for nothing').conflicts(retryFlags),
+        flag('--max-retry-time <ms>', 'all waits together (default: 15000)').argParser(parseDecimal),
+        flag('--randomize', 'make each wait up to twice as long, at random (default)'),
+        flag('--no-randomize', 'make each wait exactly as long as set'),
+        flag('--no-retry', 'look once, do not wait').conflicts(retryFlags),
       ],
     ],
     [
       'Result:',
       [
-        flag('--strict', 'exit 1 where anything is unresolved (default)'),
-        flag('--no-strict', 'report it, and exit 0 all the same'),
-        flag('--json', 'the report alone on stdout, as JSON'),
-        flag('-v, --verbose', 'each change as it happens (with --json on stderr)'),
+        flag('--strict', 'exit 1 if anything is unresolved (default)'),
+        flag('--no-strict', 'exit 0 even if something is unresolved'),
+        flag('--json', 'print only the report on stdout, as JSON'),
+        flag('-v, --verbose', 'print each change as it happens (with --json, on stderr)'),
       ],
     ],
   ];
 }
 
-/** A flag; without a value it is a switch. */
+/** A flag; a switch if it has no value. */
 export function flag(flags: string, description: string): Option {
   return new Option(flags, description);
 }
@@ -148,7 +151,7 @@ export function flag(flags: string, description: string): Option {
 export function choice(flags: string, values: readonly [string, ...string[]], description: string): Option {
   return flag(flags, `${description} (default: ${values[0]})`).argParser((value) => {
     if (values.includes(value)) return value;
-    throw new InvalidArgumentError(`Taken: ${values.join(', ')}.`);
+    throw new InvalidArgumentError(`Allowed: ${values.join(', ')}.`);
   });
 }
 
@@ -159,15 +162,15 @@ function collect(value: string, previous: readonly string[] = []): string[] {
 function parseWhole(text: string): number {
   const value = Number(text);
   if (/^(\d+|Infinity)$/.test(text) && (Number.isSafeInteger(value) || text === 'Infinity')) return value;
-  throw new InvalidArgumentError('Taken: a whole number from 0.');
+  throw new InvalidArgumentError('Allowed: a whole number, 0 or more.');
 }
 
 function parseDecimal(text: string): number {
   if (/^(\d+(\.\d+)?|Infinity)$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('Taken: a number from 0, such as 250 or 1.5.');
+  throw new InvalidArgumentError('Allowed: a number, 0 or more, such as 250 or 1.5.');
 }
 
 function parseUmask(text: string): number {
   if (/^(0o)?0*[0-7]{1,3}$/.test(text)) return Number.parseInt(text.replace('0o', ''), 8);
-  throw new InvalidArgumentError('Taken: octal digits from 0 to 777.');
+  throw new InvalidArgumentError('Allowed: octal digits, 0 to 777.');
 }

@@ -1,12 +1,12 @@
-/** Exit codes as a shell counts them: 128 and the signal's number. */
+/** Exit codes as in a shell: 128 plus the number of the signal. */
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
-/** The signal's reason when a person or a supervisor asks the process to stop. */
+/** Abort reason when a person or a supervisor asks the process to stop. */
 export class Interruption extends Error {
   override readonly name = 'Interruption';
   /** Name of the signal. */
   readonly signalName: keyof typeof exitCodes;
-  /** What the process must exit with. */
+  /** Exit code for it. */
   readonly exitCode: number;
 
   constructor(signalName: keyof typeof exitCodes) {
@@ -20,11 +20,11 @@ export class Interruption extends Error {
 export interface InterruptWatch {
   /** Aborted with an {@link Interruption} by the first signal. */
   readonly signal: AbortSignal;
-  /** Give the signals their usual meaning back. */
+  /** Stop watching. */
   release(): void;
 }
 
-/** The first signal aborts, so that work stops between two slices; a second one ends the process at once. */
+/** The first signal aborts: work stops between two slices. A second one ends the process at once. */
 export function watchInterrupts(beforeExit: () => void): InterruptWatch {
   const controller = new AbortController();
   const listen = (signalName: keyof typeof exitCodes): void => {

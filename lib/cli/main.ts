@@ -9,18 +9,18 @@ import { examples, exitCodes } from './help.ts';
 import { guardStreams, setExitCode, writeError, writeOut } from './output.ts';
 import { printableText } from './printable.ts';
 
-/** The command line with all its commands. */
+/** The command line with all commands. */
 function createProgram(): Command {
   const program = new Command('permwalk')
     .description(
-      'Set permissions on an unpacked tree: never follows a link, waits for what a manifest promises, ' +
-        'reports what stays unresolved.',
+      'Set the permissions of an unpacked tree. Never follows a link, waits for entries that a manifest names, ' +
+        'reports everything that stays unresolved.',
     )
     .version(readVersion(), '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help; after a command, its flags')
+    .helpOption('-h, --help', 'print this help, or the help of a command')
     .helpCommand('help [command]', 'print the help of a command')
     .configureHelp({ subcommandTerm: (command) => command.name() })
-    .showHelpAfterError('permwalk --help and permwalk <command> --help say what is taken')
+    .showHelpAfterError('See permwalk <command> --help')
     .exitOverride()
     .configureOutput({
       writeOut,
@@ -34,22 +34,22 @@ function createProgram(): Command {
     .addHelpText(
       'after',
       examples([
-        ['permwalk apply --manifest bundle.mcpb cache/bundle', 'Exec bits as the archive has them'],
+        ['permwalk apply --manifest bundle.mcpb cache/bundle', 'Exec bits as in the archive'],
         ["permwalk apply --executable 'bin/*' tree", 'Exec bits by name'],
-        ['permwalk check --manifest bundle.mcpb cache/bundle', 'Is the tree as the archive says'],
+        ['permwalk check --manifest bundle.mcpb cache/bundle', 'Compare the tree with the archive'],
         ['permwalk extract app.zip app -- unzip -q {archive} -d {destination}', 'Around an extractor'],
       ]),
     )
     .addHelpText('after', exitCodes('something is unresolved (check: or would change)'));
 }
 
-/** The version of the package, which lies two directories up from here, built or not. */
+/** The version of the package. package.json is two directories up, built or not. */
 function readVersion(): string {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   return version;
 }
 
-/** A message of commander: what was typed cannot forge a line; the suggestion keeps its own. */
+/** A message of commander, made printable, so that arguments cannot forge a line. The suggestion keeps its line. */
 function printableMessage(message: string): string {
   const [, problem = '', suggestion = ''] = /^(.*?)(\n\(Did you mean [^\n]*)?\n?$/s.exec(message) ?? [];
   return `${printableText(problem)}${suggestion}`;

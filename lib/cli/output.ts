@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import { printableText } from './printable.ts';
 
-/** What a piece of text is, for {@link Paint}. */
+/** Styles of {@link Paint}. */
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
 
 /** Colours a text, or leaves it as it is. */
@@ -10,8 +10,8 @@ export type Paint = (style: Style, text: string) => string;
 const unwritable = new Set<NodeJS.WriteStream>();
 
 /**
- * Outlive readers that went away: `permwalk … | head -1` goes on in silence and keeps its exit code. Any other
- * failure to write is said once, and the exit code is 1 unless it is already another.
+ * Survive readers that close their end: `permwalk … | head -1` continues in silence and keeps its exit code. Any other
+ * failure to write is reported once, and makes the exit code 1 unless it is already another.
  */
 export function guardStreams(): void {
   for (const stream of [process.stdout, process.stderr]) {
@@ -19,7 +19,7 @@ export function guardStreams(): void {
   }
 }
 
-/** Exit with this code in the end, once all is written; a code that is set already is not made good again. */
+/** Set the exit code. An earlier one that is not 0 stays. */
 export function setExitCode(code: number): void {
   process.exitCode = process.exitCode || code;
 }
@@ -42,31 +42,31 @@ function write(stream: NodeJS.WriteStream, text: string): void {
   }
 }
 
-/** Write to stdout as long as somebody reads it. */
+/** Write to stdout, as long as somebody reads it. */
 export function writeOut(text: string): void {
   write(process.stdout, text);
 }
 
-/** Write to stderr as long as somebody reads it. */
+/** Write to stderr, as long as somebody reads it. */
 export function writeError(text: string): void {
   write(process.stderr, text);
 }
 
-/** Colours where stdout is a terminal that wants them. */
+/** Colours, if stdout is a terminal that wants them. */
 export function createPaint(): Paint {
   const { NO_COLOR, TERM } = process.env;
   const plain = !process.stdout.isTTY || Boolean(NO_COLOR) || TERM === 'dumb';
   return plain ? (_style, text) => text : (style, text) => styleText(style, text, { validateStream: false });
 }
 
-/** Lines that are written together once the current slice of work is over. */
+/** Lines that are written together after the current slice of work. */
 export interface LineBuffer {
   add(line: string): void;
-  /** Write at once what is still held. */
+  /** Write buffered lines now. */
   flush(): void;
 }
 
-/** One write a slice instead of one a line: a verbose pass over a large tree stays fast. */
+/** One write for each slice, not for each line: a verbose pass over a large tree stays fast. */
 export function createLineBuffer(writeText: (text: string) => void): LineBuffer {
   let lines: string[] = [];
   const flush = (): void => {

@@ -12,15 +12,19 @@ import { printableJson, printableName } from './printable.ts';
 import { createProgressLine, type ProgressLine } from './progress.ts';
 import { type InterruptedPass, renderChange, renderInterruption, renderReport } from './table.ts';
 
-/** What the commands do differently. */
+/** What differs between commands. */
 interface Command {
-  /** What is done with the options; by default, the pass over the root. */
+  /** What to do with the options. Default: a pass over the root. */
   act?: (options: ApplyOptions) => Promise<PermissionReport>;
-  /** Whether a report without unresolved entries deserves exit code 0; by default it does. */
+  /** Whether a report without unresolved entries means exit code 0. Default: it does. */
   isWell?: (report: PermissionReport) => boolean;
 }
 
-/** One pass from flags to exit code, everything printed. What keeps it from starting is thrown. */
+/**
+ * Run one pass, from flags to exit code, and print everything.
+ *
+ * @throws whatever keeps it from starting
+ */
 export async function runPass(root: string, flags: PassFlags, command: Command = {}): Promise<number> {
   const { act = (options) => runPassOver(root, options, openOurs), isWell = () => true } = command;
   // The pass moves the working directory.
@@ -55,7 +59,7 @@ export async function runPass(root: string, flags: PassFlags, command: Command =
   }
 }
 
-/** The process is ours: nobody else minds where its working directory is. */
+/** The process is ours, so the pass may move its working directory. */
 function openOurs(path: string): Root {
   return openRoot(path, { lendsWorkingDirectory: true });
 }
@@ -65,7 +69,7 @@ function print<T>(flags: PassFlags, result: T, render: (result: T, paint: Paint)
   writeOut(flags.json ? `${printableJson(result)}\n` : render(result, createPaint()));
 }
 
-/** The options, the manifest read. */
+/** The options, with the manifest read. */
 async function readOptions(flags: PassFlags): Promise<ApplyOptions> {
   const options = toApplyOptions(flags);
   if (flags.manifest === undefined) return options;
@@ -74,20 +78,20 @@ async function readOptions(flags: PassFlags): Promise<ApplyOptions> {
   const outside = manifest.outside ?? [];
   if (outside.length > 0) {
     const names = outside.map((path) => `  ${printableName(path)}\n`).join('');
-    writeError(`note: these paths of the manifest lie outside the tree and are left alone:\n${names}`);
+    writeError(`note: these paths of the manifest are outside the tree and are left alone:\n${names}`);
   }
   return { ...options, manifest };
 }
 
 interface PassWatch {
   callbacks: Required<Pick<ApplyOptions, 'onProgress' | 'onChange'>>;
-  /** Print the changes that are still held. */
+  /** Print changes that are still buffered. */
   flush(): void;
-  /** The last counts reported, and every change since. */
+  /** The last counts reported, plus every change since. */
   counts(): PermissionCounts;
 }
 
-/** Follow a pass: its progress, its changes one by one, and how far it came. */
+/** Watch a pass: its progress, its changes, and how far it came. */
 function watchPass(flags: PassFlags, progressLine: ProgressLine | undefined): PassWatch {
   const lines = createLineBuffer(flags.json ? writeError : writeOut);
   let reported: Readonly<PermissionCounts> = createCounts();

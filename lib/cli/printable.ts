@@ -1,15 +1,15 @@
 /**
- * Characters that talk to a terminal, end a line, reorder it or hide in it: controls, formats (bidirectional
- * overrides among them), separators of lines and paragraphs, lone surrogates. The two joiners are ordinary text.
+ * Characters that control a terminal, end a line, reorder it or are invisible: controls, formats (with bidirectional
+ * overrides), line and paragraph separators, lone surrogates. The two joiners are ordinary text.
  */
 const hazards = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** Spaces that would be taken for the gap between two columns: first, last, or after another one. */
+/** Spaces that look like the gap between two columns: first, last, or after another space. */
 const columnSpaces = /^\p{Zs}|(?<=\p{Zs})\p{Zs}|\p{Zs}$/gu;
 
 const shortEscapes: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** `\n`, `\x1b`, `\xff` for a byte that is not UTF-8, `\u202e` for everything else. */
+/** `\n`, `\x1b`, `\xff` for a byte that is not UTF-8, otherwise `\u202e`. */
 function escapeCharacter(character: string): string {
   const code = character.codePointAt(0) ?? 0;
   if (code >= 0xdc80 && code <= 0xdcff) return `\\x${(code - 0xdc00).toString(16)}`;
@@ -17,28 +17,28 @@ function escapeCharacter(character: string): string {
   return code > 0xffff ? `\\u{${code.toString(16)}}` : `\\u${code.toString(16).padStart(4, '0')}`;
 }
 
-/** Text of others as one harmless line: what is dangerous is escaped, all else stays as it is. */
+/** Foreign text as one harmless line: hazards are escaped, everything else stays. */
 export function printableText(text: string): string {
   return text.replace(hazards, escapeCharacter);
 }
 
 /**
- * A file's name as one harmless line that can be told from every other name: as {@link printableText}, and
- * backslashes are doubled (not on Windows, where they separate) and spaces that would break a column escaped.
+ * A file name as one harmless, unambiguous line: as {@link printableText}, with doubled backslashes (not on Windows,
+ * where they separate) and with escapes for spaces that would break a column.
  */
 export function printableName(name: string): string {
   const unambiguous = process.platform === 'win32' ? name : name.replaceAll('\\', '\\\\');
   return printableText(unambiguous).replace(columnSpaces, escapeCharacter);
 }
 
-/** A JSON document that means the same and holds nothing that a terminal would obey. */
+/** JSON with the same meaning, without anything that controls a terminal. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value, null, 2).replace(hazards, (character) =>
     character === '\n' ? character : escapeForJson(character),
   );
 }
 
-/** Every UTF-16 unit of a character as JSON writes it. */
+/** Every UTF-16 unit of a character, as a JSON escape. */
 function escapeForJson(character: string): string {
   const units = character.split('').map((unit) => unit.charCodeAt(0).toString(16).padStart(4, '0'));
   return units.map((hex) => `\\u${hex}`).join('');

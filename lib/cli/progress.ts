@@ -2,10 +2,10 @@ import type { Spinner } from 'yocto-spinner';
 import type { PermissionProgress } from '../report.ts';
 import { formatCount } from './table.ts';
 
-/** A pass that is over sooner shows no progress, and does not load what would. */
+/** A shorter pass shows no progress, and does not load the spinner. */
 const delayMs = 100;
 
-/** Milliseconds between two texts: faster than anyone reads, slower than the slices. */
+/** Milliseconds between two updates: faster than anyone reads, slower than the slices. */
 const intervalMs = 80;
 
 const phases = { visit: 'visiting', settle: 'waiting', finish: 'finishing' } as const;
@@ -13,11 +13,11 @@ const phases = { visit: 'visiting', settle: 'waiting', finish: 'finishing' } as 
 /** The progress line of one pass. */
 export interface ProgressLine {
   update(progress: PermissionProgress): void;
-  /** Clear the line and give the cursor back. */
+  /** Clear the line and show the cursor. */
   stop(): void;
 }
 
-/** A progress line on stderr where that is a terminal, else nothing at all. */
+/** A progress line on stderr if that is a terminal; otherwise `undefined`. */
 export function createProgressLine(): ProgressLine | undefined {
   const { TERM, CI } = process.env;
   if (!process.stderr.isTTY || TERM === 'dumb' || CI !== undefined) return undefined;
@@ -28,7 +28,7 @@ export function createProgressLine(): ProgressLine | undefined {
   let stopped = false;
   const timer = setTimeout(async () => {
     const { default: createSpinner } = await import('yocto-spinner');
-    // Ctrl-C is ours: the default would end the process in the middle of a slice.
+    // We handle Ctrl-C: the spinner would end the process in the middle of a slice.
     if (!stopped) spinner = createSpinner({ text, stream: process.stderr, handleSignals: false }).start();
   }, delayMs);
 
@@ -48,7 +48,7 @@ export function createProgressLine(): ProgressLine | undefined {
   };
 }
 
-/** One line of what is going on: `waiting: 12,345 visited, 120 changed, 3 pending`. */
+/** One line: `waiting: 12,345 visited, 120 changed, 3 pending`. */
 export function describeProgress({ phase, counts, pending, unresolved }: PermissionProgress): string {
   const parts = [`${formatCount(counts.visited)} visited`, `${formatCount(counts.changed)} changed`];
   if (pending > 0) parts.push(`${formatCount(pending)} pending`);

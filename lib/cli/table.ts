@@ -12,7 +12,7 @@ import { printableName, printableText } from './printable.ts';
 const reasonWidth = 'permission-denied'.length;
 const kindWidth = 'dangling'.length;
 
-/** What a pass had done when it was interrupted. */
+/** How far a pass came before it was interrupted. */
 export interface InterruptedPass {
   interrupted: true;
   root: string;
@@ -20,7 +20,7 @@ export interface InterruptedPass {
   counts: PermissionCounts;
 }
 
-/** The report as a person reads it: a few blocks, every unresolved entry on a line of its own. */
+/** The report for a person: a few blocks, one line for each unresolved entry. */
 export function renderReport(report: PermissionReport, paint: Paint): string {
   const { root, backend, dryRun, counts, settle, links, unresolved } = report;
   const note = dryRun ? 'dry run' : 'outcome' in report ? String(report.outcome) : '';
@@ -34,7 +34,7 @@ export function renderReport(report: PermissionReport, paint: Paint): string {
   ]);
 }
 
-/** What was done before the interruption. */
+/** How far the pass came, and why it stopped. */
 export function renderInterruption(pass: InterruptedPass, reason: string, paint: Paint): string {
   const { root, dryRun, counts } = pass;
   const done = `${formatCount(counts.changed)} ${changedWord(dryRun)} so far`;
@@ -45,7 +45,7 @@ export function renderInterruption(pass: InterruptedPass, reason: string, paint:
   ]);
 }
 
-/** One change in the words of `chmod -v`, the path last: `0644 -> 0755  bin/tool`. */
+/** One change, the path last: `0644 -> 0755  bin/tool`. */
 export function renderChange({ path, from, to }: PermissionChange): string {
   return `${formatMode(from)} -> ${formatMode(to)}  ${printableName(path)}`;
 }
@@ -68,7 +68,7 @@ function changedWord(dryRun: boolean): string {
   return dryRun ? 'would change' : 'changed';
 }
 
-/** Counts in a column, those that are always of interest and those that are not zero. */
+/** Counts in a column: the main ones, and others that are not zero. */
 function renderCounts(counts: PermissionCounts, dryRun: boolean): string[] {
   const always: [number, string][] = [
     [counts.visited, 'visited'],
@@ -80,7 +80,7 @@ function renderCounts(counts: PermissionCounts, dryRun: boolean): string[] {
     [counts.special, 'FIFOs, sockets and devices, never changed'],
     [counts.ignored, 'ignored'],
     [counts.vanished, 'vanished during the walk'],
-    [counts.unlisted, 'not named by the manifest'],
+    [counts.unlisted, 'not in the manifest'],
   ];
   const rows = [...always, ...whereAny.filter(([count]) => count > 0)];
   const cells = rows.map(([count, label]) => [formatCount(count), label] as const);
@@ -113,7 +113,7 @@ function renderUnresolved(unresolved: readonly UnresolvedEntryError[], paint: Pa
   return ['unresolved', ...lines];
 }
 
-/** Why in words: `expected file of 12 bytes; found file of 7 bytes`, and the errno where the system gave one. */
+/** Why in words: `expected file of 12 bytes; found file of 7 bytes`, and the errno if there is one. */
 function describeEntry(entry: UnresolvedEntryError): string {
   const { reason, expected, actual, target, code, syscall } = entry;
   const parts: string[] = [];
@@ -125,7 +125,7 @@ function describeEntry(entry: UnresolvedEntryError): string {
   return printableText(parts.join('; '));
 }
 
-/** As {@link describeFacts}, with a link's target escaped the way that names are here. */
+/** As {@link describeFacts}, with a link's target escaped like a name. */
 function describePrintable({ linkTarget, ...facts }: EntryFacts): string {
   const words = describeFacts(facts);
   if (linkTarget === undefined) return words;

@@ -43,7 +43,7 @@ export function memoryDirectory(bytes: number): string {
 }
 
 process.on('exit', () => {
-  // rm works below PATH_MAX too, where node:fs gives up. Who is not root has to open what a spec closed.
+  // rm works below PATH_MAX too, where node:fs gives up. Without root, closed directories must be opened first.
   const script = 'rm -rf "$@" 2>/dev/null || { chmod -R u+rwx "$@" 2>/dev/null; rm -rf "$@"; }';
   if (made.length > 0) execFileSync('sh', ['-c', script, 'sh', ...made]);
 });

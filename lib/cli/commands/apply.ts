@@ -9,22 +9,25 @@ export function addApplyCommand(program: Command): void {
     .command('apply')
     .summary('set the modes of an unpacked tree')
     .description(
-      'Set the modes of an unpacked tree. Links are never followed, what the manifest promises is waited for, ' +
-        'and every entry that stays unresolved is named.',
+      'Set the modes of an unpacked tree. Never follows a link, waits for entries that the manifest names, and ' +
+        'lists every entry that stays unresolved.',
     )
-    .argument('<root>', 'the tree; after -- if its name begins with a dash');
+    .argument('<root>', 'the tree; write -- before a name that begins with a dash');
   addPassFlags(command)
-    .addOption(flag('--dry-run', 'change nothing, say what would change'))
+    .addOption(flag('--dry-run', 'change nothing, report what would change'))
     .addHelpText(
       'after',
       examples([
-        ['permwalk apply --manifest bundle.mcpb cache/bundle', 'Exec bits as the archive has them'],
+        ['permwalk apply --manifest bundle.mcpb cache/bundle', 'Exec bits as in the archive'],
         ["permwalk apply --executable '**/*.{so,dylib}' --executable 'bin/*' tree", 'Exec bits by name'],
-        ['permwalk apply --mode u+rwX,go+rX --ignore .git tree', 'In place of chmod -R'],
-        ['permwalk apply --manifest app.zip --max-retry-time 60000 --json app', 'Wait longer, for a script'],
+        ['permwalk apply --mode u+rwX,go+rX --ignore .git tree', 'Instead of chmod -R'],
+        [
+          'permwalk apply --manifest app.zip --max-retry-time 60000 --json app',
+          'Wait longer, and print JSON for a script',
+        ],
       ]),
     )
-    .addHelpText('after', exitCodes('something is unresolved, each named'))
+    .addHelpText('after', exitCodes('something is unresolved; each entry is listed'))
     .action(async (root: string, flags: PassFlags) => {
       const { runPass } = await import('../pass.ts');
       setExitCode(await runPass(root, flags));

@@ -7,18 +7,24 @@ import { setExitCode } from '../output.ts';
 export function addCheckCommand(program: Command): void {
   const command = program
     .command('check')
-    .summary('say what apply would change, and change nothing')
+    .summary('report what apply would change, and change nothing')
     .description(
-      'Say what apply would change and what would stay unresolved, and change nothing. Takes the flags of apply.',
+      'Report what apply would change and what would stay unresolved, and change nothing. Same flags as apply.',
     )
-    .argument('<root>', 'the tree; after -- if its name begins with a dash');
+    .argument('<root>', 'the tree; write -- before a name that begins with a dash');
   addPassFlags(command)
     .addHelpText(
       'after',
       examples([
-        ['permwalk check --manifest bundle.mcpb cache/bundle', 'Is the tree as the archive says'],
-        ['permwalk check --manifest bundle.mcpb --no-retry --verbose cache/bundle', 'What differs right now'],
-        ['permwalk check --mode manifest --manifest app.zip --json app | jq .counts', 'For a script'],
+        ['permwalk check --manifest bundle.mcpb cache/bundle', 'Compare the tree with the archive'],
+        [
+          'permwalk check --manifest bundle.mcpb --no-retry --verbose cache/bundle',
+          'See what differs right now',
+        ],
+        [
+          'permwalk check --mode manifest --manifest app.zip --json app | jq .counts',
+          'Print JSON for a script',
+        ],
       ]),
     )
     .addHelpText('after', exitCodes('something would change or is unresolved'))
