@@ -19,7 +19,7 @@ export async function compileGlobs(option: string, globs: readonly string[]): Pr
     const excess = findExcess(glob);
     if (excess !== undefined) {
       throw new RangeError(
-        `${option}: glob ${quote(glob)} ${excess}, so that no name makes it match for ever`,
+        `${option}: glob ${quote(glob)} ${excess}. It is refused because some name could keep it busy for ever`,
       );
     }
     try {

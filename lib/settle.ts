@@ -1,25 +1,25 @@
 import pRetry from 'p-retry';
 import type { RetrySettings } from './options.ts';
 
-/** A round that found everything as it was before. */
+/** A round without progress. */
 const stillPending = new Error('still pending');
 
 /** What {@link settle} asks of the pass. */
 export interface Settling {
-  /** Look at everything that is pending once more. Returns false where nothing came and nothing changed. */
+  /** Look at everything that is pending once more. Returns true if anything appeared or changed. */
   round(): Promise<boolean>;
   /** True while there is something to wait for. */
   isPending(): boolean;
 }
 
 /**
- * Rounds over what is pending: one p-retry attempt looks at all of it, so there is one timer however much is
- * missing. The attempt before the first wait is the look that found it pending.
+ * Look at pending entries in rounds, until none is left. One p-retry attempt is one round over all of them, so there is
+ * one timer, however many are missing. The first attempt is the look that found them pending.
  *
- * A round that brought something consumes no retry: the retries and the backoff begin anew after it. Waiting ends
- * when nothing is pending, when `retries` rounds in a row brought nothing, or after `maxRetryTime` in all.
+ * Progress resets the retry count and the backoff. Waiting ends when nothing is pending, after `retries` rounds in a row
+ * without progress, or after `maxRetryTime` in all.
  *
- * @throws what a round throws, or the signal's reason
+ * @throws whatever a round throws, or the signal's reason
  */
 export async function settle(
   settling: Settling,
@@ -44,9 +44,9 @@ async function untilProgress(
 }
 
 /**
- * Try until it succeeds, or until the error is another than the one that is worth another try.
+ * Try again while it fails with the expected error. Any other error is thrown.
  *
- * @returns false where the retries or the time ran out
+ * @returns false if the retries or the time ran out
  */
 async function retryWhile(
   expected: Error,
@@ -54,7 +54,7 @@ async function retryWhile(
   signal: AbortSignal | undefined,
   attempt: (number: number) => Promise<void>,
 ): Promise<boolean> {
-  // p-retry wraps what is no error, and this pass must reject with the very thing that was thrown.
+  // p-retry wraps a thrown value that is not an Error, but the pass must reject with that very value.
   let thrown: { error: unknown } | undefined;
   const guarded = async (number: number) => {
     try {
@@ -77,9 +77,9 @@ async function retryWhile(
 }
 
 /**
- * Wait for something that was not there at the first look.
+ * Wait for something that was missing at the first look.
  *
- * @param attempt returns `undefined` while it is not there
+ * @param attempt returns `undefined` while it is missing
  * @returns `undefined` if it never appeared within the retries and the time
  */
 export async function waitFor<T>(

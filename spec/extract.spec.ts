@@ -783,7 +783,7 @@ test('what is wrong with a destination is said', async () => {
     [
       directory,
       RangeError,
-      `existing: 'replace' would remove the archive, which lies in ${JSON.stringify(directory)}`,
+      `existing: 'replace' would remove the archive, which is in ${JSON.stringify(directory)}: move it elsewhere`,
     ],
   ];
   for (const [destination, type, message] of wrong) {
@@ -801,7 +801,7 @@ test('what wrong options are called, and what may be given instead', () => {
     [{ existing: 'merge' }, RangeError, 'existing: "merge" is not one of "error", "keep", "replace"'],
     [{ existing: true }, TypeError, 'existing: true is not one of "error", "keep", "replace"'],
     [{ durable: 'yes' }, TypeError, 'durable: "yes" is not one of true, false'],
-    [{ dryRun: false }, TypeError, 'dryRun: an extraction changes the disk'],
+    [{ dryRun: false }, TypeError, 'dryRun: not for wrapExtractor, because an extraction changes the disk'],
   ];
   for (const [options, type, message] of wrong) {
     assert.throws(

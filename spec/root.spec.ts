@@ -131,7 +131,7 @@ errors('an unsafe path says what is wrong with which component', () => {
     reason: 'unsafe-path',
     code: 'ERR_PERMWALK_SWAPPED',
     path: 'a',
-    message: 'ERR_PERMWALK_SWAPPED: exchanged while being worked on: "a"',
+    message: 'ERR_PERMWALK_SWAPPED: replaced during processing: "a"',
   });
 });
 

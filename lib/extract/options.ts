@@ -1,11 +1,11 @@
 import type { ManifestInput } from '../manifest/manifest.ts';
 import { type ApplyOptions, resolveOptions } from '../options.ts';
 
-/** What {@link wrapExtractor} takes: all of {@link ApplyOptions}, and where the tree goes. */
+/** Options of {@link wrapExtractor}: {@link ApplyOptions} without `dryRun`, and how to publish. */
 export interface WrapOptions<Archive = unknown> extends Omit<ApplyOptions, 'manifest' | 'dryRun'> {
   /**
-   * What must exist. Default: `readManifest(archive)` where the archive is a path, `readZipManifest(archive)` where it
-   * is bytes, else none. Or a manifest, a function of the archive that returns one, or `false` for none.
+   * What must exist. Default: `readManifest(archive)` if the archive is a path, `readZipManifest(archive)` if it is bytes.
+   * Or a manifest, a function of the archive that returns one, or `false` to verify nothing. Required for other archives.
    */
   manifest?:
     | ManifestInput
@@ -13,39 +13,41 @@ export interface WrapOptions<Archive = unknown> extends Omit<ApplyOptions, 'mani
     | false
     | undefined;
   /**
-   * `'atomic'` (default): extract into a staging directory beside the destination, run the pass there, then one
-   * `rename`: a reader sees nothing or everything. `'in-place'`: the extractor writes to the destination itself.
+   * `'atomic'` (default): extract to a staging directory beside the destination, run the pass there, then rename it once;
+   * readers see the whole tree or none. `'in-place'`: the extractor writes to the destination itself.
    */
   publish?: 'atomic' | 'in-place' | undefined;
   /**
-   * What happens where the destination is there already. `'error'` (default): reject with code `EEXIST`. `'keep'`: use
-   * it, verified by a pass. `'replace'`: put the new tree in its place; `'in-place'`, extract over it.
+   * What happens if the destination exists. `'error'` (default): reject with code `EEXIST`. `'keep'`: verify it with a
+   * pass and use it. `'replace'`: put the new tree in its place, with a moment in between at which nothing is there; with
+   * `publish: 'in-place'`, extract over it.
    */
   existing?: 'error' | 'keep' | 'replace' | undefined;
-  /** fsync every file and directory before the rename, and the parent after it. Default false. */
+  /** fsync every file and directory before the rename, and the parent directory after it. Default false. */
   durable?: boolean | undefined;
 }
 
-/** The options of a wrapped extractor, checked. */
+/** Options of a wrapped extractor, after checking. */
 export interface WrapSettings<Archive> {
   readonly manifest: WrapOptions<Archive>['manifest'];
   readonly publish: 'atomic' | 'in-place';
   readonly existing: 'error' | 'keep' | 'replace';
   readonly durable: boolean;
-  /** What the pass gets, besides the manifest. */
+  /** Options of the pass, without the manifest. */
   readonly pass: ApplyOptions;
 }
 
 /**
- * Check the options of a wrapped extractor, before there is anything to extract.
+ * Check the options of a wrapped extractor.
  *
  * @throws TypeError for an unknown name or a wrong type, RangeError for a wrong value; both name the option
  */
 export function resolveWrapOptions<Archive>(options: WrapOptions<Archive>): WrapSettings<Archive> {
   const { manifest, publish = 'atomic', existing = 'error', durable = false, ...pass } = options;
-  if ('dryRun' in pass) throw new TypeError('dryRun: an extraction changes the disk');
+  if ('dryRun' in pass)
+    throw new TypeError('dryRun: not for wrapExtractor, because an extraction changes the disk');
   const isInput = manifest !== false && typeof manifest !== 'function';
-  // The root is not known yet; any path does.
+  // The root is not known yet; any path will do.
   resolveOptions('.', isInput ? { ...pass, manifest } : pass);
   check('publish', publish, ['atomic', 'in-place']);
   check('existing', existing, ['error', 'keep', 'replace']);

@@ -5,18 +5,18 @@ import { errorCode, type HeldDirectory, symlinkInPath } from '../root/root.ts';
 import { walk } from '../root/walk.ts';
 import { exists, isTaken, PREVIOUS, putBack, removeInside, type Staging, TREE } from './staging.ts';
 
-/** How often another process may put its own tree in place between our two renames. */
+/** How often another process may publish its tree between our two renames. */
 const MAX_COLLISIONS = 100;
 
-/** What {@link publish} does with something that is there already. */
+/** What {@link publish} does if the destination exists. */
 export type Existing = 'error' | 'keep' | 'replace';
 
 /**
- * Put a finished tree in the place of the destination with one rename.
+ * Rename a finished tree to the destination.
  *
- * With `'replace'` the old tree is moved aside first, and put back if anything fails in between.
+ * With `'replace'`, the old tree is moved aside first, and put back if the next rename fails.
  *
- * @returns `undefined` where the destination is there and stays (`'error'`, `'keep'`), else what was done
+ * @returns what was done; `undefined` if the destination exists and stays (`'error'`, `'keep'`)
  */
 export async function publish(
   { held, tree }: Staging,
@@ -24,10 +24,10 @@ export async function publish(
   existing: Existing,
 ): Promise<'created' | 'replaced' | undefined> {
   for (let collisions = 0; ; collisions += 1) {
-    // An extractor that went on may have put a link in place of its directory, and others may have taken ours away.
+    // An extractor that is still running may have replaced its directory by a link, and others may have removed it.
     if (!(await lstat(held.inside(TREE))).isDirectory()) throw symlinkInPath(tree);
     const isReplacing = existing === 'replace' && (await moveAside(held, destination));
-    // rename would take the place of an empty directory, which may be somebody's all the same.
+    // rename would replace an empty directory, which may belong to somebody.
     if (!isReplacing && (await exists(destination))) {
       if (existing !== 'replace') return undefined;
       continue;
@@ -43,7 +43,7 @@ export async function publish(
   }
 }
 
-/** The same, and have the rename reach the disk. A parent that cannot be synced is refused before anything is moved. */
+/** As {@link publish}, then fsync the parent. If the parent cannot be opened, nothing is moved. */
 export async function publishDurably(
   staging: Staging,
   destination: string,
@@ -59,7 +59,7 @@ export async function publishDurably(
   }
 }
 
-/** Move what is there aside; false where nothing is there. What was moved aside before is the older one, and goes. */
+/** Move the old tree aside; false if there is none. An older one that was moved aside before is removed. */
 async function moveAside(held: HeldDirectory, destination: string): Promise<boolean> {
   await removeInside(held, PREVIOUS);
   try {
@@ -71,7 +71,7 @@ async function moveAside(held: HeldDirectory, destination: string): Promise<bool
   }
 }
 
-/** Rename a directory. One that its owner may not write to cannot be moved: its `..` would change (rename(2), EACCES). */
+/** Rename a directory. Its owner needs write permission on it, because its `..` changes (rename(2), EACCES). */
 async function moveDirectory(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
@@ -90,7 +90,7 @@ async function moveDirectory(from: string, to: string): Promise<void> {
   }
 }
 
-/** Have every file and directory of a tree reach the disk. */
+/** fsync every file and directory of a tree. */
 export async function syncTree({ held }: Staging, signal: AbortSignal | undefined): Promise<void> {
   const root = held.openRoot(TREE);
   try {

@@ -9,28 +9,28 @@ import { errorCode, type HeldDirectory, swapped } from '../root/root.ts';
 
 const PREFIX = '.permwalk-';
 
-/** A private place beside the destination: same file system, so that publishing is one rename. */
+/** A private directory beside the destination, on the same file system, so that publishing is one rename. */
 export interface Staging {
   /**
-   * The staging directory itself, mode 0700: nobody else looks into what is not finished. Held open, so that all that is
-   * done in it is done there, even where others may rename what lies beside the destination.
+   * The staging directory, mode 0700, so that nobody else sees an unfinished tree. It is held open, so that work in it
+   * stays in it, even if others rename entries beside the destination.
    */
   readonly held: HeldDirectory;
-  /** Where the extractor writes, by its path: the directory that becomes the destination. */
+  /** Path of the directory that the extractor writes to and that becomes the destination. */
   readonly tree: string;
 }
 
-/** The directory in a staging directory that becomes the destination. */
+/** Name of the directory that becomes the destination. */
 export const TREE = 'tree';
-/** Where the old destination lies in it while the new one takes its place. */
+/** Name of the old tree while the new one takes its place. */
 export const PREVIOUS = 'previous';
 
-/** Make a staging directory for a destination, and the tree in it. The destination's parent must be there. */
+/** Make a staging directory for a destination, and the tree in it. The parent of the destination must exist. */
 export async function createStaging(destination: string): Promise<Staging> {
   const path = await mkdtemp(join(dirname(destination), `${prefixFor(destination)}${process.pid}-`));
   const held = holdDirectory(path);
   try {
-    // What was made just now is ours, and empty; anything else was put in its place.
+    // The one that we just made is ours and empty; anything else was put in its place.
     const isOurs = held.stats().uid === (process.geteuid?.() ?? held.stats().uid);
     if (!isOurs || (await readdir(held.inside('.'))).length > 0) throw swapped(path);
     await mkdir(held.inside(TREE));
@@ -42,19 +42,19 @@ export async function createStaging(destination: string): Promise<Staging> {
 }
 
 /**
- * Take away a staging directory with everything in it, whatever its modes. What is gone already is no error.
+ * Remove a staging directory with everything in it, whatever the modes. Entries that are already gone are no error.
  *
- * @throws the system's error where something of ours cannot be removed
+ * @throws the error of the system if something cannot be removed
  */
 export async function removeStaging(held: HeldDirectory): Promise<void> {
   for (const name of await readdir(held.inside('.'))) await removeInside(held, name);
-  // By its name, where that is still its own.
+  // By its name, if that is still its own.
   const { dev, ino } = held.stats();
   const named = await lstat(held.path).catch(() => undefined);
   if (named?.dev === dev && named.ino === ino) await rmdir(held.path);
 }
 
-/** Take away a tree in a staging directory; see {@link removeStaging}. */
+/** Remove a tree in a staging directory; see {@link removeStaging}. */
 export async function removeInside(held: HeldDirectory, name: string): Promise<void> {
   const path = held.inside(name);
   try {
@@ -62,15 +62,15 @@ export async function removeInside(held: HeldDirectory, name: string): Promise<v
   } catch (error) {
     const code = errorCode(error);
     if (code !== 'EACCES' && code !== 'EPERM') throw error;
-    // A directory without w or x keeps what is in it.
+    // Nothing can be removed from a directory without w or x.
     await runPass(held.path, { mode: 'u+rwx', strict: false }, () => held.openRoot(name));
     await rm(path, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
 /**
- * Take away what processes of this host left behind for a destination when they died, and put an old tree back that
- * one of them had moved aside. What belongs to another user, or to another host, stays.
+ * Remove staging directories that dead processes of this host left behind for a destination, and put back an old tree
+ * that one of them had moved aside. Those of another user, host or process namespace stay.
  */
 export async function removeAbandoned(destination: string): Promise<void> {
   const prefix = prefixFor(destination);
@@ -79,7 +79,7 @@ export async function removeAbandoned(destination: string): Promise<void> {
     try {
       await removeLeftover(join(dirname(destination), name), destination);
     } catch (error) {
-      // Another process may be at the same work, or something in there is not ours: it stays.
+      // Another process may be removing it, too, or something in it is not ours: it stays.
       if (errorCode(error) === undefined) throw error;
     }
   }
@@ -96,7 +96,7 @@ async function removeLeftover(path: string, destination: string): Promise<void> 
   }
 }
 
-/** Names in a directory; none where we may not list it, and then nothing of ours can be found in it. */
+/** Names in a directory; none if we may not list it, because then we cannot find anything of ours. */
 async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
@@ -106,7 +106,7 @@ async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** Put the old tree back, where there is one and nothing has taken its place: our tree is still here, or another is there. */
+/** Put the old tree back, if there is one and neither our new tree nor another one has taken its place. */
 export async function putBack(held: HeldDirectory, destination: string): Promise<void> {
   if ((await exists(destination)) || !(await exists(held.inside(TREE)))) return;
   try {
@@ -116,12 +116,12 @@ export async function putBack(held: HeldDirectory, destination: string): Promise
   }
 }
 
-/** True where a directory could not be renamed because something has taken the place that it should go to. */
+/** True if a rename failed because something exists at the new name. */
 export function isTaken(error: unknown): boolean {
   return ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errorCode(error) ?? '');
 }
 
-/** True where there is something, were it a link that dangles. */
+/** True if anything exists there, even a dangling link. */
 export async function exists(path: string): Promise<boolean> {
   try {
     await lstat(path);
@@ -132,7 +132,7 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Begins the names of this host's staging directories for a destination; the process and a random part follow. */
+/** Prefix of the names of this host's staging directories for a destination. The process id and a random part follow. */
 function prefixFor(destination: string): string {
   const owner = createHash('sha256')
     .update(`${hostIdentity()}\0${basename(destination)}`)
@@ -140,7 +140,7 @@ function prefixFor(destination: string): string {
   return `${PREFIX}${owner.slice(0, 16)}-`;
 }
 
-/** The host, and on Linux the process namespace: a process number means nothing in another container. */
+/** The host, and on Linux the process namespace: a process id means nothing in another container. */
 function hostIdentity(): string {
   try {
     return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
@@ -149,7 +149,7 @@ function hostIdentity(): string {
   }
 }
 
-/** True unless there is surely no such process. */
+/** False only if there is certainly no such process. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,6 +1,6 @@
 import { abortable } from '../abortable.ts';
 
-/** Extractions of this process that are under way or wait for their turn. */
+/** An extraction of this process that is running or waiting. */
 interface Turn {
   readonly owner: object;
   readonly archive: unknown;
@@ -10,12 +10,12 @@ interface Turn {
 const turns = new Map<string, Turn[]>();
 
 /**
- * One at a time for a destination: a call that asks for what is already under way or waiting gets the same result;
- * any other waits for all that came before it, however they end.
+ * One extraction at a time for a destination. A call that asks for one that is already running or waiting gets the same
+ * result. Any other call waits for all earlier ones, whether they succeed or fail.
  *
- * @param owner whose calls are alike: the same extractor with the same options
+ * @param owner stands for one extractor with its options
  * @param archive identity of the archive
- * @param signal ends the waiting for the turn
+ * @param signal ends the waiting
  */
 export function takeTurn<T>(
   destination: string,

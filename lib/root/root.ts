@@ -96,7 +96,7 @@ export const swappedCode = 'ERR_PERMWALK_SWAPPED';
 
 /** An entry was exchanged between two looks. */
 export function swapped(path: string): UnsafePathError {
-  return new UnsafePathError('unsafe-path', swappedCode, path, 'exchanged while being worked on:');
+  return new UnsafePathError('unsafe-path', swappedCode, path, 'replaced during processing:');
 }
 
 /** Errors that another moment may not have. */

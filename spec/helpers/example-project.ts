@@ -1,5 +1,5 @@
 /**
- * The project that the README's examples run in: a bundle, as a zip and as a tar, and the bundle unpacked by an
+ * The project that the examples of the pages run in: a bundle, as a zip and as a tar, and the bundle unpacked by an
  * extractor that loses exec bits.
  *
  *     node --import tsx spec/helpers/example-project.ts <directory>

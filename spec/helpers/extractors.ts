@@ -1,7 +1,7 @@
 /**
  * Extractors as their users call them, and archives made with zip and tar.
  *
- * What each does alone is in the table, and the specs hold it against the disk: it is the evidence of the README's.
+ * What each does alone is in the table, and the specs hold it against the disk: it is the evidence of the table in `docs/extractors.md`.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

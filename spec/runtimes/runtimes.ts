@@ -7,18 +7,21 @@ export interface Runtime {
   name: string;
   /** npm package that has its program. */
   package: string;
-  /** The program, below `node_modules/.bin`. */
+  /** The program, below `node_modules/.bin`; on Windows, where that has scripts only, below its package. */
   program: string;
+  programOnWindows: string;
   /** What comes before a TypeScript file. */
   args: readonly string[];
   /** One of those that the core specs run on. */
   isCore: boolean;
 }
 
-const nodePackage = `node-${process.platform}-${process.arch}`;
+const isWindows = process.platform === 'win32';
+const nodePackage = `node-${isWindows ? 'win' : process.platform}-${process.arch}`;
 
 function node(version: string, args: readonly string[], isCore = false): Runtime {
-  return { name: `node@${version}`, package: `${nodePackage}@${version}`, program: 'node', args, isCore };
+  const [name, programOnWindows] = [`node@${version}`, `${nodePackage}/bin/node.exe`];
+  return { name, package: `${nodePackage}@${version}`, program: 'node', programOnWindows, args, isCore };
 }
 
 // From 22.18 on Node strips types itself.
@@ -30,17 +33,34 @@ export const runtimes: readonly Runtime[] = [
   node('22', stripping),
   node('24', stripping),
   node('26', stripping, true),
-  { name: 'bun', package: 'bun', program: 'bun', args: [], isCore: true },
-  { name: 'deno', package: 'deno', program: 'deno', args: ['run', '-A'], isCore: false },
+  {
+    name: 'bun',
+    package: 'bun',
+    program: 'bun',
+    programOnWindows: 'bun/bin/bun.exe',
+    args: [],
+    isCore: true,
+  },
+  {
+    name: 'deno',
+    package: 'deno',
+    program: 'deno',
+    programOnWindows: 'deno/deno.exe',
+    args: ['run', '-A'],
+    isCore: false,
+  },
 ];
 
 /** Path of a runtime's program, fetched into a folder the first time. */
-export function fetchRuntime({ name, package: packageName, program }: Runtime, folder: string): string {
+export function fetchRuntime(runtime: Runtime, folder: string): string {
+  const { name, package: packageName, program, programOnWindows } = runtime;
   const prefix = join(folder, name);
-  const path = join(prefix, 'node_modules/.bin', program);
+  const path = join(prefix, 'node_modules', isWindows ? programOnWindows : join('.bin', program));
   if (!existsSync(path)) {
     execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefix', prefix, packageName], {
       stdio: 'inherit',
+      // npm is a script there.
+      shell: isWindows,
     });
   }
   return realpathSync(path);
