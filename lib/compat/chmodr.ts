@@ -10,16 +10,16 @@ import { errorCode } from '../root/root.ts';
 import { Visit } from '../visit/visit.ts';
 
 /**
- * chmodr 2's function of that name: give every file below a path this mode, and every directory the same with x where
- * it has r. A path that is a file gets the mode itself.
+ * The function `chmodr` of chmodr 2: every file below a path gets this mode, every directory gets it with x where it has
+ * r. If the path is a file, it gets the mode itself.
  *
- * On a tree without links the result is chmodr's. Links are never followed and never changed, where chmodr changes what
- * they lead to and fails on those that dangle; FIFOs, sockets and devices are never changed.
+ * On a tree without links the result is chmodr's. It never follows or changes a link; chmodr changes what a link leads to,
+ * and fails on one that dangles. It never changes FIFOs, sockets and devices.
  *
  * @param mode 0 to 0o777, or the same as octal digits in a string (`'644'`)
- * @throws TypeError where the mode is missing or neither of these, before anything is touched
- * @throws RangeError for setuid, setgid or sticky bits and for `/`, ENOENT where nothing is there
- * @throws UnresolvedEntriesError where something could not be changed: all else has been
+ * @throws TypeError if the mode is missing or anything else, before anything is changed
+ * @throws RangeError for setuid, setgid or sticky bits and for `/`, ENOENT if the path does not exist
+ * @throws UnresolvedEntriesError if something could not be changed, after everything else is done
  */
 export async function chmodr(path: string, mode: number | string): Promise<void> {
   const wanted = parseMode(mode);
@@ -32,7 +32,7 @@ export async function chmodr(path: string, mode: number | string): Promise<void>
   }
 }
 
-/** The same as {@link chmodr}, done when it returns. What fails for a moment only is not retried. */
+/** As {@link chmodr}, but synchronous. It retries nothing. */
 export function chmodrSync(path: string, mode: number | string): void {
   const wanted = parseMode(mode);
   const settings = resolveSettings(path, wanted);
@@ -55,13 +55,13 @@ function parseMode(mode: unknown): number {
   );
 }
 
-/** chmodr enters mount points, and leaves a directory no special bits. */
+/** Like chmodr, enter mount points and leave no special bits on directories. */
 function resolveSettings(path: string, mode: number): Settings {
   const settings = resolveOptions(path, { mode, crossDevice: true });
   return { ...settings, modeRule: (_, isDirectory) => (isDirectory ? mode | ((mode & 0o444) >> 2) : mode) };
 }
 
-/** The pass of a walk without a manifest, in one stretch. */
+/** A pass without a manifest, in one go. */
 function applySync(path: string, settings: Settings): void {
   const started = performance.now();
   const root = openRoot(path);
@@ -84,7 +84,7 @@ function applySync(path: string, settings: Settings): void {
   conclude(path, root, ledger, settings, { rounds: 0, recovered: 0, waitedMs: 0 }, started);
 }
 
-/** Give one file a mode, through its directory. */
+/** Change one file, through its directory. */
 function chmodFile(path: string, mode: number): void {
   const root = openRoot(dirname(path));
   try {

@@ -5,13 +5,13 @@ import { Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
 
-/** Bytes of a child's stderr that its error quotes: the last ones. */
+/** How many of the last bytes of a child's stderr its error quotes. */
 const MAX_STDERR_BYTES = 4096;
 
-/** Milliseconds in which a foreign stream that ended may still say that it is closed: unzipper writes in between. */
+/** Milliseconds to wait for `close` after a foreign stream has ended: unzipper writes in between. */
 const CLOSE_GRACE_MS = 1000;
 
-/** Error of an extractor that is a child process: it ended badly. */
+/** Error of an extractor that is a child process and failed. */
 interface ExtractorExit extends Error {
   code: 'ERR_PERMWALK_EXTRACTOR';
   exitCode: number | null;
@@ -21,13 +21,13 @@ interface ExtractorExit extends Error {
 }
 
 /**
- * Wait until an extractor is done, whatever it returned: a promise or thenable (also of a stream or child process),
- * a stream, a child process, an emitter that ends with `close`, `finish`, `end` or `error`, or nothing, when it was
- * done before it returned. A foreign stream that keeps no state (node-tar's) must not be returned by an async function
- * that has waited for it already: it would be waited for in vain.
+ * Wait until an extractor is done. It may return a promise or thenable (also of a stream or child process), a stream, a
+ * child process, an emitter that ends with `close`, `finish`, `end` or `error`, or nothing if it is done when it returns.
+ * An async function must not return a foreign stream without state (node-tar's) that it has already awaited: permwalk
+ * would wait for ever.
  *
- * @throws what it rejects with or emits as `error`; for a child process that exits with another code than 0 or by a
- * signal, an error with code `ERR_PERMWALK_EXTRACTOR`, `exitCode`, `signal` and the end of its `stderr`
+ * @throws whatever it rejects with or emits as `error`. For a child process that fails, an error with code
+ * `ERR_PERMWALK_EXTRACTOR`, `exitCode`, `signal` and the end of its `stderr`
  */
 export async function completion(returned: unknown): Promise<void> {
   const isPromised = isThenable(returned);
@@ -35,7 +35,7 @@ export async function completion(returned: unknown): Promise<void> {
   if (isChildProcess(result)) return childCompletion(result);
   if (result instanceof Readable || result instanceof Writable) return streamCompletion(result);
   if (!isEmitter(result) || isOver(result)) return;
-  // Any other emitter that a promise brought may have said all that it had to say before anybody could listen.
+  // Any other emitter from a promise may have emitted everything before we could listen.
   const isStreamLike = 'pipe' in result || 'write' in result;
   if (isStreamLike || !isPromised) return emitterCompletion(result);
 }
@@ -48,10 +48,10 @@ function isEmitter(value: unknown): value is EventEmitter {
   return typeof value === 'object' && value !== null && 'on' in value && typeof value.on === 'function';
 }
 
-/** What streams that are not Node's own say of themselves; readable-stream 2 says it in its state only. */
+/** State of streams that are not Node's own; readable-stream 2 has it in `_writableState` only. */
 type ForeignStream = Partial<Readable & Writable> & { _writableState?: { finished?: boolean } };
 
-/** True where a foreign stream says that nothing more will come of it. */
+/** True if a foreign stream says that it has ended. */
 function isOver(emitter: EventEmitter): boolean {
   const { destroyed, closed, writableFinished, readableEnded, _writableState } = emitter as ForeignStream;
   const isWritten = writableFinished === true || _writableState?.finished === true;
@@ -68,9 +68,9 @@ async function childCompletion(child: ChildProcess): Promise<void> {
   child.stderr?.on('data', (chunk: Buffer | string) => {
     tail = Buffer.concat([tail, Buffer.from(chunk)]).subarray(-MAX_STDERR_BYTES);
   });
-  // All but its input, which some runtimes would read, too, and fail.
+  // Not its input: some runtimes would read that, too, and fail.
   for (const pipe of child.stdio.slice(1)) {
-    // A pipe that nobody reads would stop the child when it is full.
+    // A full pipe that nobody reads would stop the child.
     if (pipe instanceof Readable && pipe.readableFlowing === null) pipe.resume();
   }
   const hasExited = child.exitCode !== null || child.signalCode !== null;
@@ -85,17 +85,17 @@ async function childCompletion(child: ChildProcess): Promise<void> {
   throw Object.assign(new Error(message), facts) satisfies ExtractorExit;
 }
 
-/** A stream of Node's own closes by itself when it is done, and its state can be asked for. */
+/** Node's own streams close when they are done, and have a state. */
 async function streamCompletion(stream: Readable | Writable): Promise<void> {
-  // A stream that says when everything is done would never end if nobody read it.
+  // A readable stream that nobody reads never ends.
   if ('readableFlowing' in stream && stream.readableFlowing === null) stream.resume();
   await finished(stream);
 }
 
-/** Whatever else emits events: `close` is the end; `finish` and `end` are, too, unless `close` comes soon after. */
+/** Other emitters: `close` is the end; so are `finish` and `end`, unless `close` follows soon. */
 async function emitterCompletion(emitter: EventEmitter): Promise<void> {
   if ('resume' in emitter && typeof emitter.resume === 'function') emitter.resume();
-  // An error that comes when nobody waits any more must not end the process.
+  // A late error must not end the process.
   emitter.on('error', () => undefined);
   const over = new AbortController();
   const { signal } = over;

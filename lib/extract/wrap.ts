@@ -15,25 +15,25 @@ import { publish, publishDurably, syncTree } from './publish.ts';
 import { createStaging, exists, removeAbandoned, removeStaging, type Staging, TREE } from './staging.ts';
 import { takeTurn } from './turns.ts';
 
-/** What a wrapped extractor did: the report of the pass, and where the tree is now. */
+/** Result of a wrapped extractor: the report of the pass, and where the tree is now. */
 export interface ExtractionReport extends PermissionReport {
   /** Real path of the extracted tree; the same as `root`. */
   destination: string;
   /**
-   * `'created'`: nothing was there. `'replaced'`: the new tree took the place of an old one. `'kept'`: a tree was
-   * there, or another process was first, and it passed. `'in-place'`: the extractor wrote there itself.
+   * `'created'`: nothing was there before. `'replaced'`: the new tree took the place of an old one. `'kept'`: a tree was
+   * there, or another process was first; it was verified. `'in-place'`: the extractor wrote to the destination itself.
    */
   outcome: 'created' | 'replaced' | 'kept' | 'in-place';
 }
 
-/** An extractor as it is: it unpacks an archive into a directory, and returns anything that tells when it is done. */
+/** Your extractor: it unpacks an archive into a directory, and returns something that shows when it is done. */
 export type Extractor<Archive, Rest extends unknown[]> = (
   archive: Archive,
   destination: string,
   ...rest: Rest
 ) => unknown;
 
-/** An extractor with permwalk around it. */
+/** Your extractor, wrapped. */
 export type WrappedExtractor<Archive, Rest extends unknown[]> = (
   archive: Archive,
   destination: string,
@@ -41,22 +41,26 @@ export type WrappedExtractor<Archive, Rest extends unknown[]> = (
 ) => Promise<ExtractionReport>;
 
 /**
- * Put permwalk around an extractor: one extraction at a time for a destination, into a staging directory, every mode
- * set and everything that the archive promises there before the destination appears, by one rename.
+ * Wrap an extractor: one extraction at a time for a destination, into a staging directory beside it. There permwalk sets
+ * the modes and waits for entries that the archive names; then it publishes the tree with one rename.
  *
- * Calls for one destination in this process share one extraction where they ask for the same archive, and take turns
- * where they do not. Whatever fails, the destination is as it was, and the staging directory is gone.
+ * Calls in this process for one destination share one extraction if they ask for the same archive; otherwise they take
+ * turns. If anything fails, the destination stays as it was, and the staging directory is removed.
  *
- * @param extract called with the archive, a directory to write to that is empty, and the rest of the arguments; may
- * return a promise, a stream, a child process, an emitter that ends with `close`, `finish`, `end` or `error`, or
- * nothing. The abort of `options.signal` is handed on to it only if the caller does so in the rest.
- * @returns a function with the same parameters, which rejects with
+ * @param extract called with the archive, an empty directory to write to, and the rest of the arguments. It may return a
+ * promise, a stream, a child process, an emitter that ends with `close`, `finish`, `end` or `error`, or nothing. It hears
+ * of an abort of `options.signal` only if you pass the signal on in the rest.
+ * @returns a function with the same parameters. It rejects with
  * - whatever the extractor fails with;
- * - an error with code `EEXIST` where the destination is there and `existing` is `'error'`;
- * - {@link ManifestError} for an archive whose manifest cannot be read, before anything is extracted;
- * - {@link UnresolvedEntriesError} where the tree is not as promised and `strict` is not false;
+ * - an error with code `EEXIST` if the destination exists and `existing` is `'error'`;
+ * - {@link ManifestError} if the manifest of the archive cannot be read, before anything is extracted;
+ * - {@link UnresolvedEntriesError} if the tree is not as the manifest says, unless `strict` is false;
  * - the signal's reason.
- * @throws TypeError or RangeError for an option
+ * @throws TypeError or RangeError for a wrong option
+ *
+ * @example
+ * const extract = wrapExtractor((archive, directory) => extractZip(archive, { dir: directory }));
+ * await extract('bundle.mcpb', 'cache/bundle');
  */
 export function wrapExtractor<Archive, Rest extends unknown[]>(
   extract: Extractor<Archive, Rest>,
@@ -119,7 +123,7 @@ async function extractAtomically<Archive>(
     throw inPlaceOf(error, staging, destination);
   } finally {
     await cleanUp(staging.held);
-    // What is not waited for may still write.
+    // An extractor that we no longer wait for may still write.
     if (isRunning) running.catch(() => undefined).then(() => cleanUpAgain(staging.held.path));
   }
   if (existing === 'error') throw alreadyThere(destination);
@@ -137,13 +141,13 @@ async function extractInPlace(
   return { ...report, destination, outcome: 'in-place' };
 }
 
-/** Use the tree that is there, if it is as promised. */
+/** Verify the existing tree, and use it. */
 async function keep(destination: string, pass: ApplyOptions): Promise<ExtractionReport> {
   const report = await applyPermissions(destination, pass);
   return { ...report, destination, outcome: 'kept' };
 }
 
-/** The manifest of an archive, by what the options say. */
+/** The manifest of an archive, as the options say. */
 async function readPromises<Archive>(
   archive: Archive,
   { manifest }: WrapSettings<Archive>,
@@ -156,9 +160,9 @@ async function readPromises<Archive>(
 }
 
 /**
- * Refuse an archive that no manifest can be read from, before anything is touched: without one nothing would be verified.
+ * Refuse an archive that no manifest can be read from, before anything is changed: nothing would be verified.
  *
- * @throws TypeError unless it is a path or bytes, or `manifest` says what must exist, or that nothing must
+ * @throws TypeError unless it is a path or bytes, or the option `manifest` is set
  */
 function checkArchive<Archive>(archive: Archive, { manifest }: WrapSettings<Archive>): void {
   if (manifest !== undefined || typeof archive === 'string' || archive instanceof Uint8Array) return;
@@ -171,10 +175,10 @@ function checkArchive<Archive>(archive: Archive, { manifest }: WrapSettings<Arch
 }
 
 /**
- * Real path of a destination, its parent made where it is missing. A destination that is a link to a directory is where
- * that leads. Synchronous, so that turns come in the order of calls.
+ * Real path of a destination; a missing parent is made. A link to a directory is resolved. Synchronous, so that turns come
+ * in the order of calls.
  *
- * @throws TypeError or RangeError for what is no path, ENOTDIR where something else than a directory is there
+ * @throws TypeError or RangeError if it is not a path, ENOTDIR if it exists and is not a directory
  */
 function resolveDestination(destination: unknown): string {
   if (typeof destination !== 'string') throw new TypeError('destination: expected a path');
@@ -194,7 +198,7 @@ function resolveDestination(destination: unknown): string {
   throw Object.assign(new Error(message), { code: 'ENOTDIR', syscall: 'extract', path });
 }
 
-/** What a destination leads to; `undefined` where nothing is there, or another process has just moved it aside. */
+/** What a destination leads to; `undefined` if nothing is there, or another process has just moved it aside. */
 function realDestination(path: string): { path: string; isDirectory: boolean } | undefined {
   try {
     const real = realpathSync(path);
@@ -205,12 +209,12 @@ function realDestination(path: string): { path: string; isDirectory: boolean } |
   }
 }
 
-/** Two archives are the same where they are the same path, or the same object. */
+/** Two archives are the same if they are the same path or the same object. */
 function identityOf(archive: unknown): unknown {
   return typeof archive === 'string' ? resolve(archive) : archive;
 }
 
-/** Remove a staging directory. What cannot be removed is no reason to hide what came of the extraction. */
+/** Remove a staging directory. If that fails, warn: the result of the extraction counts more. */
 async function cleanUp(held: HeldDirectory): Promise<void> {
   try {
     await removeStaging(held);
@@ -222,7 +226,7 @@ async function cleanUp(held: HeldDirectory): Promise<void> {
   }
 }
 
-/** Remove what an extractor that went on has made again in the place of its staging directory. */
+/** Remove what an extractor that kept running has made again in place of its staging directory. */
 async function cleanUpAgain(path: string): Promise<void> {
   if (await exists(path)) await cleanUp(holdDirectory(path));
 }
@@ -231,11 +235,11 @@ async function cleanUpAgain(path: string): Promise<void> {
 function refuseInside(archive: unknown, destination: string): void {
   if (typeof archive !== 'string' || !resolve(archive).startsWith(`${destination}/`)) return;
   throw new RangeError(
-    `existing: 'replace' would remove the archive, which lies in ${JSON.stringify(destination)}`,
+    `existing: 'replace' would remove the archive, which is in ${JSON.stringify(destination)}: move it elsewhere`,
   );
 }
 
-/** An error with the places that the caller knows. */
+/** An error with paths that the caller knows. */
 function inPlaceOf(error: unknown, { held, tree }: Staging, destination: string): unknown {
   if (error instanceof UnresolvedEntriesError && error.report.root === tree) {
     return new UnresolvedEntriesError({ ...error.report, root: destination });
@@ -244,8 +248,8 @@ function inPlaceOf(error: unknown, { held, tree }: Staging, destination: string)
 }
 
 /**
- * An error of a call that was made by a staging directory's descriptor, with the path that the caller knows. It is a new
- * error: one that somebody else made (an extractor, a signal's reason) is never written to.
+ * An error of a call through a staging directory's descriptor, with the path that the caller knows. It is a new error:
+ * errors of others (an extractor, a signal's reason) are never changed.
  */
 function withKnownPaths(error: unknown, held: HeldDirectory): unknown {
   const inside = held.inside('');
@@ -261,6 +265,6 @@ function withKnownPaths(error: unknown, held: HeldDirectory): unknown {
 }
 
 function alreadyThere(path: string): Error {
-  const message = `EEXIST: the destination is there already, extract to ${JSON.stringify(path)}: remove it, or set existing`;
+  const message = `EEXIST: the destination exists, extract to ${JSON.stringify(path)}: remove it, or set existing to 'keep' or 'replace'`;
   return Object.assign(new Error(message), { code: 'EEXIST', syscall: 'extract', path });
 }
