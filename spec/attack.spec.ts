@@ -1,13 +1,14 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { extent } from './helpers/extent.ts';
 import { runtime } from './helpers/runtime.ts';
 import type { Result } from './soak/attack.ts';
 import { attacks } from './soak/attacks/index.ts';
 import { runAttack } from './soak/run.ts';
 
-const SECONDS = 20;
+const SECONDS = extent({ short: 0.3, full: 20 });
 /** Attacks at once: they have nothing to do with each other. */
-const AT_ONCE = 5;
+const AT_ONCE = extent({ short: 2, full: 5 });
 
 const test = suite('attack');
 const results = new Map<string, Promise<Result>>();

@@ -4,15 +4,18 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ApplyOptions } from '../lib/options.ts';
 import type { PermissionChange, PermissionProgress } from '../lib/report.ts';
+import { extent } from './helpers/extent.ts';
 import { passes } from './helpers/passes.ts';
-import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
+import { makeTree, memoryDirectory, modeOf } from './helpers/tree.ts';
 
 const TICK_MS = 5;
 const LEAST_SHARE = 0.3;
 const LONGEST_STRETCH = 0.25;
-const DIRECTORIES = 500;
+const DIRECTORIES = extent({ short: 200, full: 500 });
 const FILES_EACH = 100;
-const FILES_IN_ONE = 20_000;
+const FILES_IN_ONE = extent({ short: 8000, full: 20_000 });
+/** What any of the trees takes at most, in bytes. */
+const TREE_SPACE = 256 << 20;
 
 /** A tree of empty files, and their paths below its root. */
 interface LargeTree {
@@ -21,7 +24,7 @@ interface LargeTree {
 }
 
 function makeLargeTree(directories: number, filesEach: number): LargeTree {
-  const root = tempDirectory();
+  const root = memoryDirectory(TREE_SPACE);
   const paths: string[] = [];
   for (let index = 0; index < directories; index += 1) {
     const directory = `d${index % 20}/d${index}`;
@@ -36,9 +39,9 @@ const many = makeLargeTree(DIRECTORIES, FILES_EACH);
 const one = makeLargeTree(1, FILES_IN_ONE);
 const manifest = many.paths.map((path) => ({ path, type: 'file' as const, size: 0 }));
 
-const directories = tempDirectory();
-const links = tempDirectory();
-for (let index = 0; index < 200; index += 1) {
+const directories = memoryDirectory(TREE_SPACE);
+const links = memoryDirectory(TREE_SPACE);
+for (let index = 0; index < FILES_IN_ONE / 100; index += 1) {
   mkdirSync(join(links, `${index}`));
   for (let below = 0; below < 100; below += 1) {
     mkdirSync(join(directories, `${index}`, `${below}`), { recursive: true });

@@ -6,16 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ApplyOptions } from '../lib/options.ts';
 import type { PermissionReport } from '../lib/report.ts';
-import {
-  canMount,
-  isRoot,
-  NOBODY,
-  outputOf,
-  type PassInChild,
-  passInChild,
-  startScript,
-} from './helpers/child.ts';
-import type { MountedChild, MountedResult } from './helpers/mounted-child.ts';
+import { canMount, isRoot, NOBODY, outputOf, type PassInChild, startScript } from './helpers/child.ts';
 import { reasonsOf } from './helpers/passes.ts';
 import { runtime } from './helpers/runtime.ts';
 import { makeTree, modeOf, modesBelow, type TreeShape, tempDirectory } from './helpers/tree.ts';
@@ -38,17 +29,34 @@ const hasExt4 = works('truncate -s 8M "$1/i"; mkfs.ext4 -q "$1/i"; mount -o loop
 const hasBindfs = works('bindfs "$1" "$2"; umount "$2"');
 const hasUsers = isRoot && isLinux;
 
-/** The report of a pass in a process of its own that is not strict. */
-async function reportOf(options: PassInChild): Promise<PermissionReport> {
-  const { report, error } = await passInChild({ ...options, options: { strict: false, ...options.options } });
-  if (report === undefined) throw new Error(`the pass rejected: ${error?.message}`);
-  return report;
+interface MountedPass {
+  root: string;
+  options?: ApplyOptions;
+  /** The backend that the platform gets, or the path backend. */
+  backend?: 'anchored' | 'path';
+  /** Become this user and group first, by setuid and without exec. */
+  become?: number;
 }
 
-/** As {@link reportOf}, on the backend that the platform gets, with the modes after it. */
-async function mountedPass(pass: MountedChild, setUp = ''): Promise<MountedResult> {
-  const script = fileURLToPath(new URL('helpers/mounted-child.ts', import.meta.url));
-  return JSON.parse(await outputOf(startScript(script, [JSON.stringify(pass)], { root: pass.root, setUp })));
+interface MountedResult {
+  report: PermissionReport;
+  modes: Record<string, string>;
+}
+
+/** A pass in a process of its own that is not strict, and the modes after it as that process sees them. */
+async function mountedPass(
+  pass: MountedPass,
+  setUp: PassInChild['setUp'] = '',
+  asNobody = false,
+): Promise<MountedResult> {
+  const script = fileURLToPath(new URL('helpers/mounted-child.js', import.meta.url));
+  const child = startScript(script, [JSON.stringify(pass)], { root: pass.root, setUp, asNobody });
+  return JSON.parse(await outputOf(child));
+}
+
+/** Its report. */
+async function reportOf({ setUp, asNobody, ...pass }: PassInChild): Promise<PermissionReport> {
+  return (await mountedPass(pass, setUp, asNobody)).report;
 }
 
 /** What is unresolved with its errno, as `path: reason code`. */
@@ -518,7 +526,7 @@ for (const [what, setUp] of [
   });
 
   testHiddenProc(`where /proc is ${what}, an extraction is published all the same`, async () => {
-    const script = fileURLToPath(new URL('helpers/extraction-child.ts', import.meta.url));
+    const script = fileURLToPath(new URL('helpers/extraction-child.js', import.meta.url));
     const parent = tempDirectory();
     const destination = join(parent, 'unpacked');
     const child = startScript(script, [destination], { root: tempDirectory(), setUp });

@@ -7,6 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { addExecutable, compileMode } from '../lib/mode.ts';
 import { processUmask } from '../lib/umask.ts';
+import { extent } from './helpers/extent.ts';
 
 const FILE = false;
 const DIRECTORY = true;
@@ -399,7 +400,9 @@ function symbolicMode(): fc.Arbitrary<string> {
 const presentModes = fc.array(presentMode, { minLength: PER_KIND, maxLength: PER_KIND });
 
 gnu('symbolic modes', () => {
-  fc.assert(fc.property(symbolicMode(), umask, presentModes, assertSameForBoth), { numRuns: 300 });
+  fc.assert(fc.property(symbolicMode(), umask, presentModes, assertSameForBoth), {
+    numRuns: extent({ short: 40, full: 300 }),
+  });
 });
 
 gnu('any string of its letters is refused by both or does the same', () => {
@@ -409,7 +412,7 @@ gnu('any string of its letters is refused by both or does the same', () => {
       if (runChmod(mode, mask, files)) assertSameForBoth(mode, mask, present);
       else assert.throws(() => compileMode(mode, mask), /^option mode: /);
     }),
-    { numRuns: 300 },
+    { numRuns: extent({ short: 40, full: 300 }) },
   );
 });
 
@@ -424,7 +427,7 @@ gnu('numbers and octal digits', () => {
         assertSameAsChmod(rule, (mode | ((mode & 0o444) >> 2)).toString(8), mask, directories, present);
       }
     }),
-    { numRuns: 60 },
+    { numRuns: extent({ short: 12, full: 60 }) },
   );
 });
 
@@ -439,12 +442,14 @@ gnu('the mode of a manifest', () => {
       assertSameAsChmod(rule, digits, mask, files, present);
       assertSameAsChmod(rule, digits, mask, directories, present);
     }),
-    { numRuns: 60 },
+    { numRuns: extent({ short: 12, full: 60 }) },
   );
 });
 
-gnu('were compared in more than 4,000 combinations', () => {
-  assert.ok(combinations > 4000, `${combinations}`);
+const COMBINATIONS = extent({ short: 1000, full: 4000 });
+
+gnu(`were compared in more than ${COMBINATIONS} combinations`, () => {
+  assert.ok(combinations > COMBINATIONS, `${combinations}`);
 });
 
 const version = spawnSync('chmod', ['--version'], { encoding: 'utf8' }).stdout ?? '';

@@ -12,6 +12,7 @@ import type {
   PermissionReport,
 } from '../lib/report.ts';
 import { isRoot } from './helpers/child.ts';
+import { extent } from './helpers/extent.ts';
 import {
   AmbiguousError,
   countsOf,
@@ -38,7 +39,7 @@ import {
 import { addToTree, makeTree, modesBelow } from './helpers/tree.ts';
 
 /** Seconds for each property; `MODEL_SECONDS=600` looks for longer. */
-const seconds = Number(process.env.MODEL_SECONDS ?? 6);
+const seconds = Number(process.env.MODEL_SECONDS ?? extent({ short: 1, full: 6 }));
 const parameters: fc.Parameters<unknown> = {
   numRuns: 1_000_000,
   interruptAfterTimeLimit: seconds * 1000,

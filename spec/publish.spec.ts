@@ -18,6 +18,7 @@ import * as assert from 'uvu/assert';
 import { wrapExtractor } from '../lib/index.ts';
 import { numberedFiles, writeBundle } from './helpers/bundle.ts';
 import { canMount, NOBODY, outputOf, startScript } from './helpers/child.ts';
+import { extent } from './helpers/extent.ts';
 import { install } from './helpers/installer.ts';
 import { javascriptCommand } from './helpers/runtime.ts';
 import { memoryDirectory, modeOf, tempDirectory } from './helpers/tree.ts';
@@ -88,6 +89,9 @@ async function watch(destination: string, files: number, isOver: () => boolean):
 const race = suite('concurrent installs');
 const FILES = 10;
 const MAX_TRIES = 200;
+const STARTS = extent({ short: 50, full: 500 });
+/** What each of four processes does. */
+const STARTS_EACH = extent({ short: 5, full: 50 });
 
 race('an ordinary installer fails when it is started three times', async () => {
   const directory = tempDirectory();
@@ -113,64 +117,74 @@ race('an ordinary installer fails when it is started three times', async () => {
 });
 
 for (const existing of ['keep', 'replace'] as const) {
-  race(`the same installer, wrapped with existing '${existing}', never fails in 500 starts`, async () => {
-    const directory = tempDirectory();
-    const archive = writeBundle(join(directory, 'bundle.zip'), numberedFiles(FILES, 'one'));
-    const other = writeBundle(join(directory, 'other.zip'), numberedFiles(FILES, 'two'));
-    const destination = join(directory, 'cache');
-    // 'keep' verifies what is there, so that there may only be one archive; 'replace' has two to alternate.
-    const archives = existing === 'keep' ? [archive] : [archive, other];
-    const extract = wrapExtractor(install, { existing });
-    let isOver = false;
-    const watching = watch(destination, FILES, () => isOver);
-    // It is waited for at the end; until then its failure must not end the process.
-    watching.catch(() => undefined);
-    const outcomes = new Map<string, number>();
-    for (let start = 0; start < 500; start += 5) {
-      const starts = Array.from({ length: 5 }, async (_, index) => {
-        for (let turn = 0; turn < index * (start % 20); turn += 1) await nextTurn();
-        const { outcome } = await extract(archives[index % archives.length] as string, destination);
-        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-      });
-      await Promise.all(starts);
-      if (start % 100 === 0) rmSync(destination, { recursive: true });
-    }
-    isOver = true;
-    assert.ok((await watching) > 0);
-    assert.is(
-      [...outcomes.values()].reduce((sum, count) => sum + count, 0),
-      500,
-    );
-    assert.ok(versionAt(destination, FILES));
-    assert.equal(namesIn(directory), ['cache']);
-  });
+  race(
+    `the same installer, wrapped with existing '${existing}', never fails in ${STARTS} starts`,
+    async () => {
+      const directory = tempDirectory();
+      const archive = writeBundle(join(directory, 'bundle.zip'), numberedFiles(FILES, 'one'));
+      const other = writeBundle(join(directory, 'other.zip'), numberedFiles(FILES, 'two'));
+      const destination = join(directory, 'cache');
+      // 'keep' verifies what is there, so that there may only be one archive; 'replace' has two to alternate.
+      const archives = existing === 'keep' ? [archive] : [archive, other];
+      const extract = wrapExtractor(install, { existing });
+      let isOver = false;
+      const watching = watch(destination, FILES, () => isOver);
+      // It is waited for at the end; until then its failure must not end the process.
+      watching.catch(() => undefined);
+      const outcomes = new Map<string, number>();
+      for (let start = 0; start < STARTS; start += 5) {
+        const starts = Array.from({ length: 5 }, async (_, index) => {
+          for (let turn = 0; turn < index * (start % 20); turn += 1) await nextTurn();
+          const { outcome } = await extract(archives[index % archives.length] as string, destination);
+          outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+        });
+        await Promise.all(starts);
+        if (start % 100 === 0) rmSync(destination, { recursive: true });
+      }
+      isOver = true;
+      assert.ok((await watching) > 0);
+      assert.is(
+        [...outcomes.values()].reduce((sum, count) => sum + count, 0),
+        STARTS,
+      );
+      assert.ok(versionAt(destination, FILES));
+      assert.equal(namesIn(directory), ['cache']);
+    },
+  );
 
-  race(`four processes, wrapped with existing '${existing}', never fail in 200 starts`, async () => {
-    const directory = tempDirectory();
-    const archive = writeBundle(join(directory, 'bundle.zip'), numberedFiles(FILES, 'one'));
-    const destination = join(directory, 'cache');
-    const task = { archive, destination, options: { existing }, times: 50 };
-    let isOver = false;
-    const watching = watch(destination, FILES, () => isOver);
-    // It is waited for at the end; until then its failure must not end the process.
-    watching.catch(() => undefined);
-    const outputs = await Promise.all([1, 2, 3, 4].map(() => outputOf(startExtraction(task))));
-    isOver = true;
-    assert.ok((await watching) > 0);
-    const outcomes = outputs.flatMap((output) => output.split('\n').filter((line) => /^[a-z]+$/.test(line)));
-    assert.is(outcomes.length, 200, outputs.join());
-    const allowed = existing === 'keep' ? ['created', 'kept'] : ['created', 'replaced'];
-    assert.ok(outcomes.every((outcome) => allowed.includes(outcome)));
-    assert.is(versionAt(destination, FILES), 'one');
-    assert.equal(namesIn(directory), ['cache']);
-  });
+  race(
+    `four processes, wrapped with existing '${existing}', never fail in ${4 * STARTS_EACH} starts`,
+    async () => {
+      const directory = tempDirectory();
+      const archive = writeBundle(join(directory, 'bundle.zip'), numberedFiles(FILES, 'one'));
+      const destination = join(directory, 'cache');
+      const task = { archive, destination, options: { existing }, times: STARTS_EACH };
+      let isOver = false;
+      const watching = watch(destination, FILES, () => isOver);
+      // It is waited for at the end; until then its failure must not end the process.
+      watching.catch(() => undefined);
+      const outputs = await Promise.all([1, 2, 3, 4].map(() => outputOf(startExtraction(task))));
+      isOver = true;
+      assert.ok((await watching) > 0);
+      const outcomes = outputs.flatMap((output) =>
+        output.split('\n').filter((line) => /^[a-z]+$/.test(line)),
+      );
+      assert.is(outcomes.length, 4 * STARTS_EACH, outputs.join());
+      const allowed = existing === 'keep' ? ['created', 'kept'] : ['created', 'replaced'];
+      assert.ok(outcomes.every((outcome) => allowed.includes(outcome)));
+      assert.is(versionAt(destination, FILES), 'one');
+      assert.equal(namesIn(directory), ['cache']);
+    },
+  );
 }
 
 race.run();
 
 const kill = suite('killed in the middle');
-const KILLS = 100;
-const BIG = 5000;
+const KILLS = extent({ short: 24, full: 100 });
+/** Where chance has not hit both outcomes by then, it goes on up to so many. */
+const MOST_KILLS = 200;
+const BIG = extent({ short: 500, full: 5000 });
 /** More than the trees of all that is killed take at any moment, in bytes. */
 const KILL_SPACE = 1 << 30;
 
@@ -204,7 +218,8 @@ async function killAtRandom(kills: number): Promise<Record<'absent' | 'old' | 'n
   let window = performance.now() - started;
   const seen = { absent: 0, old: 0, new: 0 };
   let before = versionAt(destination, BIG);
-  for (let index = 1; index <= kills; index += 1) {
+  const isMet = (): boolean => seen.old > 0 && seen.new > 0;
+  for (let index = 1; index <= kills || (!isMet() && index <= MOST_KILLS); index += 1) {
     const child = startExtraction(task(index));
     const closed = once(child, 'close');
     const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * window);

@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ApplyOptions } from '../../lib/options.ts';
 import type { PermissionReport } from '../../lib/report.ts';
-import { scriptCommand } from './runtime.ts';
+import { javascriptCommand, scriptCommand } from './runtime.ts';
 import { tempDirectory } from './tree.ts';
 
 /** Nobody's user and group: no rights anywhere. */
@@ -41,14 +41,14 @@ export async function passInChild(options: PassInChild): Promise<PassResult> {
   return JSON.parse(output) as PassResult;
 }
 
-/** Start a script of the specs as nobody or in a private mount namespace. */
+/** Start a script of the specs, in TypeScript or JavaScript, as nobody or in a private mount namespace. */
 export function startScript(
   script: string,
   scriptArguments: string[],
   { root = '', asNobody = false, setUp = '' }: Partial<PassInChild> = {},
 ): ChildProcess {
+  const [program, ...args] = script.endsWith('.js') ? javascriptCommand : scriptCommand;
   if (!isRoot || (!asNobody && setUp === '')) {
-    const [program, ...args] = scriptCommand;
     return spawn(program, [...args, script, ...scriptArguments], { stdio: ['ignore', 'pipe', 'pipe'] });
   }
   // The checkout may lie below a directory that only root can search: mounted elsewhere it is in reach.
@@ -71,7 +71,8 @@ export function startScript(
     root,
     mounted,
     checkout,
-    ...scriptCommand,
+    program,
+    ...args,
     reachable,
     ...scriptArguments,
   ];

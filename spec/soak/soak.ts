@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { EXTENT_VARIABLE, FULL } from '../helpers/extent.ts';
 import { inMiB, type Result } from './attack.ts';
 import { attacks } from './attacks/index.ts';
 import { runAttack } from './run.ts';
@@ -7,6 +8,9 @@ import { runAttack } from './run.ts';
 // code is 1 where a promise was broken.
 
 const ALL_SECONDS = 30 * 60;
+
+// For the processes of the attacks.
+process.env[EXTENT_VARIABLE] = FULL;
 
 /** One line that tells what came of an attack. */
 function describe(name: string, result: Result, seconds: number): string {

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createBrotliCompress, createGzip } from 'node:zlib';
 import { ManifestError, readManifest } from '../../../lib/index.ts';
+import { extent } from '../../helpers/extent.ts';
 import { endMark, type PackedMember, packMember, packTar, paxHeader } from '../../helpers/tar.ts';
 import { tempDirectory } from '../../helpers/tree.ts';
 import { alter, findRecords, packZip } from '../../helpers/zip.ts';
@@ -13,10 +14,10 @@ import { peakOf } from '../peak.ts';
 /** What reading the manifest of an archive of a few MiB may need. */
 const MAX_MEMORY = 200 << 20;
 const MIB = 1 << 20;
-/** What the content of a bomb decompresses to, in MiB. */
-const BOMB_MIB = 512;
+/** What the content of a bomb decompresses to, in MiB: more than {@link MAX_MEMORY}. */
+const BOMB_MIB = extent({ short: 256, full: 512 });
 /** How many names or link targets of a MiB each. */
-const LONG_TEXTS = 300;
+const LONG_TEXTS = extent({ short: 220, full: 300 });
 /** Headers of a small archive that all lead to one content. */
 const HEADERS = 500;
 /** How many times as long they may take as as many that lead nowhere. */

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../../../lib/root/root.ts';
 import { whileAttacking } from '../../helpers/exchange.ts';
+import { extent } from '../../helpers/extent.ts';
 import { passes } from '../../helpers/passes.ts';
 import { modeOf } from '../../helpers/tree.ts';
 import { type Result, skip, underWatch, type Watch } from '../attack.ts';
@@ -9,9 +10,9 @@ import { type Course, calmCourse, neglected } from '../course.ts';
 
 const attacker = new URL('../attackers/grow.py', import.meta.url);
 /** As many files as are made in the end: what the disk can bear. */
-const MOST = 150_000;
+const MOST = extent({ short: 30_000, full: 150_000 });
 /** As many as must be there before the bound is looked at. */
-const MANY = 60_000;
+const MANY = extent({ short: 20_000, full: 60_000 });
 const MAX_ENTRIES = 1000;
 
 /**

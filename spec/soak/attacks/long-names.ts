@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ManifestError, readManifest } from '../../../lib/index.ts';
 import type { ManifestInput } from '../../../lib/manifest/manifest.ts';
+import { extent } from '../../helpers/extent.ts';
 import { passes } from '../../helpers/passes.ts';
 import { packTar, paxHeader } from '../../helpers/tar.ts';
 import { modeOf, tempDirectory } from '../../helpers/tree.ts';
@@ -12,7 +13,7 @@ import { calmCourse, neglected } from '../course.ts';
 /** Longer than any manifest path may be. */
 const TOO_LONG = 100_000;
 /** Longer than any name may be, and no longer than a manifest path may be. */
-const LONG = 60_000;
+const LONG = extent({ short: 6000, full: 60_000 });
 
 /**
  * Names of 100,000 characters in a manifest, as one name and as many: refused before anything is touched. Names that are

@@ -1,12 +1,13 @@
 import { chmodSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Manifest, readManifest } from '../../../lib/index.ts';
+import { extent } from '../../helpers/extent.ts';
 import { passes, type TestedPass } from '../../helpers/passes.ts';
 import { addToTree, modeOf, tempDirectory } from '../../helpers/tree.ts';
 import { inMiB, type Result, underWatch } from '../attack.ts';
 import { peakOf } from '../peak.ts';
 
-const ENTRIES = 1_000_000;
+const ENTRIES = extent({ short: 100_000, full: 1_000_000 });
 /** 20 directories in one another: 210 characters that every path begins with. */
 const DEPTH = 20;
 const prefix = Array.from({ length: DEPTH }, (_, level) => `directory${level}`).join('/');
@@ -19,7 +20,7 @@ const MAX_MEMORY = 200 << 20;
 const MAX_READING_MEMORY = 300 << 20;
 
 /**
- * A manifest of 1,000,000 entries that all have one long prefix. It is read, and a pass ends with the right counts and
+ * A manifest of a million entries that all have one long prefix. It is read, and a pass ends with the right counts and
  * needs no more memory than is in proportion.
  */
 export function millionEntries(seconds: number): Promise<Result> {

@@ -1,0 +1,99 @@
+/**
+ * Runs spec files side by side, a process each, as many at once as there are cores.
+ *
+ *     npm test                      every spec file, short
+ *     npm test -- apply zip         spec/apply.spec.ts and spec/zip.spec.ts, with all that they print
+ *     npm run test:full             every spec file with long attacks, all kills and installs, more random inputs
+ *
+ * `--except NAME` leaves a file out. Ends with the sum of all files; the exit code is 1 where anything failed.
+ */
+import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { EXTENT_VARIABLE, FULL } from './helpers/extent.ts';
+import { ownWorkplace } from './runtimes/copy.ts';
+import { runSpecs, type SpecResult } from './runtimes/specs.ts';
+
+/** Files that take longest, the longest first: a core that begins one of them last would keep the others waiting. */
+const slowest = [
+  'attack',
+  'publish',
+  'event-loop',
+  'faults',
+  'file-systems',
+  'bench',
+  'cli',
+  'tar',
+  'record',
+];
+
+const checkout = fileURLToPath(new URL('..', import.meta.url));
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { full: { type: 'boolean' }, except: { type: 'string', multiple: true, default: [] } },
+});
+
+/** `apply` for `apply`, `apply.spec.ts` and `spec/apply.spec.ts`. */
+const nameOf = (file: string): string => basename(file).replace(/\.spec(\.ts)?$/, '');
+
+/** Names of the spec files to run, those that take longest first. */
+function chosenNames(): string[] {
+  const all = readdirSync(fileURLToPath(new URL('.', import.meta.url)))
+    .filter((file) => file.endsWith('.spec.ts'))
+    .map(nameOf);
+  const [asked, except] = [positionals.map(nameOf), values.except.map(nameOf)];
+  const unknown = [...asked, ...except].filter((name) => !all.includes(name));
+  if (unknown.length > 0) throw new RangeError(`no spec ${unknown.join(', ')}: there are ${all.join(', ')}`);
+  const rank = (name: string) => (slowest.includes(name) ? slowest.indexOf(name) : slowest.length);
+  return (asked.length > 0 ? [...new Set(asked)] : all)
+    .filter((name) => !except.includes(name))
+    .sort((one, other) => rank(one) - rank(other));
+}
+
+/** Lines of the output that say what was skipped, and why. */
+function skipsIn(output: string): string[] {
+  return output.split('\n').filter((line) => /\bskipped\b/.test(line));
+}
+
+/** One line on a file; its output below where it failed, or where it was asked for. */
+function tell(name: string, { passed, failed, seconds, output }: SpecResult): void {
+  const outcome =
+    failed > 0 ? `✘ ${name}: ${failed} failed, ${passed} passed` : `✓ ${name}: ${passed} passed`;
+  console.log(`${outcome} (${seconds.toFixed(1)} s)`);
+  if (failed > 0 || positionals.length > 0) console.log(output);
+  else for (const line of skipsIn(output)) console.log(`    ${line.replace(/^[\s•]+/, '')}`);
+  if (failed > 0) console.log(`  run it alone: ${commandFor(name)}\n`);
+}
+
+function commandFor(name: string): string {
+  return values.full ? `npm run test:full -- ${name}` : `npm test -- ${name}`;
+}
+
+const workplace = ownWorkplace(checkout);
+if (values.full) workplace.environment = { ...process.env, [EXTENT_VARIABLE]: FULL };
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+const started = performance.now();
+const waiting = chosenNames();
+const sum = { passed: 0, failed: 0, skipped: 0 };
+const failed: string[] = [];
+
+/** Run one file after the other until none is left. */
+async function work(): Promise<void> {
+  for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+    const result = await runSpecs([process.execPath, '--import', 'tsx'], `^${name}\\.spec\\.ts$`, workplace);
+    for (const count of ['passed', 'failed', 'skipped'] as const) sum[count] += result[count];
+    if (result.failed > 0) failed.push(name);
+    tell(name, result);
+  }
+}
+
+await Promise.all(Array.from({ length: availableParallelism() }, work));
+// In the words of uvu.
+console.log(`\n  Total:     ${sum.passed + sum.failed}`);
+console.log(`  Passed:    ${sum.passed}`);
+console.log(`  Skipped:   ${sum.skipped}`);
+console.log(`  Duration:  ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
+for (const name of failed) console.log(`✘ ${name} failed; run it alone: ${commandFor(name)}`);
+process.exitCode = failed.length > 0 ? 1 : 0;
