@@ -72,7 +72,7 @@ function commandFor(name: string): string {
 }
 
 const workplace = ownWorkplace(checkout);
-if (values.full) workplace.environment = { ...process.env, [EXTENT_VARIABLE]: FULL };
+if (values.full) workplace.environment = { ...workplace.environment, [EXTENT_VARIABLE]: FULL };
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const started = performance.now();
 const waiting = chosenNames();

@@ -32,9 +32,9 @@ export interface RunningCli {
   seen(stream: 'stdout' | 'stderr', pattern: RegExp): Promise<void>;
 }
 
-/** The environment of a child: nothing of the surroundings changes its output. */
+/** The environment of a child: nothing of the surroundings changes its output, or has it read certificates at its start. */
 export function cliEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
-  const { CI, NO_COLOR, FORCE_COLOR, ...rest } = process.env;
+  const { CI, NO_COLOR, FORCE_COLOR, NODE_EXTRA_CA_CERTS, ...rest } = process.env;
   return { ...rest, TERM: 'xterm', ...extra };
 }
 

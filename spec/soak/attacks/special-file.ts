@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import type { ApplyOptions } from '../../../lib/options.ts';
 import { isRoot } from '../../helpers/child.ts';
 import { whileExchanging } from '../../helpers/exchange.ts';
+import { extent } from '../../helpers/extent.ts';
 import { passes, type TestedPass } from '../../helpers/passes.ts';
 import { modeOf } from '../../helpers/tree.ts';
 import { type Result, skip, underWatch, type Watch } from '../attack.ts';
 import { addDirectory, type Course, calmCourse, neglected } from '../course.ts';
 import { mustFool, plainWalk } from '../plain.ts';
 
-const FILES = 5;
+/** Of each kind. */
+const FILES = extent({ short: 2, full: 5 });
 
 interface SpecialCourse extends Course {
   /** FIFOs, sockets and devices, by the names that they have when nothing is exchanged. */
