@@ -13,8 +13,8 @@ import { canRunOn } from './helpers/runtime.ts';
 import { tempDirectory } from './helpers/tree.ts';
 
 const DEPTH = 200;
-const WIDE_FILES = extent({ short: 4500, full: 45_000 });
-const WIDE_DIRECTORIES = extent({ short: 500, full: 5000 });
+const WIDE_FILES = extent({ short: 900, full: 45_000 });
+const WIDE_DIRECTORIES = extent({ short: 100, full: 5000 });
 const WIDTH = WIDE_FILES + WIDE_DIRECTORIES;
 const LIMIT = 64;
 /** Directories that are held open on the way to where the work is, and what is open for a moment beside. */

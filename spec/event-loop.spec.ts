@@ -11,9 +11,9 @@ import { makeTree, memoryDirectory, modeOf } from './helpers/tree.ts';
 const TICK_MS = 5;
 const LEAST_SHARE = 0.3;
 const LONGEST_STRETCH = 0.25;
-const DIRECTORIES = extent({ short: 200, full: 500 });
+const DIRECTORIES = extent({ short: 120, full: 500 });
 const FILES_EACH = 100;
-const FILES_IN_ONE = extent({ short: 8000, full: 20_000 });
+const FILES_IN_ONE = extent({ short: 6000, full: 20_000 });
 /** What any of the trees takes at most, in bytes. */
 const TREE_SPACE = 256 << 20;
 

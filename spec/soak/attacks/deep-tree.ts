@@ -8,7 +8,7 @@ import { type Result, skip, underWatch } from '../attack.ts';
 
 const maker = fileURLToPath(new URL('../attackers/deepen.py', import.meta.url));
 /** Deeper than a path may be long. */
-const DEPTH = extent({ short: 2500, full: 10_000 });
+const DEPTH = extent({ short: 2100, full: 10_000 });
 
 /** Thousands of directories in one another, each with a file: the anchored backend does all of it, walked and by manifest. */
 export async function deepTree(seconds: number): Promise<Result> {

@@ -10,10 +10,10 @@ import { type Course, calmCourse, neglected } from '../course.ts';
 
 const attacker = new URL('../attackers/grow.py', import.meta.url);
 /** As many files as are made in the end: what the disk can bear. */
-const MOST = extent({ short: 30_000, full: 150_000 });
+const MOST = extent({ short: 20_000, full: 150_000 });
 /** As many as must be there before the bound is looked at. */
-const MANY = extent({ short: 20_000, full: 60_000 });
-const MAX_ENTRIES = 1000;
+const MANY = extent({ short: 15_000, full: 60_000 });
+const MAX_ENTRIES = extent({ short: 200, full: 1000 });
 
 /**
  * A directory grows without end while it is listed. With `maxEntries` the pass is rejected, and what it takes does not
