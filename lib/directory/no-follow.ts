@@ -1,20 +1,29 @@
 import { closeSync, constants, openSync, realpathSync } from 'node:fs';
-import { errorCode } from './root.ts';
+import { errorCode } from './errors.ts';
 
 /** macOS's O_NOFOLLOW_ANY (open(2), macOS 11): a link in any component is refused. `fs.constants` lacks it. */
 const O_NOFOLLOW_ANY = 0x20000000;
 
+let served: boolean | undefined;
+
 /**
  * The flag that keeps `open` from following links: O_NOFOLLOW_ANY where the system has it, else O_NOFOLLOW, which is for the
  * last component only. Never both: XNU answers EINVAL.
- *
- * It is tried, for a kernel that does not know a flag may ignore it: it must open an ordinary file, and refuse `/tmp/.`, for
- * `/tmp` is a link on macOS.
  */
 export function noFollowFlag(): number {
-  if (process.platform !== 'darwin') return constants.O_NOFOLLOW;
-  const isServed = outcomeOf(realpathSync.native(process.execPath)) === '' && outcomeOf('/tmp/.') === 'ELOOP';
-  return isServed ? O_NOFOLLOW_ANY : constants.O_NOFOLLOW;
+  return isAnyRefused() ? O_NOFOLLOW_ANY : constants.O_NOFOLLOW;
+}
+
+/**
+ * Whether the system refuses to open a path with a link in any component (macOS). It is tried once, for a kernel that does not
+ * know a flag may ignore it: it must open an ordinary file, and refuse `/tmp/.`, for `/tmp` is a link on macOS.
+ */
+export function isAnyRefused(): boolean {
+  served ??=
+    process.platform === 'darwin' &&
+    outcomeOf(realpathSync.native(process.execPath)) === '' &&
+    outcomeOf('/tmp/.') === 'ELOOP';
+  return served;
 }
 
 /** The errno's name that opening a path with O_NOFOLLOW_ANY fails with; `''` where it is opened. */

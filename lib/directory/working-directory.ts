@@ -1,6 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import { O_PATH, type OpenDirectory } from './open-directory.ts';
-import { descriptorPath } from './proc.ts';
+import { descriptorPath, O_PATH } from './proc.ts';
 
 /**
  * The working directory of a process that lends it: entries are named from there, which takes the kernel half as long as
@@ -10,9 +9,9 @@ export class WorkingDirectory {
   static #isLent = false;
   /** Where the process was before. */
   readonly #before: number;
-  #directory: OpenDirectory | undefined;
+  #fd = -1;
 
-  /** Borrow it: `undefined` where another root has it, or where it cannot be held open meanwhile. */
+  /** Borrow it: `undefined` where another tree has it, or where it cannot be held open meanwhile. */
   static borrow(): WorkingDirectory | undefined {
     if (WorkingDirectory.#isLent) return undefined;
     try {
@@ -28,20 +27,25 @@ export class WorkingDirectory {
     this.#before = before;
   }
 
-  /** Whether it is this one. */
-  isAt(directory: OpenDirectory): boolean {
-    return this.#directory === directory;
+  /** Whether it is the directory with this descriptor. */
+  isAt(fd: number): boolean {
+    return this.#fd === fd;
   }
 
   /** Go to an open directory, where that is permitted: it takes x on the directory itself. */
-  goTo(directory: OpenDirectory): void {
-    if (this.#directory === directory) return;
+  goTo(fd: number): void {
+    if (this.#fd === fd) return;
     try {
-      process.chdir(descriptorPath(directory.fd));
-      this.#directory = directory;
+      process.chdir(descriptorPath(fd));
+      this.#fd = fd;
     } catch {
       // Its entries are named by its descriptor.
     }
+  }
+
+  /** A descriptor is closed: its number may be another directory's soon. */
+  forget(fd: number): void {
+    if (this.#fd === fd) this.#fd = -1;
   }
 
   /** Give it back as it was. A passing error must not leave the process elsewhere: it is asked for twice. */

@@ -1,0 +1,105 @@
+import type { EntryType } from '../errors.ts';
+import type { EntryStats } from './entry-stats.ts';
+
+/** The entries of a directory, one after the other, in the system's order. What it says holds until it moves on. */
+export interface Listing {
+  /** How many entries there are. */
+  readonly size: number;
+  /** Move to the next entry; false where there is none. */
+  next(): boolean;
+  /** Name of the entry, with bytes that are not UTF-8 as `decodeName` writes them. */
+  readonly name: string;
+  /** Kind of the entry, as the directory says. */
+  readonly type: EntryType;
+  /** Facts of the entry, looked at now; `undefined` where it is gone. */
+  stats(): EntryStats | undefined;
+}
+
+/** What a change of mode found before, and the mode that it left, `undefined` where nothing was to be changed. */
+export interface ChmodResult {
+  readonly before: EntryStats;
+  readonly after: number | undefined;
+}
+
+/** A regular file that is open to be read. */
+export interface OpenFile {
+  readonly stats: EntryStats;
+  /** The first bytes, or all that it has. */
+  read(maxBytes: number): Uint8Array;
+  close(): void;
+}
+
+/**
+ * What a rename does where something bears the new name: take its place (rename(2)), refuse with EEXIST, or exchange both
+ * (renameat2(2)).
+ */
+export type RenameKind = 'replace' | 'no-replace' | 'exchange';
+
+/**
+ * One directory that is held open, and everything that may be done to the entries in it. The only room that touches the file
+ * system.
+ *
+ * Every operation takes one name: no path is resolved, nothing above the directory is looked at, and no link is ever followed.
+ * `.` is the directory itself, where an operation says so. A name that is none (empty, `.`, `..`, with a `/`) is a RangeError.
+ * Methods throw the system's error, whose path may be one of ours (see `located`), or {@link UnsafePathError}.
+ *
+ * An anchored directory is a descriptor: it stays the one that was opened, whatever bears its name. A checked directory is a
+ * path that is looked at before and after; see its own page for what it does not see.
+ */
+export interface Directory {
+  readonly backend: 'anchored' | 'path';
+  /** What {@link rename} can do; `'replace'` always. */
+  readonly renames: ReadonlySet<RenameKind>;
+  /** Its facts when it was opened. */
+  readonly opened: EntryStats;
+  /** Its facts now. */
+  stats(): EntryStats;
+  /** Its entries; no more than `most`, for a directory may grow without end. */
+  list(most?: number): Listing;
+  /** Facts of an entry; `undefined` where there is none. */
+  lstat(name: string): EntryStats | undefined;
+  /** Text of a link. Throws EINVAL for anything else. */
+  readlink(name: string): string;
+  /** Hold a directory in it. Throws ENOENT, ENOTDIR, or {@link UnsafePathError} for a link. */
+  openDirectory(name: string): Directory;
+  /** Hold the directory that it lies in, where that is still the one that is known; `undefined` where it is not. */
+  openParent(known: Directory): Directory | undefined;
+  /** Open a regular file. Throws EINVAL for anything else, which is not opened. */
+  open(name: string): OpenFile;
+  /**
+   * Change the mode of an entry, or of itself (`.`). `decide` gets the facts of the very inode that will be changed and
+   * returns its new mode, or `undefined` to leave it. It must return `undefined` for anything but files and directories.
+   */
+  chmod(name: string, decide: (found: EntryStats) => number | undefined): ChmodResult;
+  /** True where an entry, or it itself (`.`), is on another file system than the root, or something is mounted on it. */
+  isMountPoint(name: string, found: EntryStats): boolean;
+  /** Have a file or directory, or itself (`.`), reach the disk (fsync(2)). Anything else is left alone, as is what is gone. */
+  sync(name: string): void;
+  /** Make a directory, with this mode less the umask. */
+  makeDirectory(name: string, mode: number): void;
+  /** Make a link with this text. */
+  symlink(name: string, target: string): void;
+  /** Give an entry another name, in this or in another directory. */
+  rename(name: string, to: Directory, newName: string, kind?: RenameKind): void;
+  /** Remove an entry that is no directory. */
+  unlink(name: string): void;
+  /** Remove an empty directory. */
+  removeDirectory(name: string): void;
+  /** What a system call by path takes for an entry: for staging alone, which still goes by path. */
+  systemPath(name: string): string;
+  /** Let go of it. */
+  close(): void;
+}
+
+/** The directory itself, for the operations that take it. */
+export const SELF = '.';
+
+/**
+ * A name that is an entry's.
+ *
+ * @throws RangeError for a name that leads out of the directory
+ */
+export function entryName(name: string): string {
+  if (name !== '..' && name !== '.' && name !== '' && !name.includes('/')) return name;
+  throw new RangeError(`${JSON.stringify(name)} is not the name of an entry`);
+}

@@ -1,0 +1,127 @@
+import type { Stats } from 'node:fs';
+import type { EntryType } from '../errors.ts';
+
+/** S_IFMT and its values (inode(7)). */
+const TYPE_BITS = 0o170000;
+const REGULAR = 0o100000;
+const DIRECTORY = 0o040000;
+const SYMLINK = 0o120000;
+const MODE_BITS = 0o7777;
+
+/** Which entry of which file system it is. Exact: inode numbers above 2^53 are bigints. */
+export interface Identity {
+  readonly dev: number | bigint;
+  readonly ino: number | bigint;
+}
+
+/** What is asked of an entry: lstat's answer without what nobody needs. */
+export interface EntryStats extends Identity {
+  readonly type: EntryType;
+  /** Permission bits with setuid, setgid and sticky: `0o0000` to `0o7777`. */
+  readonly mode: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly nlink: number;
+  readonly uid: number;
+  /** Milliseconds since 1970. */
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+}
+
+/** Both forms of a stat call of node:fs. */
+export type StatCall<T> = (options: { bigint: boolean; throwIfNoEntry: false }) => T;
+
+/** What node:fs answers, as it is: a pass makes one for each entry, and asks little of most. */
+class NodeEntryStats implements EntryStats {
+  readonly #stats: Stats;
+
+  constructor(stats: Stats) {
+    this.#stats = stats;
+  }
+
+  get type(): EntryType {
+    return typeOfMode(this.#stats.mode);
+  }
+
+  get mode(): number {
+    return this.#stats.mode & MODE_BITS;
+  }
+
+  get size(): number {
+    return this.#stats.size;
+  }
+
+  get nlink(): number {
+    return this.#stats.nlink;
+  }
+
+  get uid(): number {
+    return this.#stats.uid;
+  }
+
+  get dev(): number | bigint {
+    return this.#stats.dev;
+  }
+
+  get ino(): number | bigint {
+    return this.#stats.ino;
+  }
+
+  get mtimeMs(): number {
+    return this.#stats.mtimeMs;
+  }
+
+  get ctimeMs(): number {
+    return this.#stats.ctimeMs;
+  }
+}
+
+/** Kind of an entry, from the mode of its inode. */
+function typeOfMode(mode: number): EntryType {
+  const type = mode & TYPE_BITS;
+  if (type === REGULAR) return 'file';
+  if (type === DIRECTORY) return 'directory';
+  return type === SYMLINK ? 'symlink' : 'other';
+}
+
+/** The facts that node:fs gives. */
+export function toEntryStats(stats: Stats): EntryStats {
+  return new NodeEntryStats(stats);
+}
+
+/** A copy to keep: node:fs's own answer is five times as large, and a deep tree has many directories on the way. */
+export function keptStats(stats: EntryStats): EntryStats {
+  const { type, mode, size, nlink, uid, dev, ino, mtimeMs, ctimeMs } = stats;
+  return { type, mode, size, nlink, uid, dev, ino, mtimeMs, ctimeMs };
+}
+
+/** True where the numbers are as exact as the system's: overlayfs, FUSE and NTFS have larger inode numbers. */
+export function isExact({ dev, ino }: { dev: number; ino: number }): boolean {
+  return ino <= Number.MAX_SAFE_INTEGER && dev <= Number.MAX_SAFE_INTEGER;
+}
+
+/** The facts of an entry whose numbers are larger than a number holds, from the call that gives bigints. */
+export function toExactStats(
+  stats: {
+    [Name in 'mode' | 'size' | 'nlink' | 'uid' | 'dev' | 'ino' | 'mtimeMs' | 'ctimeMs']: bigint;
+  },
+): EntryStats {
+  const small = (value: bigint) => (value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value);
+  const mode = Number(stats.mode);
+  return {
+    type: typeOfMode(mode),
+    mode: mode & MODE_BITS,
+    size: Number(stats.size),
+    nlink: Number(stats.nlink),
+    uid: Number(stats.uid),
+    dev: small(stats.dev),
+    ino: small(stats.ino),
+    mtimeMs: Number(stats.mtimeMs),
+    ctimeMs: Number(stats.ctimeMs),
+  };
+}
+
+/** True where both are the same inode of the same file system. Only an open descriptor keeps a number from being reused. */
+export function isSameEntry(one: Identity, other: Identity): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
+}

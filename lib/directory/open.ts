@@ -1,0 +1,77 @@
+import { statSync } from 'node:fs';
+import { openAnchored } from './anchored.ts';
+import { openChecked } from './checked.ts';
+import type { Directory } from './directory.ts';
+import { isSameEntry } from './entry-stats.ts';
+import { systemError } from './errors.ts';
+import { encodeName } from './names.ts';
+import { realPath } from './real-path.ts';
+import { Tree } from './tree.ts';
+import { WorkingDirectory } from './working-directory.ts';
+
+/** What a tree is opened with. */
+export interface TreeUse {
+  /**
+   * The anchored backend may move the working directory of the process until the tree is closed, which makes it faster. For a
+   * process that does nothing else: not every thread may, and every thread would see it.
+   */
+  readonly lendsWorkingDirectory?: boolean;
+}
+
+/** Opens a tree: {@link openTree}, or one backend of it. */
+export type OpenTree = (path: string) => Tree;
+
+/**
+ * Hold a tree open. A root that is a link is resolved once, as chmod does with its arguments. The anchored backend serves wherever
+ * `/proc` is genuine, the checked one elsewhere.
+ *
+ * @throws ENOENT where nothing is there, ENOTDIR where it is not a directory, RangeError for `/`
+ */
+export function openTree(path: string, { lendsWorkingDirectory = false }: TreeUse = {}): Tree {
+  return openRealTree(realRootPath(path), lendsWorkingDirectory);
+}
+
+function openRealTree(realPath: string, lendsWorkingDirectory: boolean): Tree {
+  const workingDirectory = lendsWorkingDirectory ? WorkingDirectory.borrow() : undefined;
+  let root: Directory | undefined;
+  try {
+    root = openAnchored(realPath, workingDirectory);
+  } finally {
+    if (root === undefined) workingDirectory?.close();
+  }
+  return root === undefined
+    ? treeOf(realPath, openChecked(realPath))
+    : treeOf(realPath, root, workingDirectory);
+}
+
+/** The tree of a directory that is held, which goes with it. */
+export function treeOf(path: string, root: Directory, workingDirectory?: WorkingDirectory): Tree {
+  return new Tree(path, root, () => {
+    root.close();
+    workingDirectory?.close();
+  });
+}
+
+/** Hold a directory that is named by the caller's wish: links on the way are resolved once. */
+export function openDirectory(path: string): Directory {
+  return holdDirectory(realRootPath(path));
+}
+
+/** Hold the directory of a real path, by the best way that there is. */
+export function holdDirectory(realPath: string): Directory {
+  return openAnchored(realPath) ?? openChecked(realPath);
+}
+
+/** Real path of a root that may be worked on; see {@link openTree}. */
+export function realRootPath(path: string): string {
+  const real = realPath(path);
+  const stats = statSync(encodeName(real), { bigint: true });
+  if (!stats.isDirectory()) throw systemError('ENOTDIR', 'not a directory', 'open', real);
+  // Another path may lead to `/`, too, as a bind mount does.
+  if (isSameEntry(stats, statSync('/', { bigint: true }))) {
+    throw new RangeError(
+      `root ${JSON.stringify(path)} is the root of the file system: name a directory below it`,
+    );
+  }
+  return real;
+}

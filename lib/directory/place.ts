@@ -1,0 +1,51 @@
+/**
+ * A directory of a tree, by its name in its parent. Paths are put together only when somebody has to be told of one, so that the
+ * memory of what is below grows with the depth, not with its square.
+ */
+export class Place {
+  /** `undefined` for the root. */
+  readonly parent: Place | undefined;
+  /** `.` for the root. */
+  readonly name: string;
+  /** 0 for the root. */
+  readonly depth: number;
+
+  constructor(parent: Place | undefined, name: string) {
+    this.parent = parent;
+    this.name = name;
+    this.depth = parent === undefined ? 0 : parent.depth + 1;
+  }
+
+  /** Path below the root, `/`-separated; `.` is the root. */
+  get path(): string {
+    if (this.parent === undefined) return '.';
+    const names = new Array<string>(this.depth);
+    for (let at: Place = this; at.parent !== undefined; at = at.parent) names[at.depth - 1] = at.name;
+    return names.join('/');
+  }
+
+  /** Path below the root of an entry of it. */
+  pathOf(name: string): string {
+    return this.parent === undefined ? name : `${this.path}/${name}`;
+  }
+
+  /** True where it is `above`, or lies below it. */
+  isWithin(above: Place): boolean {
+    let at: Place = this;
+    while (at.depth > above.depth && at.parent !== undefined) at = at.parent;
+    return isSamePlace(at, above);
+  }
+}
+
+/** True where both have the same path: they may have been made by different lookups. */
+export function isSamePlace(one: Place, other: Place): boolean {
+  let [a, b]: [Place, Place] = [one, other];
+  if (a.depth !== b.depth) return false;
+  while (a !== b) {
+    if (a.name !== b.name) return false;
+    // Both are as deep as each other: both are roots.
+    if (a.parent === undefined || b.parent === undefined) return true;
+    [a, b] = [a.parent, b.parent];
+  }
+  return true;
+}

@@ -1,0 +1,71 @@
+import { Buffer } from 'node:buffer';
+import { fstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
+import { isSameEntry } from './entry-stats.ts';
+import { decodeName } from './names.ts';
+
+/** Linux's O_PATH (open(2)), which `fs.constants` lacks: a descriptor that names an entry, and opens nothing. */
+export const O_PATH = 0o10000000;
+
+/** f_type of procfs (statfs(2)). */
+const PROC_SUPER_MAGIC = 0x9fa0;
+
+/** `/proc/<this process>`: to follow the link `/proc/self` costs a tenth of each look. */
+let ownProcess = '/proc/self';
+let ownDescriptors = '/proc/self/fd/';
+
+/** What the kernel resolves to the descriptor itself, without any path. */
+export function descriptorPath(fd: number): string {
+  return ownDescriptors + fd;
+}
+
+/** `\040` and the like, as the kernel writes blanks in mountinfo (proc(5)). */
+function unescapeMount(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_match, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+}
+
+/** Whether something is mounted below a real path. */
+export function hasMountsBelow(realPath: string): boolean {
+  const prefix = realPath === '/' ? '/' : `${realPath}/`;
+  return readFileSync(`${ownProcess}/mountinfo`, 'latin1')
+    .split('\n')
+    .some((line) => {
+      const mountPoint = line.split(' ')[4];
+      return mountPoint !== undefined && decodeMount(mountPoint).startsWith(prefix);
+    });
+}
+
+function decodeMount(field: string): string {
+  return decodeName(Buffer.from(unescapeMount(field), 'latin1'));
+}
+
+/** Which mount an open descriptor is on: the same directory may be reached through several (proc(5), fdinfo). */
+export function mountOf(fd: number): string | undefined {
+  return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`${ownProcess}/fdinfo/${fd}`, 'latin1'))?.[1];
+}
+
+/**
+ * Find where the kernel lists this process's descriptors, for {@link descriptorPath}. False where `/proc` is not procfs itself
+ * but something that is mounted over it, or does not know this process.
+ */
+export function findOwnDescriptors(): boolean {
+  try {
+    if (process.platform !== 'linux' || statfsSync('/proc').type !== PROC_SUPER_MAGIC) return false;
+    // Not process.pid: this procfs may be another process namespace's, which has a number of its own for us.
+    ownProcess = `/proc/${readlinkSync('/proc/self')}`;
+    ownDescriptors = `${ownProcess}/fd/`;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** True where a descriptor can be reached through `/proc`. */
+export function isReachable(fd: number): boolean {
+  try {
+    return isSameEntry(statSync(descriptorPath(fd), { bigint: true }), fstatSync(fd, { bigint: true }));
+  } catch {
+    return false;
+  }
+}

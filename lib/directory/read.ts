@@ -1,0 +1,175 @@
+import { Buffer } from 'node:buffer';
+import {
+  closeSync,
+  type Dirent,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  opendirSync,
+  readdirSync,
+  readSync,
+  type Stats,
+} from 'node:fs';
+import type { EntryType } from '../errors.ts';
+import type { Listing, OpenFile } from './directory.ts';
+import { type EntryStats, isExact, toEntryStats, toExactStats } from './entry-stats.ts';
+import { errorCode, systemError } from './errors.ts';
+import { decodeName } from './names.ts';
+
+const REPLACEMENT_CHARACTER = '\ufffd';
+const unthrown = { throwIfNoEntry: false } as const;
+const exact = { bigint: true, throwIfNoEntry: false } as const;
+
+/** What a system call takes for an entry. */
+export type SystemPath = string | Buffer;
+
+/** lstat of what a system call takes; `undefined` where nothing is there. */
+export function lstatEntry(path: SystemPath): EntryStats | undefined {
+  const stats = lstatSync(path, unthrown);
+  if (stats === undefined || isExact(stats)) return stats && toEntryStats(stats);
+  const large = lstatSync(path, exact);
+  return large && toExactStats(large);
+}
+
+/** fstat of an open descriptor. */
+export function fstatEntry(fd: number): EntryStats {
+  const stats = fstatSync(fd);
+  return isExact(stats) ? toEntryStats(stats) : toExactStats(fstatSync(fd, { bigint: true }));
+}
+
+/** Mode of what was just changed. A passing error must not hide the change: it is asked for twice. */
+export function modeAfterChange(fd: number): number {
+  try {
+    return fstatSync(fd).mode & 0o7777;
+  } catch {
+    return fstatSync(fd).mode & 0o7777;
+  }
+}
+
+type ListedEntry = Pick<Dirent, 'name' | 'isFile' | 'isDirectory' | 'isSymbolicLink'>;
+
+/** What node:fs lists. */
+class NodeListing implements Listing {
+  readonly #entries: readonly ListedEntry[];
+  readonly #lstat: (name: string) => EntryStats | undefined;
+  #position = -1;
+  #entry!: ListedEntry;
+
+  constructor(entries: readonly ListedEntry[], lstat: (name: string) => EntryStats | undefined) {
+    this.#entries = entries;
+    this.#lstat = lstat;
+  }
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  next(): boolean {
+    this.#position += 1;
+    this.#entry = this.#entries[this.#position] as ListedEntry;
+    return this.#position < this.#entries.length;
+  }
+
+  get name(): string {
+    return this.#entry.name;
+  }
+
+  get type(): EntryType {
+    const entry = this.#entry;
+    if (entry.isFile()) return 'file';
+    if (entry.isDirectory()) return 'directory';
+    return entry.isSymbolicLink() ? 'symlink' : 'other';
+  }
+
+  stats(): EntryStats | undefined {
+    return this.#lstat(this.#entry.name);
+  }
+}
+
+/**
+ * The entries of a directory, with names that lead back to the same bytes. Throws what readdir throws.
+ *
+ * @param lstat looks at an entry by its name
+ * @param most no more than so many are read: a directory may grow without end
+ */
+export function listDirectory(
+  path: SystemPath,
+  lstat: (name: string) => EntryStats | undefined,
+  most = Number.POSITIVE_INFINITY,
+): Listing {
+  const isBounded = most !== Number.POSITIVE_INFINITY;
+  const entries = isBounded ? listStart(path, most) : readdirSync(path, { withFileTypes: true });
+  return new NodeListing(entries.some(mayBeUndecodable) ? listBytes(path).slice(0, most) : entries, lstat);
+}
+
+function mayBeUndecodable({ name }: ListedEntry): boolean {
+  return name.includes(REPLACEMENT_CHARACTER);
+}
+
+function listStart(path: SystemPath, most: number): ListedEntry[] {
+  const directory = opendirSync(path as string);
+  try {
+    const entries: ListedEntry[] = [];
+    while (entries.length < most) {
+      const entry = directory.readSync();
+      if (entry === null) break;
+      entries.push(entry);
+    }
+    return entries;
+  } finally {
+    directory.closeSync();
+  }
+}
+
+/** The same by lstat of each name: not every runtime tells the types of names that are bytes. */
+function listBytes(path: SystemPath): ListedEntry[] {
+  const prefix = Buffer.concat([Buffer.from(path as string), Buffer.from('/')]);
+  return readdirSync(path, { encoding: 'buffer' }).flatMap((name) => {
+    const stats: Stats | undefined = lstatSync(Buffer.concat([prefix, name]), unthrown);
+    return stats === undefined ? [] : [Object.assign(stats, { name: decodeName(name) })];
+  });
+}
+
+/** A regular file that is open to be read. Takes the descriptor, and closes it where it is anything else (EINVAL). */
+export function openFile(fd: number, name: string): OpenFile {
+  try {
+    const stats = fstatEntry(fd);
+    if (stats.type !== 'file') throw notRegular(name);
+    return {
+      stats,
+      read: (maxBytes) => {
+        const bytes = Buffer.alloc(maxBytes);
+        return bytes.subarray(0, readSync(fd, bytes, 0, maxBytes, 0));
+      },
+      close: () => closeSync(fd),
+    };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** What is not opened, for it is no regular file. */
+export function notRegular(name: string): Error {
+  return systemError('EINVAL', 'not a regular file', 'open', name);
+}
+
+/**
+ * fsync what `open` opens. What may not be read is opened to write, which fsync does not mind either.
+ *
+ * @param open called with O_RDONLY or O_WRONLY
+ */
+export function syncOpened(open: (access: number) => number, readOnly: number, writeOnly: number): void {
+  let fd: number;
+  try {
+    fd = open(readOnly);
+  } catch (error) {
+    if (errorCode(error) !== 'EACCES') throw error;
+    fd = open(writeOnly);
+  }
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,185 @@
+import { errorCode } from './errors.ts';
+import { Place } from './place.ts';
+import type { Tree } from './tree.ts';
+
+/** As many links as Linux follows before it says ELOOP (path_resolution(7)). */
+const MAX_LINKS = 40;
+/** As many names as a path of PATH_MAX can have. Forty links, one after the other, could have forty times as many. */
+const MAX_NAMES = 2048;
+/** Looks that all links of a pass may take together: these, and so many for each link. */
+const FREE_LOOKS = 200_000;
+const LOOKS_PER_LINK = 64;
+/** Directories of the way that are held open: the next link mostly leads the same way. */
+const MAX_OPEN = 8;
+
+/** Where a link leads, found without leaving the root. */
+export type LinkResolution =
+  | { kind: 'inside' }
+  /** @property missing the path that would have to be there */
+  | { kind: 'dangling'; missing: string }
+  | { kind: 'outside' }
+  /** A directory on the way may not be searched. */
+  | { kind: 'unknown' }
+  /** It goes through too many links, or names. */
+  | { kind: 'loop' };
+
+/**
+ * Follows links by looking at one name after the other in directories that are held. `..` above the root is outside; an absolute
+ * target is outside unless it names the root or something below it. Nothing outside is looked at.
+ */
+export class LinkResolver {
+  readonly #tree: Tree;
+  readonly #rootNames: readonly string[];
+  /** Places that were made for names on the way, so that the same way has the same places. */
+  readonly #below = new WeakMap<Place, Map<string, Place>>();
+  #looks = FREE_LOOKS;
+
+  /** @param tree a chain of its own: it stays where the last link led */
+  constructor(tree: Tree) {
+    this.#tree = tree.fork(MAX_OPEN);
+    this.#rootNames = tree.path.split('/').filter(Boolean);
+  }
+
+  /** Forget the directories on the way to the last target. */
+  rewind(): void {
+    this.#tree.rewind();
+  }
+
+  /**
+   * Follow a link. Yields after each step that took a system call.
+   *
+   * @param place directory that the link is in
+   * @param target its text
+   */
+  *resolve(place: Place, target: string): Generator<void, LinkResolution> {
+    this.#looks += LOOKS_PER_LINK;
+    const steps = new Steps(place, this.#rootNames);
+    if (!steps.follow(target)) return { kind: 'outside' };
+    let links = 1;
+    for (let names = 0; steps.hasMore(); ) {
+      const name = steps.next();
+      if (name === '' || name === '.') continue;
+      if (name === '..') {
+        if (!steps.up()) return { kind: 'outside' };
+        continue;
+      }
+      names += 1;
+      if (names > MAX_NAMES) return { kind: 'loop' };
+      const below = this.#placeBelow(steps.at, name);
+      if (steps.hasMore() && this.#tree.isHeld(below)) {
+        steps.at = below;
+        continue;
+      }
+      this.#looks -= 1;
+      if (this.#looks < 0) return { kind: 'loop' };
+      yield;
+      const found = this.#look(steps.at, name);
+      if (found === 'unsearchable') return { kind: 'unknown' };
+      if (found?.linkTarget !== undefined) {
+        links += 1;
+        if (links > MAX_LINKS) return { kind: 'loop' };
+        if (!steps.follow(found.linkTarget)) return { kind: 'outside' };
+      } else if (found === undefined || (steps.hasMore() && !found.isDirectory)) {
+        return steps.dangling(name);
+      } else {
+        steps.at = below;
+      }
+    }
+    return { kind: 'inside' };
+  }
+
+  #placeBelow(place: Place, name: string): Place {
+    let names = this.#below.get(place);
+    if (names === undefined) {
+      names = new Map();
+      this.#below.set(place, names);
+    }
+    const known = names.get(name) ?? new Place(place, name);
+    names.set(name, known);
+    return known;
+  }
+
+  /** What an entry is; `undefined` where there is none, or a file is on the way. */
+  #look(
+    place: Place,
+    name: string,
+  ): { linkTarget?: string; isDirectory: boolean } | 'unsearchable' | undefined {
+    try {
+      const directory = this.#tree.goTo(place);
+      const found = directory.lstat(name);
+      if (found?.type !== 'symlink') return found && { isDirectory: found.type === 'directory' };
+      return { linkTarget: directory.readlink(name), isDirectory: false };
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+      if (code === 'EACCES') return 'unsearchable';
+      throw error;
+    }
+  }
+}
+
+/** Where the resolution stands: a directory of the tree, and the names still to go. */
+class Steps {
+  at: Place;
+  readonly #rootNames: readonly string[];
+  /** Names still to go, the next one last. */
+  readonly #rest: string[] = [];
+
+  constructor(place: Place, rootNames: readonly string[]) {
+    this.at = place;
+    this.#rootNames = rootNames;
+  }
+
+  hasMore(): boolean {
+    return this.#rest.length > 0;
+  }
+
+  next(): string {
+    return this.#rest.pop() as string;
+  }
+
+  /** One up; false where that leaves the root. */
+  up(): boolean {
+    if (this.at.parent === undefined) return false;
+    this.at = this.at.parent;
+    return true;
+  }
+
+  /** Put a link's text before what is still to go; false where it is absolute and leads outside. */
+  follow(target: string): boolean {
+    const names = target.split('/');
+    if (!target.startsWith('/')) {
+      this.#rest.push(...names.reverse());
+      return true;
+    }
+    const rest = namesBelow(this.#rootNames, names);
+    if (rest === undefined) return false;
+    while (this.up());
+    this.#rest.push(...rest.reverse());
+    return true;
+  }
+
+  /** The path that would have to be there, taking what is left of the target as it is written. */
+  dangling(name: string): LinkResolution {
+    const missing = this.at.parent === undefined ? [] : this.at.path.split('/');
+    missing.push(name);
+    while (this.hasMore()) {
+      const component = this.next();
+      if (component === '' || component === '.') continue;
+      if (component !== '..') missing.push(component);
+      else if (missing.pop() === undefined) return { kind: 'outside' };
+    }
+    return { kind: 'dangling', missing: missing.length === 0 ? '.' : missing.join('/') };
+  }
+}
+
+/** What an absolute path adds to the root's names, or `undefined` where it leads elsewhere. */
+function namesBelow(rootNames: readonly string[], names: readonly string[]): string[] | undefined {
+  let position = 0;
+  for (const expected of rootNames) {
+    while (names[position] === '' || names[position] === '.') position += 1;
+    if (names[position] !== expected) return undefined;
+    position += 1;
+  }
+  return names.slice(position);
+}
