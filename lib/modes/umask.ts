@@ -1,0 +1,45 @@
+import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const ALL = 0o777;
+
+/**
+ * The umask of this process, `0` to `0o777`, without changing it.
+ *
+ * Linux says it in `/proc/self/status` (proc(5), since 4.7). Elsewhere a directory is made in a private one below the folder for
+ * temporary files: it lacks the bits of the umask (mkdir(2)). `process.umask()` is the last resort: it sets the umask to 0 for a
+ * moment, in which other threads may create files.
+ *
+ * @param statusFile where to read it
+ * @param folder where to make a directory
+ */
+export function processUmask(statusFile = '/proc/self/status', folder = tmpdir()): number {
+  const digits = /^Umask:\s*([0-7]+)$/m.exec(readIfPossible(statusFile))?.[1];
+  if (digits !== undefined) return Number.parseInt(digits, 8);
+  return (process.platform === 'win32' ? undefined : umaskByMaking(folder)) ?? process.umask();
+}
+
+function umaskByMaking(folder: string): number | undefined {
+  const made: string[] = [];
+  try {
+    made.push(mkdtempSync(join(folder, 'permwalk-')));
+    const inside = join(made[0] as string, 'umask');
+    mkdirSync(inside, ALL);
+    made.push(inside);
+    return ALL & ~lstatSync(inside).mode;
+  } catch {
+    return undefined;
+  } finally {
+    // A umask that takes w and x from its owner keeps nobody from removing what is empty.
+    for (const path of made.reverse()) rmdirSync(path);
+  }
+}
+
+function readIfPossible(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
