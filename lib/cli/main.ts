@@ -1,16 +1,38 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { addApplyCommand } from './commands/apply.ts';
-import { addCheckCommand } from './commands/check.ts';
-import { addExtractCommand } from './commands/extract.ts';
 import { reportFailure } from './failure.ts';
 import { examples, exitCodes } from './help.ts';
 import { guardStreams, setExitCode, writeError, writeOut } from './output.ts';
 import { printableText } from './printable.ts';
 
-/** The command line with all commands. */
-function createProgram(): Command {
+/** A command in a line, and where its flags are: they are made for the command that is called, and for no other. */
+interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<(command: Command) => void>;
+}
+
+const commands: readonly CommandEntry[] = [
+  {
+    name: 'apply',
+    summary: 'set the modes of an unpacked tree',
+    load: async () => (await import('./commands/apply.ts')).fillApplyCommand,
+  },
+  {
+    name: 'check',
+    summary: 'report what apply would change, and change nothing',
+    load: async () => (await import('./commands/check.ts')).fillCheckCommand,
+  },
+  {
+    name: 'extract',
+    summary: 'run an extractor, set modes, publish the complete tree',
+    load: async () => (await import('./commands/extract.ts')).fillExtractCommand,
+  },
+];
+
+/** The command line with all commands, and the flags of those that the arguments name. */
+async function createProgram(args: readonly string[]): Promise<Command> {
   const program = new Command('permwalk')
     .description(
       'Set the permissions of an unpacked tree. Never follows a link, waits for entries that a manifest names, ' +
@@ -27,9 +49,10 @@ function createProgram(): Command {
       writeErr: writeError,
       outputError: (message, print) => print(`${printableMessage(message)}\n`),
     });
-  addApplyCommand(program);
-  addCheckCommand(program);
-  addExtractCommand(program);
+  for (const { name, summary, load } of commands) {
+    const command = program.command(name).summary(summary);
+    if (args.includes(name)) (await load())(command);
+  }
   return program
     .addHelpText(
       'after',
@@ -57,7 +80,8 @@ function printableMessage(message: string): string {
 
 guardStreams();
 try {
-  await createProgram().parseAsync();
+  const program = await createProgram(process.argv.slice(2));
+  await program.parseAsync();
 } catch (error) {
   setExitCode(reportFailure(error));
 }

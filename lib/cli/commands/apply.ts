@@ -3,11 +3,9 @@ import { addPassFlags, flag, type PassFlags } from '../flags.ts';
 import { examples, exitCodes } from '../help.ts';
 import { setExitCode } from '../output.ts';
 
-/** Add `permwalk apply <root>`. */
-export function addApplyCommand(program: Command): void {
-  const command = program
-    .command('apply')
-    .summary('set the modes of an unpacked tree')
+/** Fill in `permwalk apply <root>`. */
+export function fillApplyCommand(command: Command): void {
+  command
     .description(
       'Set the modes of an unpacked tree. Never follows a link, waits for entries that the manifest names, and ' +
         'lists every entry that stays unresolved.',

@@ -3,11 +3,9 @@ import { addPassFlags, type PassFlags } from '../flags.ts';
 import { examples, exitCodes } from '../help.ts';
 import { setExitCode } from '../output.ts';
 
-/** Add `permwalk check <root>`: the pass of `apply` that changes nothing. */
-export function addCheckCommand(program: Command): void {
-  const command = program
-    .command('check')
-    .summary('report what apply would change, and change nothing')
+/** Fill in `permwalk check <root>`: the pass of `apply` that changes nothing. */
+export function fillCheckCommand(command: Command): void {
+  command
     .description(
       'Report what apply would change and what would stay unresolved, and change nothing. Same flags as apply.',
     )

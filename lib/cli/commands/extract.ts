@@ -3,11 +3,9 @@ import { addPassFlags, choice, type ExtractFlags, flag } from '../flags.ts';
 import { examples, exitCodes } from '../help.ts';
 import { setExitCode } from '../output.ts';
 
-/** Add `permwalk extract <archive> <destination> -- <command …>`: any extractor, staged, then published with one rename. */
-export function addExtractCommand(program: Command): void {
-  const command = program
-    .command('extract')
-    .summary('run an extractor, set modes, publish the complete tree')
+/** Fill in `permwalk extract <archive> <destination> -- <command …>`: any extractor, staged, then published with one rename. */
+export function fillExtractCommand(command: Command): void {
+  command
     .description(
       'Run an extractor in a staging directory beside the destination, set the modes there, wait for entries that ' +
         'the archive names, and publish the tree with one rename. If anything fails, the destination stays as it ' +
