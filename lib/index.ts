@@ -1,4 +1,3 @@
-export { applyPermissions } from './apply.ts';
 export {
   type EntryFacts,
   type EntryType,
@@ -20,6 +19,7 @@ export { readRecordManifest } from './manifest/record.ts';
 export { readTarManifest } from './manifest/tar.ts';
 export { readZipManifest } from './manifest/zip.ts';
 export type { ApplyOptions, RetryOptions } from './options.ts';
+export { applyPermissions } from './pass/apply.ts';
 export type {
   LinkReport,
   PermissionChange,

@@ -1,7 +1,8 @@
 import type { ManifestInput } from './manifest/manifest.ts';
-import { compileMode, type ModeRule } from './mode.ts';
+import { compileMode, type ModeRule } from './modes/mode.ts';
+import { remembered } from './modes/outcomes.ts';
+import { processUmask } from './modes/umask.ts';
 import type { PermissionChange, PermissionProgress } from './report.ts';
-import { processUmask } from './umask.ts';
 
 /** How long to wait for entries that the manifest names. The names are p-retry's. */
 export interface RetryOptions {
@@ -161,7 +162,7 @@ export function resolveOptions(root: string, options: ApplyOptions): Settings {
   const manifest = checkManifest(options.manifest);
   return {
     manifest,
-    modeRule: compileMode(mode, integer('umask', options.umask, 0, 0o777) ?? processUmask()),
+    modeRule: remembered(compileMode(mode, integer('umask', options.umask, 0, 0o777) ?? processUmask())),
     modeFrom: mode === 'executable' || mode === 'manifest' ? mode : 'all',
     executable: globs('executable', options.executable),
     ignore: globs('ignore', options.ignore),

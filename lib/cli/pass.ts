@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
-import { runPass as runPassOver } from '../apply.ts';
+import { openTree } from '../directory/open.ts';
+import type { Tree } from '../directory/tree.ts';
 import { UnresolvedEntriesError } from '../errors.ts';
 import type { ApplyOptions } from '../options.ts';
+import { runPass as runPassOver } from '../pass/apply.ts';
 import { createCounts, type PermissionCounts, type PermissionReport } from '../report.ts';
-import { openRoot } from '../root/open.ts';
-import type { Root } from '../root/root.ts';
 import { type PassFlags, toApplyOptions } from './flags.ts';
 import { Interruption, watchInterrupts } from './interrupt.ts';
 import { createLineBuffer, createPaint, type Paint, writeError, writeOut } from './output.ts';
@@ -60,8 +60,8 @@ export async function runPass(root: string, flags: PassFlags, command: Command =
 }
 
 /** The process is ours, so the pass may move its working directory. */
-function openOurs(path: string): Root {
-  return openRoot(path, { lendsWorkingDirectory: true });
+function openOurs(path: string): Tree {
+  return openTree(path, { lendsWorkingDirectory: true });
 }
 
 /** Print a result on stdout, for a program or for a person. */

@@ -1,13 +1,8 @@
-import type { Stats } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { conclude, runSettings } from '../apply.ts';
-import { Ledger } from '../ledger.ts';
+import { errorCode } from '../directory/errors.ts';
+import { openDirectory, openTree } from '../directory/open.ts';
 import { resolveOptions, type Settings } from '../options.ts';
-import { Plan } from '../plan.ts';
-import { joinPath } from '../root/names.ts';
-import { openRoot } from '../root/open.ts';
-import { errorCode } from '../root/root.ts';
-import { Visit } from '../visit/visit.ts';
+import { applyAtOnce, runSettings } from '../pass/apply.ts';
 
 /**
  * The function `chmodr` of chmodr 2: every file below a path gets this mode, every directory gets it with x where it has
@@ -25,7 +20,7 @@ export async function chmodr(path: string, mode: number | string): Promise<void>
   const wanted = parseMode(mode);
   const settings = resolveSettings(path, wanted);
   try {
-    await runSettings(path, settings, openRoot);
+    await runSettings(path, settings, openTree);
   } catch (error) {
     if (errorCode(error) !== 'ENOTDIR') throw error;
     chmodFile(path, wanted);
@@ -37,7 +32,7 @@ export function chmodrSync(path: string, mode: number | string): void {
   const wanted = parseMode(mode);
   const settings = resolveSettings(path, wanted);
   try {
-    applySync(path, settings);
+    applyAtOnce(path, settings);
   } catch (error) {
     if (errorCode(error) !== 'ENOTDIR') throw error;
     chmodFile(path, wanted);
@@ -61,35 +56,12 @@ function resolveSettings(path: string, mode: number): Settings {
   return { ...settings, modeRule: (_, isDirectory) => (isDirectory ? mode | ((mode & 0o444) >> 2) : mode) };
 }
 
-/** A pass without a manifest, in one go. */
-function applySync(path: string, settings: Settings): void {
-  const started = performance.now();
-  const root = openRoot(path);
-  const ledger = new Ledger(settings.maxEntries);
-  try {
-    const visit = new Visit(root, settings, new Plan(settings), ledger);
-    const directories = ['.'];
-    for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
-      for (const entry of visit.enter(directory)) {
-        const below = joinPath(directory, entry.name);
-        if (!entry.isDirectory()) visit.visit(below, entry);
-        else if (visit.descend(below)) directories.push(below);
-      }
-    }
-    for (const _ of visit.endings());
-    for (const _ of ledger.giveUp());
-  } finally {
-    root.close();
-  }
-  conclude(path, root, ledger, settings, { rounds: 0, recovered: 0, waitedMs: 0 }, started);
-}
-
 /** Change one file, through its directory. */
 function chmodFile(path: string, mode: number): void {
-  const root = openRoot(dirname(path));
+  const directory = openDirectory(dirname(path));
   try {
-    root.chmod(basename(path), (found: Stats) => (found.isFile() ? mode : undefined));
+    directory.chmod(basename(path), ({ type }) => (type === 'file' ? mode : undefined));
   } finally {
-    root.close();
+    directory.close();
   }
 }

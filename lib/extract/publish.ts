@@ -1,8 +1,11 @@
 import { chmod, lstat, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createPace } from '../pace.ts';
-import { errorCode, type HeldDirectory, symlinkInPath } from '../root/root.ts';
-import { walk } from '../root/walk.ts';
+import type { Directory } from '../directory/directory.ts';
+import { errorCode, symlinkInPath } from '../directory/errors.ts';
+import { Place } from '../directory/place.ts';
+import type { Tree } from '../directory/tree.ts';
+import { runInSlices, Slices } from '../pass/slices.ts';
+import type { HeldDirectory } from './held.ts';
 import { exists, isTaken, PREVIOUS, putBack, removeInside, type Staging, TREE } from './staging.ts';
 
 /** How often another process may publish its tree between our two renames. */
@@ -92,22 +95,26 @@ async function moveDirectory(from: string, to: string): Promise<void> {
 
 /** fsync every file and directory of a tree. */
 export async function syncTree({ held }: Staging, signal: AbortSignal | undefined): Promise<void> {
-  const root = held.openRoot(TREE);
+  const tree = held.openTree(TREE);
+  const slices = new Slices();
   try {
-    const visitor = {
-      enter: (directory: string) => {
-        root.sync(directory);
-        return root.list(directory);
-      },
-      descend: () => true,
-      visit: (path: string) => root.sync(path),
-    };
-    await walk(
-      '.',
-      visitor,
-      createPace(signal, () => undefined),
-    );
+    await runInSlices(syncSteps(tree, slices), slices, signal);
   } finally {
-    root.close();
+    tree.close();
+  }
+}
+
+function* syncSteps(tree: Tree, slices: Slices): Generator<void> {
+  const places = [new Place(undefined, '.')];
+  for (let place = places.pop(); place !== undefined; place = places.pop()) {
+    const directory: Directory = tree.goTo(place);
+    directory.sync('.');
+    const listing = directory.list();
+    while (listing.next()) {
+      const { name, type } = listing;
+      if (type === 'directory') places.push(new Place(place, name));
+      else if (type === 'file') directory.sync(name);
+      if (slices.isOver()) yield;
+    }
   }
 }

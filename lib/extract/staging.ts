@@ -3,9 +3,9 @@ import { readlinkSync } from 'node:fs';
 import { lstat, mkdir, mkdtemp, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { runPass } from '../apply.ts';
-import { holdDirectory } from '../root/held.ts';
-import { errorCode, type HeldDirectory, swapped } from '../root/root.ts';
+import { errorCode, swapped } from '../directory/errors.ts';
+import { runPass } from '../pass/apply.ts';
+import { type HeldDirectory, holdDirectory } from './held.ts';
 
 const PREFIX = '.permwalk-';
 
@@ -63,7 +63,7 @@ export async function removeInside(held: HeldDirectory, name: string): Promise<v
     const code = errorCode(error);
     if (code !== 'EACCES' && code !== 'EPERM') throw error;
     // Nothing can be removed from a directory without w or x.
-    await runPass(held.path, { mode: 'u+rwx', strict: false }, () => held.openRoot(name));
+    await runPass(held.path, { mode: 'u+rwx', strict: false }, () => held.openTree(name));
     await rm(path, { recursive: true, force: true, maxRetries: 3 });
   }
 }

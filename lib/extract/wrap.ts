@@ -2,18 +2,18 @@ import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { abortable } from '../abortable.ts';
-import { applyPermissions, runPass } from '../apply.ts';
+import { errorCode } from '../directory/errors.ts';
 import { UnresolvedEntriesError } from '../errors.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
+import { applyPermissions, runPass } from '../pass/apply.ts';
 import type { PermissionReport } from '../report.ts';
-import { holdDirectory } from '../root/held.ts';
-import { errorCode, type HeldDirectory } from '../root/root.ts';
 import { completion } from './completion.ts';
+import { type HeldDirectory, holdDirectory } from './held.ts';
 import { resolveWrapOptions, type WrapOptions, type WrapSettings } from './options.ts';
 import { publish, publishDurably, syncTree } from './publish.ts';
+import { takeTurn } from './queue.ts';
 import { createStaging, exists, removeAbandoned, removeStaging, type Staging, TREE } from './staging.ts';
-import { takeTurn } from './turns.ts';
 
 /** Result of a wrapped extractor: the report of the pass, and where the tree is now. */
 export interface ExtractionReport extends PermissionReport {
@@ -114,7 +114,7 @@ async function extractAtomically<Archive>(
   });
   try {
     await abortable(running, signal);
-    const report = await runPass(staging.tree, pass, () => staging.held.openRoot(TREE));
+    const report = await runPass(staging.tree, pass, () => staging.held.openTree(TREE));
     if (durable) await syncTree(staging, signal);
     signal?.throwIfAborted();
     const outcome = await (durable ? publishDurably : publish)(staging, destination, existing);

@@ -1,6 +1,6 @@
+import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
-import { decodeName } from '../root/names.ts';
 import { openArchive } from './archive.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { EntryCollector } from './path.ts';

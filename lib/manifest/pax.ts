@@ -1,4 +1,4 @@
-import { decodeName } from '../root/names.ts';
+import { decodeName } from '../directory/names.ts';
 
 /** Facts of an entry that its own header has no room for; they count in place of that header's. */
 export interface ExtendedFacts {

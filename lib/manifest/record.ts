@@ -1,9 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
+import { errorCode } from '../directory/errors.ts';
+import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
-import { decodeName } from '../root/names.ts';
-import { errorCode } from '../root/root.ts';
 import { openArchive } from './archive.ts';
 import { chunksOf } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';

@@ -1,7 +1,7 @@
 import type { Header } from 'tar/header';
+import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
-import { decodeName } from '../root/names.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { ByteStream } from './bytes.ts';
 import { compressionOf, isNamedLikeBrotli } from './decompress.ts';

@@ -1,7 +1,7 @@
 import type * as Yauzl from 'yauzl';
+import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
-import { decodeName } from '../root/names.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { BUNDLE_MANIFEST, MAX_BUNDLE_MANIFEST, markBundleExecutables, signatureLength } from './mcpb.ts';

@@ -1,6 +1,6 @@
-import { type UnresolvedEntryDetails, UnresolvedEntryError } from './errors.ts';
-import type { PlannedEntry } from './planned.ts';
-import { createCounts, type LinkReport } from './report.ts';
+import { type UnresolvedEntryDetails, UnresolvedEntryError } from '../errors.ts';
+import { createCounts, type LinkReport, type PermissionCounts } from '../report.ts';
+import { NO_SLOT, type Slots, type Subject, type VisitedEnding } from './slots.ts';
 
 /** What a look at an entry found wrong. The ledger knows how often and for how long it was looked at, mostly. */
 export type Finding = Omit<UnresolvedEntryDetails, 'path' | 'attempts' | 'elapsedMs'> &
@@ -14,25 +14,31 @@ interface Wait {
 }
 
 /** Where an entry that is not unresolved ends. */
-export type Ending = 'changed' | 'unchanged' | 'links' | 'special' | 'ignored' | 'vanished';
-
-const visitedEndings: ReadonlySet<Ending> = new Set(['changed', 'unchanged', 'links', 'special']);
+export type Ending = VisitedEnding | 'ignored' | 'vanished';
 
 /** The book of one pass: each entry ends in one place, once. */
 export class Ledger {
-  readonly counts = createCounts();
   readonly unresolved = new Map<string, UnresolvedEntryError>();
   readonly links = new Map<string, LinkReport>();
   /** Listed entries that were waited for and came. */
   recovered = 0;
   /** Whether anything that is waited for came or changed since this was last set to false. */
   progressed = false;
-  readonly #waits = new Map<PlannedEntry, Wait>();
+  readonly #counts = createCounts();
+  readonly #slots: Slots;
+  readonly #waits = new Map<number, Wait>();
   readonly #maxEntries: number;
   #met = 0;
 
-  constructor(maxEntries: number) {
+  constructor(slots: Slots, maxEntries: number) {
+    this.#slots = slots;
     this.#maxEntries = maxEntries;
+  }
+
+  /** How many entries came to which end so far. */
+  get counts(): PermissionCounts {
+    const { changed, unchanged, links, special } = this.#counts;
+    return { ...this.#counts, visited: changed + unchanged + links + special };
   }
 
   /** How many entries are waited for. */
@@ -45,8 +51,8 @@ export class Ledger {
     return this.#maxEntries - this.#met;
   }
 
-  /** What is waited for, in the order in which it was first looked at. */
-  waiting(): PlannedEntry[] {
+  /** Slots of what is waited for, in the order in which they were first looked at. */
+  waiting(): number[] {
     return [...this.#waits.keys()];
   }
 
@@ -63,39 +69,49 @@ export class Ledger {
     throw Object.assign(new RangeError(message), { code: 'ERR_PERMWALK_MAX_ENTRIES' });
   }
 
+  /** Count an entry that is there and that the manifest does not name. */
+  countUnlisted(): void {
+    this.#counts.unlisted += 1;
+  }
+
+  /** Count paths of the manifest that the options ignore. */
+  countIgnored(paths: number): void {
+    this.#counts.ignored += paths;
+  }
+
   /** An entry that is dealt with. */
-  end(planned: PlannedEntry | undefined, ending: Ending): void {
-    this.counts[ending] += 1;
-    if (visitedEndings.has(ending)) this.counts.visited += 1;
-    if (planned === undefined) return;
-    if (ending !== 'ignored' && ending !== 'vanished') planned.ending = ending;
-    this.arrived(planned);
+  end(slot: number, ending: Ending): void {
+    this.#counts[ending] += 1;
+    if (slot === NO_SLOT) return;
+    if (ending !== 'ignored' && ending !== 'vanished') this.#slots.setEnding(slot, ending);
+    this.arrived(slot);
   }
 
   /** An entry that was dealt with and is not any more as it was left: it will be dealt with again. */
-  reopen(planned: PlannedEntry): void {
-    if (planned.ending === undefined) return;
-    this.counts[planned.ending] -= 1;
-    this.counts.visited -= 1;
-    this.links.delete(planned.path);
-    planned.ending = undefined;
-    planned.state = 'open';
+  reopen(slot: number): void {
+    const ending = this.#slots.ending(slot);
+    if (ending === undefined) return;
+    this.#counts[ending] -= 1;
+    if (ending === 'links') this.links.delete(this.#slots.subject(slot).path);
+    this.#slots.setEnding(slot, undefined);
+    this.#slots.setState(slot, 'open');
   }
 
   /** An entry that is as it was promised, whatever is still to be done to it: nothing waits for it any more. */
-  arrived(planned: PlannedEntry): void {
-    planned.state = 'done';
-    if (!this.#waits.delete(planned)) return;
+  arrived(slot: number): void {
+    if (slot === NO_SLOT) return;
+    this.#slots.setState(slot, 'done');
+    if (this.#waits.size === 0 || !this.#waits.delete(slot)) return;
     this.progressed = true;
-    if (planned.origin === 'listed') this.recovered += 1;
+    if (this.#slots.origin(slot) === 'listed') this.recovered += 1;
   }
 
   /** An entry that has to be looked at again. */
-  wait(planned: PlannedEntry, finding: Finding): void {
-    planned.state = 'pending';
-    const wait = this.#waits.get(planned);
+  wait({ slot }: Subject, finding: Finding): void {
+    this.#slots.setState(slot, 'pending');
+    const wait = this.#waits.get(slot);
     if (wait === undefined) {
-      this.#waits.set(planned, { finding, attempts: 1, since: performance.now() });
+      this.#waits.set(slot, { finding, attempts: 1, since: performance.now() });
       return;
     }
     wait.attempts += 1;
@@ -106,11 +122,11 @@ export class Ledger {
   }
 
   /** An entry that is unresolved for good. */
-  fail(path: string, planned: PlannedEntry | undefined, finding: Finding): void {
-    const wait = planned && this.#waits.get(planned);
-    if (planned !== undefined) {
-      if (this.#waits.delete(planned)) this.progressed = true;
-      planned.state = 'done';
+  fail({ path, slot }: Subject, finding: Finding): void {
+    const wait = this.#waits.get(slot);
+    if (slot !== NO_SLOT) {
+      if (this.#waits.delete(slot)) this.progressed = true;
+      this.#slots.setState(slot, 'done');
     }
     const attempts = (wait?.attempts ?? 0) + 1;
     const elapsedMs = wait === undefined ? 0 : Math.round(performance.now() - wait.since);
@@ -124,12 +140,12 @@ export class Ledger {
 
   /** Give up on everything that is still waited for, one at a time. */
   *giveUp(): Generator<void> {
-    for (const [planned, { finding, attempts, since }] of this.#waits) {
-      planned.state = 'done';
+    for (const [slot, { finding, attempts, since }] of this.#waits) {
+      this.#slots.setState(slot, 'done');
       // A directory that is only on the way to what is missing is named by what is missing.
-      if (planned.origin === 'implied' && finding.reason === 'missing') continue;
+      if (this.#slots.origin(slot) === 'implied' && finding.reason === 'missing') continue;
       const elapsedMs = Math.round(performance.now() - since);
-      const { path } = planned;
+      const { path } = this.#slots.subject(slot);
       this.unresolved.set(path, new UnresolvedEntryError({ path, attempts, elapsedMs, ...finding }));
       yield;
     }

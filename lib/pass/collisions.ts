@@ -1,0 +1,35 @@
+import type { FoldName } from '../directory/folding.ts';
+import { nameOf } from '../directory/names.ts';
+import type { ManifestEntry } from '../manifest/manifest.ts';
+import type { Ignored } from './ignored.ts';
+import type { Plan } from './plan.ts';
+import type { Slices } from './slices.ts';
+
+/**
+ * Slots of what a manifest lists in two spellings that are one name on this disk: only one of both can be there, so neither can be as
+ * it says. Directories alone are no collision: what is in both lies in one.
+ */
+export function* collisionsIn(
+  plan: Plan,
+  ignored: Ignored,
+  fold: FoldName,
+  slices: Slices,
+): Generator<void, Set<number>> {
+  const collisions = new Set<number>();
+  for (const directory of plan.directories) {
+    const byName = new Map<string, number>();
+    for (const below of directory.directories()) byName.set(fold(below.name), plan.slotOf(below));
+    for (let position = directory.start; position < directory.end; position += 1) {
+      const slot = plan.order[position] as number;
+      const name = fold(nameOf((plan.entries[slot] as ManifestEntry).path));
+      const other = byName.get(name);
+      byName.set(name, slot);
+      const isClaim = other !== undefined && plan.directoryAt(other)?.isClaimed === true;
+      if (other === undefined || isClaim || ignored.has(slot) || ignored.has(other)) continue;
+      collisions.add(slot).add(other);
+      if (slices.isOver()) yield;
+    }
+    if (slices.isOver()) yield;
+  }
+  return collisions;
+}

@@ -1,0 +1,182 @@
+import type { Directory } from '../directory/directory.ts';
+import type { FoldName } from '../directory/folding.ts';
+import { Place } from '../directory/place.ts';
+import type { Tree } from '../directory/tree.ts';
+import type { Matcher, NameMatcher } from '../globs/compile.ts';
+import type { ManifestEntry } from '../manifest/manifest.ts';
+import type { Settings } from '../options.ts';
+import { Findings } from './findings.ts';
+import type { Ignored } from './ignored.ts';
+import type { Ledger } from './ledger.ts';
+import { type Plan, PlannedDirectory } from './plan.ts';
+import type { Slices } from './slices.ts';
+import { NO_SLOT, type Slots, type Subject } from './slots.ts';
+
+/** The globs of the options, compiled. */
+export interface Globs {
+  /** Files that get x where they have r; `undefined` where no glob names any. */
+  readonly executable: Matcher | undefined;
+  /** What is never touched. */
+  readonly ignore: Matcher | undefined;
+}
+
+/** Which entries of one directory the globs name. */
+export interface NamedIn {
+  readonly executable: NameMatcher | undefined;
+  readonly ignore: NameMatcher | undefined;
+}
+
+const nothingNamed: NamedIn = { executable: undefined, ignore: undefined };
+
+/** A directory that the walk found and that no manifest names as one. */
+export class FoundDirectory extends Place {
+  /** That of an entry that is listed without a type. */
+  readonly slot: number;
+
+  constructor(parent: Place, name: string, slot: number) {
+    super(parent, name);
+    this.slot = slot;
+  }
+}
+
+/** A directory that is worked in. */
+export class Scope {
+  readonly place: Place;
+  readonly directory: Directory;
+  readonly executable: NameMatcher | undefined;
+  readonly ignore: NameMatcher | undefined;
+  /** What is planned in it, made when it is first asked for. */
+  planned: ReadonlyMap<string, number> | undefined = undefined;
+
+  constructor(place: Place, directory: Directory, { executable, ignore }: NamedIn) {
+    this.place = place;
+    this.directory = directory;
+    this.executable = executable;
+    this.ignore = ignore;
+  }
+}
+
+/** What is asked, and what came of it. */
+export interface Books {
+  readonly plan: Plan;
+  readonly ignored: Ignored;
+  readonly globs: Globs;
+  /** How the file system compares names; `undefined` where each spelling is a name of its own. */
+  readonly fold: FoldName | undefined;
+  readonly slots: Slots;
+  readonly ledger: Ledger;
+}
+
+/** One pass from tree to ledger: what everything that takes part in it works with. */
+export class Course {
+  readonly tree: Tree;
+  readonly settings: Settings;
+  readonly plan: Plan;
+  readonly ignored: Ignored;
+  readonly globs: Globs;
+  readonly slices: Slices;
+  readonly slots: Slots;
+  readonly ledger: Ledger;
+  readonly findings: Findings;
+  readonly fold: FoldName | undefined;
+  /** Whether there is a manifest, even an empty one. */
+  readonly hasManifest: boolean;
+  readonly hasGlobs: boolean;
+  readonly #hasPlan: boolean;
+
+  constructor(tree: Tree, settings: Settings, books: Books, slices: Slices) {
+    const { plan, ignored, globs, fold, slots, ledger } = books;
+    this.tree = tree;
+    this.settings = settings;
+    this.plan = plan;
+    this.ignored = ignored;
+    this.globs = globs;
+    this.fold = fold;
+    this.slices = slices;
+    this.slots = slots;
+    this.ledger = ledger;
+    this.findings = new Findings(slots, ledger);
+    this.hasManifest = settings.manifest !== undefined;
+    this.hasGlobs = globs.executable !== undefined || globs.ignore !== undefined;
+    this.#hasPlan = plan.size > 1;
+  }
+
+  /** Which entries of a directory the globs name. */
+  namedIn(place: Place): NamedIn {
+    if (!this.hasGlobs) return nothingNamed;
+    let path: string | undefined;
+    const pathOnce = () => {
+      path ??= place.path;
+      return path;
+    };
+    const { executable, ignore } = this.globs;
+    return { executable: executable?.in(pathOnce), ignore: ignore?.in(pathOnce) };
+  }
+
+  /** Work in a directory that is held. */
+  scope(place: Place, directory: Directory): Scope {
+    return new Scope(place, directory, this.namedIn(place));
+  }
+
+  /** Go to a directory to work in it. Throws what keeps us out, with the path of the directory that is at fault. */
+  goTo(place: Place): Scope {
+    return this.scope(place, this.tree.goTo(place));
+  }
+
+  /** Slot of an entry that was found, where it is planned or come back to. */
+  slotOf(scope: Scope, name: string): number {
+    const { place } = scope;
+    if (this.#hasPlan && place instanceof PlannedDirectory) {
+      scope.planned ??= this.#plannedIn(place);
+      const slot = scope.planned.get(this.fold === undefined ? name : this.fold(name));
+      if (slot !== undefined && !this.ignored.has(slot)) return slot;
+    }
+    return this.slots.hasWalked ? this.slots.walked(place.pathOf(name)) : NO_SLOT;
+  }
+
+  #plannedIn(place: PlannedDirectory): ReadonlyMap<string, number> {
+    const slots = this.plan.slotsIn(place);
+    const { fold } = this;
+    return fold === undefined ? slots : new Map([...slots].map(([name, slot]) => [fold(name), slot]));
+  }
+
+  /** Slot of a directory that is gone into. */
+  slotOfPlace(place: Place): number {
+    if (place instanceof PlannedDirectory) return this.plan.slotOf(place);
+    if (place instanceof FoundDirectory && place.slot !== NO_SLOT) return place.slot;
+    return this.slots.hasWalked ? this.slots.walked(place.path) : NO_SLOT;
+  }
+
+  /** The place of a directory that was found: the plan's, where it has one. */
+  placeBelow(parent: Place, name: string, slot: number): Place {
+    const planned = slot === NO_SLOT ? undefined : this.plan.directoryAt(slot);
+    return planned ?? new FoundDirectory(parent, name, slot);
+  }
+
+  /** Whether the options may change the mode of a file, as far as can be told without looking at it. */
+  getsMode(named: NamedIn, name: string, facts: ManifestEntry | undefined): boolean {
+    const { modeFrom } = this.settings;
+    if (facts?.type === 'symlink') return false;
+    if (modeFrom === 'all' || named.executable?.(name) === true) return true;
+    if (this.isDetectable(named, name, facts)) return true;
+    return ((facts?.mode ?? 0) & (modeFrom === 'executable' ? 0o111 : 0o777)) !== 0;
+  }
+
+  /** Whether nothing but the content of a file can say whether it is executable. */
+  isDetectable(named: NamedIn, name: string, facts: ManifestEntry | undefined): boolean {
+    if (!this.settings.detect || ((facts?.mode ?? 0) & 0o777) !== 0) return false;
+    return named.executable?.(name) !== true;
+  }
+
+  /** Slot of what the manifest names in the place that a link dangles to; not of what the options ignore. */
+  awaited(path: string): number | undefined {
+    if (!this.hasManifest) return undefined;
+    const slot = this.plan.find(path);
+    return slot === undefined || this.ignored.has(slot) ? undefined : slot;
+  }
+
+  /** Note what an error means for an entry. */
+  failed(subject: Subject, error: unknown): void {
+    this.findings.failed(subject, error);
+  }
+}

@@ -1,0 +1,198 @@
+import type { ChmodResult, OpenFile } from '../directory/directory.ts';
+import type { EntryStats } from '../directory/entry-stats.ts';
+import { crossDevice, errorCode } from '../directory/errors.ts';
+import type { EntryFacts } from '../errors.ts';
+import { isExecutableFile } from '../modes/detect.ts';
+import type { Course, Scope } from './course.ts';
+import type { Links } from './links.ts';
+import type { Modes } from './modes.ts';
+import { NO_SLOT, Subject } from './slots.ts';
+
+/** What files ask of the rest of the pass. */
+export interface FileVisitor {
+  /** Deal with what turned out to be no file. */
+  other(scope: Scope, name: string, slot: number, stats: EntryStats): void;
+  /** Look for an entry again that turned into something else. */
+  lookAgain(subject: Subject): void;
+}
+
+/** Deals with files: are they what the manifest says, which mode do they get. */
+export class Files {
+  readonly #course: Course;
+  readonly #modes: Modes;
+  readonly #links: Links;
+  readonly #visitor: FileVisitor;
+  readonly #checksSize: boolean;
+  /** Whether a change needs no look before it, as long as each file is changed. */
+  readonly #mayChangeAtOnce: boolean;
+  /** Whether the last file was changed. */
+  #isChanging = false;
+
+  constructor(course: Course, modes: Modes, links: Links, visitor: FileVisitor) {
+    this.#course = course;
+    this.#modes = modes;
+    this.#links = links;
+    this.#visitor = visitor;
+    const { settings } = course;
+    this.#checksSize = settings.verify === 'size';
+    this.#mayChangeAtOnce = !settings.dryRun && settings.hardLinks === 'apply';
+  }
+
+  /**
+   * Deal with what is a file, or was when its directory was listed.
+   *
+   * @param known its facts where it was looked at; it is looked at where that is needed
+   */
+  visit(scope: Scope, name: string, slot: number, known?: EntryStats): void {
+    const { slots, ledger } = this.#course;
+    const facts = slot === NO_SLOT ? undefined : slots.facts(slot);
+    const type = slot === NO_SLOT ? undefined : slots.type(slot);
+    if (type === 'symlink') return this.#links.flattened(scope, name, slot);
+    if (type === 'directory') {
+      return this.#course.findings.mismatch(new Subject(scope.place, name, slot), { type: 'file' });
+    }
+    const size = this.#checksSize ? facts?.size : undefined;
+    if (size === undefined && !this.#course.getsMode(scope, name, facts))
+      return ledger.end(slot, 'unchanged');
+    const isDetectable = this.#course.isDetectable(scope, name, facts);
+    if (known === undefined && this.#isChanging && this.#mayChangeAtOnce && !isDetectable) {
+      if (this.#changeAtOnce(scope, name, slot, size)) return;
+    }
+    const stats = known ?? this.#look(scope, name, slot);
+    if (stats === undefined) return;
+    if (stats.type !== 'file') return this.#visitor.other(scope, name, slot, stats);
+    const isMatched = scope.executable?.(name) === true;
+    // Most files of most trees are as they should be: nothing is made for them.
+    if (slot === NO_SLOT && !isDetectable && this.#isRight(scope, name, stats, isMatched)) {
+      this.#isChanging = false;
+      return ledger.end(NO_SLOT, 'unchanged');
+    }
+    this.#deal(new Subject(scope.place, name, slot), scope, stats, size, isMatched, isDetectable);
+  }
+
+  #isRight(scope: Scope, name: string, stats: EntryStats, isMatched: boolean): boolean {
+    if (this.#modes.target(NO_SLOT, stats, isMatched) !== this.#modes.present(stats)) return false;
+    if (this.#course.settings.crossDevice) return true;
+    try {
+      return !scope.directory.isMountPoint(name, stats);
+    } catch {
+      // What could not be asked is asked again, and noted.
+      return false;
+    }
+  }
+
+  #deal(
+    subject: Subject,
+    scope: Scope,
+    stats: EntryStats,
+    size: number | undefined,
+    isMatched: boolean,
+    isDetectable: boolean,
+  ): void {
+    const { ledger } = this.#course;
+    const name = subject.name as string;
+    try {
+      if (this.#modes.isBeyond(subject, scope.directory, name, stats)) return this.#beyond(subject);
+    } catch (error) {
+      return this.#course.failed(subject, error);
+    }
+    if (size !== undefined && stats.size !== size) {
+      const expected = { type: 'file', size } as const;
+      const actual: EntryFacts = { type: 'file', size: stats.size };
+      return ledger.wait(subject, { reason: 'size-mismatch', expected, actual });
+    }
+    const isDetected = isDetectable && this.#detect(subject, scope, stats);
+    if (isDetected === undefined) return;
+    const ending = this.#modes.change(
+      subject,
+      { directory: scope.directory, name },
+      stats,
+      isMatched || isDetected,
+    );
+    this.#isChanging = ending === 'changed';
+    if (ending !== undefined) ledger.end(subject.slot, ending);
+  }
+
+  /** Something on another file system: left alone, and unresolved where the manifest names it. */
+  #beyond(subject: Subject): void {
+    const { slot } = subject;
+    if (slot !== NO_SLOT && this.#course.slots.origin(slot) === 'listed') {
+      this.#course.failed(subject, crossDevice(subject.path));
+    } else this.#course.ledger.end(slot, 'ignored');
+  }
+
+  #look(scope: Scope, name: string, slot: number): EntryStats | undefined {
+    try {
+      const stats = scope.directory.lstat(name);
+      if (stats === undefined) {
+        const facts = { code: 'ENOENT', syscall: 'lstat' };
+        this.#course.findings.missing(new Subject(scope.place, name, slot), facts);
+      }
+      return stats;
+    } catch (error) {
+      this.#course.failed(new Subject(scope.place, name, slot), error);
+      return undefined;
+    }
+  }
+
+  /**
+   * Where the last file was changed the next one most likely will be, too: change it without a look before, which a
+   * change does not need. False where it is not a plain case, and nothing was done.
+   */
+  #changeAtOnce(scope: Scope, name: string, slot: number, size: number | undefined): boolean {
+    const { directory } = scope;
+    const { crossDevice: entersMounts } = this.#course.settings;
+    const isMatched = scope.executable?.(name) === true;
+    let target = 0;
+    let result: ChmodResult;
+    this.#isChanging = false;
+    try {
+      result = directory.chmod(name, (found) => {
+        if (found.type !== 'file' || (size ?? found.size) !== found.size) return undefined;
+        target = this.#modes.target(slot, found, isMatched);
+        if (target === found.mode || (!entersMounts && directory.isMountPoint(name, found))) return undefined;
+        this.#isChanging = true;
+        return target;
+      });
+    } catch (error) {
+      // Where nothing was begun, a look says what is wrong.
+      if (this.#isChanging) this.#course.failed(new Subject(scope.place, name, slot), error);
+      return this.#isChanging;
+    }
+    if (result.after === undefined) return false;
+    this.#noteChange(scope, name, slot, result, target);
+    return true;
+  }
+
+  #noteChange(scope: Scope, name: string, slot: number, result: ChmodResult, target: number): void {
+    const { settings, ledger } = this.#course;
+    const isPlain = slot === NO_SLOT && result.after === target && settings.onChange === undefined;
+    const ending = isPlain
+      ? 'changed'
+      : this.#modes.noteChange(new Subject(scope.place, name, slot), result, target);
+    if (ending !== undefined) ledger.end(slot, ending);
+  }
+
+  /**
+   * Whether its first bytes say that a file is executable; it is looked into only where that may change its mode. `undefined`
+   * where that failed, which has been noted.
+   */
+  #detect(subject: Subject, { directory }: Scope, stats: EntryStats): boolean | undefined {
+    const { settings, slots } = this.#course;
+    const { mode } = stats;
+    if (settings.modeRule(mode, false, slots.facts(subject.slot)?.mode, true) === mode) return false;
+    let file: OpenFile | undefined;
+    try {
+      file = directory.open(subject.name as string);
+      const { read } = file;
+      return isExecutableFile(read);
+    } catch (error) {
+      // EINVAL and ELOOP: it is no file any more.
+      if (['EINVAL', 'ELOOP'].includes(errorCode(error) ?? '')) this.#visitor.lookAgain(subject);
+      else this.#course.failed(subject, error);
+      return undefined;
+    } finally {
+      file?.close();
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import { errorCode, located, swappedCode, transientCodes, UnsafePathError } from '../directory/errors.ts';
+import type { EntryFacts, UnresolvedReason } from '../errors.ts';
+import type { Finding, Ledger } from './ledger.ts';
+import { NO_SLOT, type Slots, type Subject } from './slots.ts';
+
+const reasons: ReadonlyMap<string, UnresolvedReason> = new Map([
+  ['EPERM', 'permission-denied'],
+  ['EACCES', 'permission-denied'],
+  ['EROFS', 'read-only'],
+]);
+
+/** Name of an errno. Not all runtimes tell the system call. */
+const errno = /^E[A-Z0-9]+$/;
+
+/** Notes in the ledger what was found wrong: unresolved for good, or to be looked at again. */
+export class Findings {
+  readonly #slots: Slots;
+  readonly #ledger: Ledger;
+
+  constructor(slots: Slots, ledger: Ledger) {
+    this.#slots = slots;
+    this.#ledger = ledger;
+  }
+
+  /** Note what an error means for an entry. What is no error of the system is thrown on. */
+  failed(subject: Subject, thrown: unknown): void {
+    const { path, slot } = subject;
+    const error = located(thrown, path);
+    if (error instanceof UnsafePathError) {
+      // What the manifest names below an implied directory is reported by itself, and says why.
+      const isNamedBelow =
+        slot !== NO_SLOT && this.#slots.origin(slot) === 'implied' && error.code !== swappedCode;
+      if (isNamedBelow) return this.#ledger.arrived(slot);
+      return this.#ledger.fail(subject, { reason: error.reason, code: error.code, cause: error });
+    }
+    const code = errorCode(error) ?? '';
+    if (!errno.test(code)) throw error;
+    const facts = { code, syscall: syscallOf(error), cause: error };
+    if (code === 'ENOENT' || code === 'ENOTDIR') this.missing(subject, facts);
+    else if (transientCodes.has(code)) {
+      this.#ledger.wait(this.#slots.adopt(subject), { reason: 'io-error', ...facts });
+    } else this.#ledger.fail(subject, { reason: reasons.get(code) ?? 'io-error', ...facts });
+  }
+
+  /** An entry that is another than the manifest says. */
+  mismatch(subject: Subject, actual: EntryFacts): void {
+    const expected = this.expected(subject.slot);
+    this.#ledger.fail(subject, { reason: 'type-mismatch', expected, actual });
+  }
+
+  /** An entry that is not there: waited for where the manifest names it. */
+  missing(subject: Subject, facts: Partial<Finding>): void {
+    const { slot } = subject;
+    if (slot === NO_SLOT || this.#slots.origin(slot) === 'walked') {
+      return this.#ledger.end(slot, 'vanished');
+    }
+    // U+FFFD stands for bytes that were lost when the manifest was made: such a name can never be found.
+    const reason = subject.path.includes('\ufffd') ? 'undecodable-name' : 'missing';
+    this.#ledger.wait(subject, { reason, ...facts, expected: this.expected(slot) });
+  }
+
+  /** What the manifest says of an entry. */
+  expected(slot: number): EntryFacts | undefined {
+    const type = this.#slots.type(slot);
+    const { size, linkTarget } = this.#slots.facts(slot) ?? {};
+    if (type === undefined && size === undefined) return undefined;
+    const facts: EntryFacts = {};
+    if (type !== undefined) facts.type = type;
+    if (size !== undefined && type !== 'directory') facts.size = size;
+    if (linkTarget !== undefined) facts.linkTarget = linkTarget;
+    return facts;
+  }
+}
+
+function syscallOf(error: unknown): string | undefined {
+  return error instanceof Error && 'syscall' in error ? String(error.syscall) : undefined;
+}

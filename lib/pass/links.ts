@@ -1,0 +1,203 @@
+import { Buffer } from 'node:buffer';
+import type { OpenFile } from '../directory/directory.ts';
+import { errorCode } from '../directory/errors.ts';
+import { encodeName } from '../directory/names.ts';
+import { type LinkResolution, LinkResolver } from '../directory/resolve-link.ts';
+import type { EntryFacts } from '../errors.ts';
+import type { Course, Scope } from './course.ts';
+import type { Finding } from './ledger.ts';
+import { NO_SLOT, Subject } from './slots.ts';
+
+/**
+ * Deals with links, which are never changed and never followed: what they are, and where they lead. A link is read at once; where
+ * it leads is found out in steps, by {@link resolveAll}.
+ */
+export class Links {
+  readonly #course: Course;
+  readonly #lookAgain: (subject: Subject) => void;
+  readonly #resolver: LinkResolver;
+  /** Links that were read, and of which it is not yet known where they lead. */
+  #read: { subject: Subject; target: string; isEnd: boolean }[] = [];
+  /** Links that dangle and that nothing waits for, to be looked at once more at the end. */
+  readonly #dangling = new Map<string, Subject>();
+
+  /** @param lookAgain called for what is no link or no file any more */
+  constructor(course: Course, lookAgain: (subject: Subject) => void) {
+    this.#course = course;
+    this.#lookAgain = lookAgain;
+    this.#resolver = new LinkResolver(course.tree);
+  }
+
+  /** Whether there is something for {@link resolveAll}. */
+  get hasRead(): boolean {
+    return this.#read.length > 0;
+  }
+
+  /** Forget the directories on the way to the last target. */
+  rewind(): void {
+    this.#resolver.rewind();
+  }
+
+  /** Look once more at the links that dangled and that nothing waited for. */
+  *endings(): Generator<void> {
+    for (const [path, subject] of this.#dangling) {
+      // One that is looked at again may come back to the end of the map.
+      this.#dangling.delete(path);
+      try {
+        const scope = this.#course.goTo(subject.place);
+        this.#readLink(scope, subject, true);
+      } catch (error) {
+        this.#course.failed(subject, error);
+      }
+      yield* this.resolveAll();
+      yield;
+    }
+  }
+
+  /** A file where the manifest has a link: the link's text as its content is what many extractors leave. */
+  flattened({ place, directory }: Scope, name: string, slot: number): void {
+    const { findings, ledger, slots } = this.#course;
+    const subject = new Subject(place, name, slot);
+    const linkTarget = slots.facts(slot)?.linkTarget;
+    if (linkTarget === undefined) return findings.mismatch(subject, { type: 'file' });
+    let file: OpenFile | undefined;
+    try {
+      const text = Buffer.from(encodeName(linkTarget));
+      file = directory.open(name);
+      const content = file.read(text.length + 1);
+      if (!text.equals(content)) return findings.mismatch(subject, { type: 'file' });
+      ledger.fail(subject, {
+        reason: 'link-flattened',
+        expected: findings.expected(slot),
+        actual: { type: 'file', size: content.length },
+        target: linkTarget,
+      });
+    } catch (error) {
+      this.#readFailed(subject, error);
+    } finally {
+      file?.close();
+    }
+  }
+
+  /** Deal with a link; where it leads is found out by {@link resolveAll}. */
+  visit(scope: Scope, name: string, slot: number): void {
+    this.#readLink(scope, new Subject(scope.place, name, slot), false);
+  }
+
+  /** Find out where the links lead that were read since. Yields where a slice is over. */
+  *resolveAll(): Generator<void> {
+    while (this.#read.length > 0) {
+      const read = this.#read;
+      this.#read = [];
+      for (const { subject, target, isEnd } of read) {
+        try {
+          const resolution = yield* this.#resolve(subject, target);
+          if (isEnd) this.#end(subject, target, resolution);
+          else this.#conclude(subject, target, resolution);
+        } catch (error) {
+          this.#readFailed(subject, error);
+        }
+      }
+    }
+  }
+
+  *#resolve({ place }: Subject, target: string): Generator<void, LinkResolution> {
+    const steps = this.#resolver.resolve(place, target);
+    let step = steps.next();
+    while (step.done !== true) {
+      if (this.#course.slices.isOver()) yield;
+      step = steps.next();
+    }
+    return step.value;
+  }
+
+  #readLink({ directory }: Scope, subject: Subject, isEnd: boolean): void {
+    try {
+      const target = directory.readlink(subject.name as string);
+      const type = this.#course.slots.type(subject.slot);
+      if (!isEnd && (type === 'file' || type === 'directory')) {
+        return this.#course.findings.mismatch(subject, { type: 'symlink', linkTarget: target });
+      }
+      if (!this.#isOther(subject, target)) this.#read.push({ subject, target, isEnd });
+    } catch (error) {
+      this.#readFailed(subject, error);
+    }
+  }
+
+  /** True for a link that points elsewhere than the manifest says, which has been noted. */
+  #isOther(subject: Subject, target: string): boolean {
+    const { slots, settings, findings, ledger } = this.#course;
+    const linkTarget = slots.facts(subject.slot)?.linkTarget;
+    if (linkTarget === undefined || linkTarget === target || settings.verify === 'none') return false;
+    const actual: EntryFacts = { type: 'symlink', linkTarget: target };
+    const expected = findings.expected(subject.slot);
+    ledger.fail(subject, { reason: 'link-mismatch', expected, actual, target });
+    return true;
+  }
+
+  #conclude(subject: Subject, target: string, resolution: LinkResolution): void {
+    const { settings, ledger, slots } = this.#course;
+    const { kind } = resolution;
+    // What cannot be looked at yet may lie in a directory that is still to be opened.
+    const isOpen = kind === 'dangling' || kind === 'loop' || kind === 'unknown';
+    if (!isOpen || (settings.danglingLinks === 'skip' && kind !== 'unknown')) {
+      return this.#list(subject, target, resolution);
+    }
+    const awaited = this.#awaited(resolution);
+    if (kind === 'unknown' || (awaited === undefined && !this.#mustLead(subject))) {
+      // Nothing that is promised can mend it, so nothing waits for it.
+      this.#dangling.set(subject.path, subject);
+      return ledger.arrived(subject.slot);
+    }
+    const finding = danglingLink(target, resolution);
+    const isHopeless =
+      kind === 'loop' || (awaited !== undefined && ledger.unresolved.has(slots.subject(awaited).path));
+    if (isHopeless) ledger.fail(subject, finding);
+    else ledger.wait(slots.adopt(subject, 'symlink'), finding);
+  }
+
+  /** Slot of what the manifest names in the place that a link dangles to, unless the options ignore it. */
+  #awaited(resolution: LinkResolution): number | undefined {
+    return resolution.kind === 'dangling' ? this.#course.awaited(resolution.missing) : undefined;
+  }
+
+  /** What is listed without a type may be anything but a link that dangles. */
+  #mustLead({ slot }: Subject): boolean {
+    const { slots } = this.#course;
+    return slot !== NO_SLOT && slots.origin(slot) === 'listed' && slots.type(slot) === undefined;
+  }
+
+  /** What becomes at the end of a link that nothing waited for. */
+  #end(subject: Subject, target: string, resolution: LinkResolution): void {
+    const { danglingLinks } = this.#course.settings;
+    const leadsNowhere = resolution.kind === 'dangling' || resolution.kind === 'loop';
+    // It may have been made anew since it was looked at first, and lead to what never appeared.
+    const isPromised = this.#mustLead(subject) || this.#awaited(resolution) !== undefined;
+    if (leadsNowhere && (danglingLinks === 'error' || (danglingLinks === 'defer' && isPromised))) {
+      this.#course.ledger.fail(subject, danglingLink(target, resolution));
+    } else {
+      this.#list(subject, target, resolution);
+    }
+  }
+
+  #list(subject: Subject, target: string, { kind }: LinkResolution): void {
+    const { ledger } = this.#course;
+    if (kind !== 'inside' && kind !== 'unknown') {
+      const { path } = subject;
+      ledger.links.set(path, { path, target, kind });
+    }
+    ledger.end(subject.slot, 'links');
+  }
+
+  /** Reading says EINVAL or ELOOP of what is no file or link any more. */
+  #readFailed(subject: Subject, error: unknown): void {
+    const code = errorCode(error);
+    if (code === 'EINVAL' || code === 'ELOOP') this.#lookAgain(subject);
+    else this.#course.failed(subject, error);
+  }
+}
+
+function danglingLink(target: string, resolution: LinkResolution): Finding {
+  const code = resolution.kind === 'loop' ? 'ELOOP' : 'ENOENT';
+  return { reason: 'dangling-link', code, target, actual: { type: 'symlink', linkTarget: target } };
+}

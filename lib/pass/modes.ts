@@ -1,0 +1,175 @@
+import type { ChmodResult, Directory } from '../directory/directory.ts';
+import { type EntryStats, isSameEntry } from '../directory/entry-stats.ts';
+import type { EntryFacts } from '../errors.ts';
+import type { Course } from './course.ts';
+import { NO_SLOT, type Subject } from './slots.ts';
+
+/** How often a file is looked at for other links: one may be removed while lstat looks, between the name and the count. */
+const LOOKS_AT_LINKS = 3;
+
+/** The entry whose mode is at stake: its name in a held directory, `.` for that directory itself. */
+export interface Handle {
+  readonly directory: Directory;
+  readonly name: string;
+}
+
+/** Brings entries to their modes. */
+export class Modes {
+  readonly #course: Course;
+  readonly #turned: (subject: Subject) => void;
+  /** Modes that files with more than one link would have by now, in a dry run. */
+  readonly #wouldBe = new Map<string, number>();
+  /** Modes of directories that were opened until what is in them is done: the final mode is made of the first one. */
+  readonly #opened = new Map<string, { from: number; to: number }>();
+
+  /** @param turned called for what turned into something else between two looks */
+  constructor(course: Course, turned: (subject: Subject) => void) {
+    this.#course = course;
+    this.#turned = turned;
+  }
+
+  /** The mode that an entry gets. */
+  target(slot: number, stats: EntryStats, isMatched: boolean): number {
+    const { settings, slots } = this.#course;
+    const manifestMode = slot === NO_SLOT ? undefined : slots.facts(slot)?.mode;
+    let mode = this.present(stats);
+    const isDirectory = stats.type === 'directory';
+    if (isDirectory && this.#opened.size > 0) {
+      const opened = this.#opened.get(keyOf(stats));
+      if (opened?.to === mode) mode = opened.from;
+    }
+    return settings.modeRule(mode, isDirectory, manifestMode, isMatched);
+  }
+
+  /** Mode of an entry; in a dry run, that which a change by another of its names would have left. */
+  present(stats: EntryStats): number {
+    return this.#wouldBe.size === 0 ? stats.mode : (this.#wouldBe.get(keyOf(stats)) ?? stats.mode);
+  }
+
+  /**
+   * Bring an entry to its mode.
+   *
+   * @param isMatched whether the globs, or its first bytes, say that it is executable
+   * @returns `undefined` where that failed or has to wait, which has been noted
+   */
+  change(
+    subject: Subject,
+    handle: Handle,
+    stats: EntryStats,
+    isMatched: boolean,
+  ): 'changed' | 'unchanged' | undefined {
+    const { settings } = this.#course;
+    const mode = this.present(stats);
+    const target = this.target(subject.slot, stats, isMatched);
+    if (target === mode) return this.leave(subject.slot, mode, 'unchanged');
+    if (settings.hardLinks !== 'apply' && stats.nlink > 1 && stats.type === 'file') {
+      this.#shared(subject, stats, target);
+      return undefined;
+    }
+    if (settings.dryRun) {
+      if (stats.nlink > 1 && stats.type === 'file') this.#wouldBe.set(keyOf(stats), target);
+      settings.onChange?.({ path: subject.path, from: mode, to: target });
+      return 'changed';
+    }
+    return this.#set(subject, handle, stats, (found) => this.target(subject.slot, found, isMatched));
+  }
+
+  /**
+   * Open a directory up to the owner, where its final mode would, and leave what that mode takes away for the end.
+   *
+   * @returns false where that failed, which has been noted
+   */
+  open(subject: Subject, handle: Handle, stats: EntryStats, target: number): boolean {
+    let from = stats.mode;
+    const outcome = this.#set(subject, handle, stats, (found) => {
+      from = found.mode;
+      return from | target;
+    });
+    if (outcome === undefined) return false;
+    this.#opened.set(keyOf(stats), { from, to: from | target });
+    return true;
+  }
+
+  /** A directory that was opened has its final mode. */
+  close(stats: EntryStats): void {
+    if (this.#opened.size > 0) this.#opened.delete(keyOf(stats));
+  }
+
+  /** Note what a chmod left: the mode that was wanted, or another, where the file system does not keep modes. */
+  noteChange(subject: Subject, { before, after }: ChmodResult, target: number): 'changed' | undefined {
+    const { settings, ledger } = this.#course;
+    const [from, to] = [before.mode, after as number];
+    if (from !== to) settings.onChange?.({ path: subject.path, from, to });
+    if (to === target) return this.leave(subject.slot, to, 'changed');
+    const facts = { syscall: 'chmod', expected: { mode: target }, actual: { mode: to } };
+    ledger.fail(subject, { reason: 'not-applied', ...facts });
+    return undefined;
+  }
+
+  /** Remember the mode that an entry is left with. */
+  leave<E extends 'changed' | 'unchanged'>(slot: number, mode: number, ending: E): E {
+    if (slot !== NO_SLOT) this.#course.slots.setLeft(slot, mode);
+    return ending;
+  }
+
+  #set(
+    subject: Subject,
+    { directory, name }: Handle,
+    seen: EntryStats,
+    wanted: (found: EntryStats) => number,
+  ): 'changed' | 'unchanged' | undefined {
+    let isOther = false;
+    let target = 0;
+    let result: ChmodResult;
+    try {
+      result = directory.chmod(name, (found) => {
+        isOther =
+          found.type !== seen.type ||
+          this.isBeyond(subject, directory, name, found) ||
+          !this.#isOnlyHere(directory, name, found);
+        if (isOther) return undefined;
+        target = wanted(found);
+        return target === found.mode ? undefined : target;
+      });
+    } catch (error) {
+      this.#course.failed(subject, error);
+      return undefined;
+    }
+    if (isOther) {
+      this.#turned(subject);
+      return undefined;
+    }
+    if (result.after === undefined) return this.leave(subject.slot, target, 'unchanged');
+    return this.noteChange(subject, result, target);
+  }
+
+  /** True for what lies on another file system, or under a mount, unless those are entered. */
+  isBeyond({ place, name }: Subject, directory: Directory, entry: string, found: EntryStats): boolean {
+    if (this.#course.settings.crossDevice || (place.parent === undefined && name === undefined)) return false;
+    return directory.isMountPoint(entry, found);
+  }
+
+  /**
+   * Unless files with more than one link are changed: whether what was opened still has one, which is this one. A link that was put
+   * here and removed since would leave the one elsewhere.
+   */
+  #isOnlyHere(directory: Directory, name: string, found: EntryStats): boolean {
+    if (this.#course.settings.hardLinks === 'apply' || found.type !== 'file') return true;
+    for (let looks = 0; looks < LOOKS_AT_LINKS; looks += 1) {
+      const named = directory.lstat(name);
+      if (named === undefined || !isSameEntry(named, found) || named.nlink !== 1) return false;
+    }
+    return true;
+  }
+
+  #shared(subject: Subject, stats: EntryStats, target: number): void {
+    const { settings, ledger } = this.#course;
+    if (settings.hardLinks === 'skip') return ledger.end(subject.slot, 'ignored');
+    const actual: EntryFacts = { type: 'file', mode: stats.mode };
+    ledger.fail(subject, { reason: 'hard-linked', expected: { mode: target }, actual });
+  }
+}
+
+function keyOf({ dev, ino }: EntryStats): string {
+  return `${dev}:${ino}`;
+}

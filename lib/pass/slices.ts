@@ -1,0 +1,61 @@
+/** Longest stretch of synchronous work, in milliseconds. */
+const SLICE_MS = 4;
+/** The clock is looked at once in so many questions: asking it costs as much as a few of the smallest steps. */
+const QUESTIONS = 8;
+
+/**
+ * Work in slices: a generator yields where {@link isOver} says that the slice has used up its time, and whoever drives it lets the
+ * event loop have its turn, or does not.
+ */
+export class Slices {
+  #end = performance.now() + SLICE_MS;
+  #questions = 0;
+
+  /** True where the slice has used up its time. Cheap enough to ask for every entry. */
+  isOver(): boolean {
+    this.#questions += 1;
+    if (this.#questions < QUESTIONS) return false;
+    this.#questions = 0;
+    return performance.now() >= this.#end;
+  }
+
+  /** Begin a new slice. */
+  begin(): void {
+    this.#end = performance.now() + SLICE_MS;
+  }
+}
+
+/** Let the event loop have its turn, then begin a new slice. Rejects with the signal's reason once it is aborted. */
+export async function pause(slices: Slices, signal: AbortSignal | undefined): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  signal?.throwIfAborted();
+  slices.begin();
+}
+
+/** Do the work of a generator to its end in one go. */
+export function runAtOnce<T>(work: Generator<void, T>): T {
+  let step = work.next();
+  while (step.done !== true) step = work.next();
+  return step.value;
+}
+
+/**
+ * Do the work of a generator to its end, slice by slice.
+ *
+ * @param onPause called before each turn of the event loop; what it throws ends the work
+ * @throws what the work throws, and the signal's reason
+ */
+export async function runInSlices<T>(
+  work: Generator<void, T>,
+  slices: Slices,
+  signal?: AbortSignal,
+  onPause = () => {},
+): Promise<T> {
+  let step = work.next();
+  while (step.done !== true) {
+    onPause();
+    await pause(slices, signal);
+    step = work.next();
+  }
+  return step.value;
+}

@@ -1,0 +1,175 @@
+import { nameOf } from '../directory/names.ts';
+import type { Place } from '../directory/place.ts';
+import type { ManifestEntry } from '../manifest/manifest.ts';
+import type { Plan } from './plan.ts';
+
+/** Slot of an entry that nothing is known of and that nobody comes back to. */
+export const NO_SLOT = -1;
+
+/** An entry that somebody is told of, or that is come back to: a name in a directory, or (without a name) a directory itself. */
+export class Subject {
+  readonly place: Place;
+  readonly name: string | undefined;
+  /** {@link NO_SLOT} where nothing is planned there and it is not come back to. */
+  readonly slot: number;
+
+  constructor(place: Place, name: string | undefined, slot: number) {
+    this.place = place;
+    this.name = name;
+    this.slot = slot;
+  }
+
+  /** Path below the root. */
+  get path(): string {
+    return this.name === undefined ? this.place.path : this.place.pathOf(this.name);
+  }
+}
+
+/**
+ * `open`: not looked at yet. `pending`: looked at, and to be looked at again. `done`: dealt with.
+ */
+export type State = 'open' | 'pending' | 'done';
+const states: readonly State[] = ['open', 'pending', 'done'];
+
+/** How something that is there was counted. */
+export type VisitedEnding = 'changed' | 'unchanged' | 'links' | 'special';
+const endings: readonly (VisitedEnding | undefined)[] = [
+  undefined,
+  'changed',
+  'unchanged',
+  'links',
+  'special',
+];
+
+const UNKNOWN_MODE = 0xffff;
+const WALKED_BIT = 0x80;
+const STATE_BITS = 0x0f;
+
+/** An entry that no manifest names and that has to be come back to. */
+interface Walked {
+  readonly subject: Subject;
+  readonly type: 'directory' | 'symlink' | undefined;
+}
+
+/** What one pass knows of each slot of its plan, in a few bytes each; and of what it found besides and has to come back to. */
+export class Slots {
+  readonly #plan: Plan;
+  /** State, and whether the walk has been through. */
+  #states: Uint8Array;
+  #endings: Uint8Array;
+  #left: Uint16Array;
+  readonly #walked: Walked[] = [];
+  readonly #walkedByPath = new Map<string, number>();
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.#states = new Uint8Array(plan.size);
+    this.#endings = new Uint8Array(plan.size);
+    this.#left = new Uint16Array(plan.size).fill(UNKNOWN_MODE);
+    for (const directory of plan.directories) {
+      // What is listed as no directory is none on the way either: it is dealt with once, as it is listed.
+      if (directory.isClaimed) this.setState(plan.slotOf(directory), 'done');
+    }
+  }
+
+  state(slot: number): State {
+    return states[(this.#states[slot] as number) & STATE_BITS] as State;
+  }
+
+  setState(slot: number, state: State): void {
+    this.#states[slot] = ((this.#states[slot] as number) & WALKED_BIT) | states.indexOf(state);
+  }
+
+  /** Whether the walk has been through this directory. */
+  isWalked(slot: number): boolean {
+    return ((this.#states[slot] as number) & WALKED_BIT) !== 0;
+  }
+
+  setWalked(slot: number): void {
+    this.#states[slot] = (this.#states[slot] as number) | WALKED_BIT;
+  }
+
+  /** How it was counted, once it was dealt with. */
+  ending(slot: number): VisitedEnding | undefined {
+    return endings[this.#endings[slot] as number];
+  }
+
+  setEnding(slot: number, ending: VisitedEnding | undefined): void {
+    this.#endings[slot] = endings.indexOf(ending);
+  }
+
+  /** Mode that it was left with, where it was looked at. */
+  left(slot: number): number | undefined {
+    const mode = this.#left[slot] as number;
+    return mode === UNKNOWN_MODE ? undefined : mode;
+  }
+
+  setLeft(slot: number, mode: number): void {
+    this.#left[slot] = mode;
+  }
+
+  /** What the manifest says; `undefined` where it says nothing of it by itself. */
+  facts(slot: number): ManifestEntry | undefined {
+    if (slot < 0) return undefined;
+    const { entries } = this.#plan;
+    return slot < entries.length ? entries[slot] : this.#plan.directoryAt(slot)?.facts;
+  }
+
+  /** Kind that it must have; an implied directory is one. */
+  type(slot: number): ManifestEntry['type'] {
+    if (slot < 0) return undefined;
+    if (slot < this.#plan.entries.length) return this.#plan.entries[slot]?.type;
+    return slot < this.#plan.size ? 'directory' : this.#walked[slot - this.#plan.size]?.type;
+  }
+
+  /** `listed`: the manifest names it. `implied`: a directory on the way to what it names. `walked`: the walk found it. */
+  origin(slot: number): 'listed' | 'implied' | 'walked' {
+    if (slot >= this.#plan.size) return 'walked';
+    return this.facts(slot) === undefined ? 'implied' : 'listed';
+  }
+
+  subject(slot: number): Subject {
+    const plan = this.#plan;
+    if (slot >= plan.size) return (this.#walked[slot - plan.size] as Walked).subject;
+    const directory = plan.directoryAt(slot);
+    if (directory !== undefined) return new Subject(directory, undefined, slot);
+    const { path } = plan.entries[slot] as ManifestEntry;
+    return new Subject(plan.parentAt(slot), nameOf(path), slot);
+  }
+
+  /** Whether anything that no manifest names has to be come back to. */
+  get hasWalked(): boolean {
+    return this.#walked.length > 0;
+  }
+
+  /** Slot of what was found before and has to be come back to. */
+  walked(path: string): number {
+    return this.#walkedByPath.get(path) ?? NO_SLOT;
+  }
+
+  /** Give a slot to an entry that has none: one for a path, however often it is met. */
+  adopt(subject: Subject, type?: 'directory' | 'symlink'): Subject {
+    if (subject.slot !== NO_SLOT) return subject;
+    const { path } = subject;
+    const known = this.#walkedByPath.get(path);
+    if (known !== undefined) return this.subject(known);
+    const slot = this.#plan.size + this.#walked.length;
+    const adopted = new Subject(subject.place, subject.name, slot);
+    this.#walked.push({ subject: adopted, type });
+    this.#walkedByPath.set(path, slot);
+    if (slot >= this.#states.length) this.#grow();
+    this.#left[slot] = UNKNOWN_MODE;
+    return adopted;
+  }
+
+  #grow(): void {
+    const size = this.#states.length * 2 + 8;
+    const grown = <T extends Uint8Array | Uint16Array>(from: T, to: T): T => {
+      to.set(from);
+      return to;
+    };
+    this.#states = grown(this.#states, new Uint8Array(size));
+    this.#endings = grown(this.#endings, new Uint8Array(size));
+    this.#left = grown(this.#left, new Uint16Array(size));
+  }
+}
