@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { runPass } from '../lib/apply.ts';
-import { detectExecutable, isExecutableFile } from '../lib/detect.ts';
+import { detectExecutable, isExecutableFile } from '../lib/modes/detect.ts';
 import type { ApplyOptions } from '../lib/options.ts';
-import type { Root } from '../lib/root/root.ts';
+import { runPass } from '../lib/pass/apply.ts';
+import { whenReading } from './helpers/by-path.ts';
 import { isRoot, NOBODY, passInChild } from './helpers/child.ts';
 import { runCli, runJson } from './helpers/cli.ts';
 import { impatient, passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
@@ -321,27 +321,24 @@ forms('any bytes are told, or more of them asked for', () => {
 
 forms.run();
 
-for (const { backend, open: openTested, apply } of passes) {
+for (const { backend, openTree: openTested, apply } of passes) {
   const test = suite(`detect: in a pass (${backend})`);
 
   /** A pass, and which files it read. */
   async function applyAndCount(root: string, options: ApplyOptions): Promise<string[]> {
     const read: string[] = [];
-    await runPass(root, options, (path) => {
-      const opened = openTested(path);
-      return new Proxy(opened, {
-        get(target, name) {
-          if (name === 'read') {
-            return (file: string, length: number) => {
-              read.push(file);
-              return target.read(file, length);
-            };
-          }
-          const value = Reflect.get(target, name) as unknown;
-          return typeof value === 'function' ? value.bind(target) : value;
-        },
-      }) as Root;
-    });
+    await runPass(root, options, (path) =>
+      whenReading(openTested(path), (file, original) => {
+        const opened = original();
+        return {
+          ...opened,
+          read: (length) => {
+            read.push(file);
+            return opened.read(length);
+          },
+        };
+      }),
+    );
     return read.sort();
   }
 
@@ -501,14 +498,11 @@ for (const { backend, open: openTested, apply } of passes) {
       const root = makeTree({ a: { mode: 0o644, content: script } });
       let reads = 0;
       const report = await runPass(root, { detect: true, umask: 0o022 }, (path) => {
-        const opened = openTested(path);
-        const { read } = opened;
-        opened.read = (file, length) => {
+        return whenReading(openTested(path), (_, original) => {
           reads += 1;
           if (reads === 1) throw Object.assign(new Error(code), { code });
-          return read.call(opened, file, length);
-        };
-        return opened;
+          return original();
+        });
       });
       assert.is(reads, 2);
       assert.is(report.counts.changed, 1);
@@ -557,7 +551,7 @@ outside('--detect', async () => {
   assert.is(code, 0);
   assert.is(report.counts.changed, 1);
   assert.equal(modesBelow(root), { '.': '755', a: '755', b: '644' });
-  assert.match((await runCli(['apply', '--help'])).stdout, /--detect +of files whose mode/);
+  assert.match((await runCli(['apply', '--help'])).stdout, /--detect +for files of unknown mode/);
 });
 
 outside.run();

@@ -4,11 +4,11 @@ import { join, relative } from 'node:path';
 import 'p-retry';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { runPass } from '../lib/apply.ts';
+import type { Tree } from '../lib/directory/tree.ts';
 import type { UnresolvedReason } from '../lib/errors.ts';
 import type { ApplyOptions } from '../lib/options.ts';
+import { runPass } from '../lib/pass/apply.ts';
 import type { PermissionReport } from '../lib/report.ts';
-import type { Root } from '../lib/root/root.ts';
 import { extent } from './helpers/extent.ts';
 import { type FaultCode, faultCodes, type SystemCall, watchCalls } from './helpers/faults.ts';
 import { allPasses, lentPass, reasonsOf } from './helpers/passes.ts';
@@ -187,7 +187,7 @@ function difference(one: object, other: object): string {
 /** Elsewhere what takes the place of a function is not seen by those who import it by name. */
 const canWatch = canRunOn(['node'], 'the functions of its node:fs cannot be replaced');
 
-for (const { backend, title, open } of canWatch ? allPasses : []) {
+for (const { backend, title, openTree: open } of canWatch ? allPasses : []) {
   const test = suite(`faults (${title})`);
   let watched: ReturnType<typeof watchCalls>;
   test.before(() => {
@@ -202,7 +202,7 @@ for (const { backend, title, open } of canWatch ? allPasses : []) {
     event?: FaultCode | (() => void),
   ): Promise<Outcome> {
     const outcome: Outcome = { modes: {}, told: {}, opening: 0 };
-    const opened = (path: string): Root => {
+    const opened = (path: string): Tree => {
       const held = open(path);
       outcome.opening ||= watched.calls.length;
       return held;

@@ -36,6 +36,8 @@ interface MountedPass {
   backend?: 'anchored' | 'path';
   /** Become this user and group first, by setuid and without exec. */
   become?: number;
+  /** A name that is changed for another at the pass's first change. */
+  rename?: [from: string, to: string];
 }
 
 interface MountedResult {
@@ -162,6 +164,29 @@ testMounts('what is mounted inside is not entered, and ignored', async () => {
   assert.is(modes['a/tmp/d/f'], '600');
   assert.equal(modesBelow(elsewhere), { '.': '755', d: '700', 'd/f': '600', file: '600' });
 });
+
+testMounts(
+  'what is mounted inside is known by its mount, whoever renames the directory above it',
+  async () => {
+    const elsewhere = makeTree({ secret: 0o600 });
+    const root = makeTree({ f: 0o600, 'z/m/': 0o700, 'z/f': 0o600 });
+    // The root is changed first: what is mounted inside has been looked for by then, and nothing has been listed yet.
+    const rename: [string, string] = [join(root, 'z'), join(root, 'zz')];
+    const setUp = `mount --bind "${elsewhere}" "$1/z/m"`;
+    const { report, modes } = await mountedPass({ root, options: { mode: 'a+rwX' }, rename }, setUp);
+    assert.is(report.backend, 'anchored');
+    assert.equal(problemsOf(report), []);
+    assert.is(report.counts.ignored, 1);
+    assert.equal(modes, {
+      '.': '777',
+      f: '666',
+      zz: '777',
+      'zz/f': '666',
+      'zz/m': '755',
+      'zz/m/secret': '600',
+    });
+  },
+);
 
 testMounts('the path backend does not enter another device', async () => {
   const { root, setUp } = makeMountedTree();

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
+import micromatch from 'micromatch';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { applyPermissions } from '../lib/apply.ts';
-import { compileGlobs, type Matcher } from '../lib/globs.ts';
+import { compileGlobs, type Matcher } from '../lib/globs/compile.ts';
+import { applyPermissions } from '../lib/pass/apply.ts';
 import { makeTree, modesBelow } from './helpers/tree.ts';
 
 const test = suite('globs');
@@ -74,8 +75,70 @@ for (const glob of [
   `**/*.{${Array.from('abcdefghijklmnopqrstuvwxyz').join(',')}}`,
 ]) {
   test(`${glob} is taken`, async () => {
-    assert.type(await compileGlobs('ignore', [glob]), 'function');
+    assert.type((await compileGlobs('ignore', [glob]))?.matches, 'function');
   });
+}
+
+test('a directory decides as its paths do, however the globs can be split', async () => {
+  const atom = fc.constantFrom('a', 'b', '.a', '*', '?', '{a,b}', '{a*,.b}', '*.so', '-', 'bin', '+', '@a');
+  const segment = fc.oneof(
+    { weight: 1, arbitrary: fc.constantFrom('**', '***', '.', '..', '', 'a**', '**b', '[ab]', '!a', '(a)') },
+    { weight: 4, arbitrary: fc.array(atom, { minLength: 1, maxLength: 3 }).map((all) => all.join('')) },
+  );
+  const glob = fc.array(segment, { minLength: 1, maxLength: 4 }).map((all) => all.join('/'));
+  const name = fc.constantFrom(
+    'a',
+    'b',
+    'ab',
+    '.a',
+    '.b',
+    'a.so',
+    '.so',
+    '-',
+    'bin',
+    '+',
+    '@a',
+    'a**',
+    '[ab]',
+    '{a,b}',
+  );
+  const directory = fc.array(name, { maxLength: 3 }).map((all) => (all.length === 0 ? '.' : all.join('/')));
+  let named = 0;
+  const check = async (globs: string[], directories: string[]) => {
+    const taken: string[] = [];
+    for (const one of globs) {
+      const compiled = await compileGlobs('ignore', [one]).catch(() => undefined);
+      if (compiled !== undefined) taken.push(one);
+    }
+    const matcher = await compileGlobs('ignore', taken);
+    for (const path of directories) {
+      const inIt = matcher?.in(() => path);
+      for (const entry of ['a', 'b', 'ab', '.a', '.b', 'a.so', '.so', '-', 'bin', '+', '@a', '{a,b}']) {
+        const whole = path === '.' ? entry : `${path}/${entry}`;
+        const expected = taken.length > 0 && micromatchEach(whole, taken);
+        assert.is(inIt?.(entry) === true, expected, `${JSON.stringify(taken)} ${whole}`);
+        assert.is(matcher?.matches(whole) === true, expected);
+        if (expected) named += 1;
+      }
+    }
+  };
+  const globs = fc.array(glob, { minLength: 1, maxLength: 3 });
+  const directories = fc.array(directory, { minLength: 3, maxLength: 6 });
+  await fc.assert(fc.asyncProperty(globs, directories, check), { numRuns: 1500 });
+  assert.ok(named > 1000, `only ${named} were named`);
+});
+
+/** What micromatch says of a path and a list of globs, taken one after the other. */
+function micromatchEach(path: string, globs: readonly string[]): boolean {
+  const isNegated = (glob: string) =>
+    glob.startsWith('!') && !glob.startsWith('!(') && !glob.startsWith('!!');
+  const plain = (glob: string) => (glob.length > 1 && glob.endsWith('/') ? glob.slice(0, -1) : glob);
+  const regexp = (glob: string) => micromatch.makeRe(plain(glob), { dot: true });
+  let isNamed = globs.every(isNegated);
+  for (const glob of globs) {
+    if (regexp(isNegated(glob) ? glob.slice(1) : glob).test(path)) isNamed = !isNegated(glob);
+  }
+  return isNamed;
 }
 
 test('whatever is taken ends, whatever the name', async () => {
@@ -94,7 +157,7 @@ test('whatever is taken ends, whatever the name', async () => {
       return;
     }
     taken += 1;
-    for (const name of names) matches?.(name);
+    for (const name of names) matches?.matches(name);
   };
   await fc.assert(fc.asyncProperty(glob, check), { numRuns: 200 });
   assert.ok(taken > 40, `only ${taken} were taken`);

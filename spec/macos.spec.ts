@@ -3,21 +3,23 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { extent } from './helpers/extent.ts';
 import { canRunOn } from './helpers/runtime.ts';
 
-/** What works on the path backend, which serves on macOS. */
-const specs = [
+/** What works on the path backend, which serves on macOS: the first of these say most of it. */
+const all = [
   'apply',
+  'race',
+  'directory',
   'chmodr',
   'detect',
   'extract',
   'hostile',
   'model',
-  'race',
   'record',
-  'root',
   'settle',
 ];
+const specs = all.slice(0, extent({ short: 3, full: all.length }));
 
 const run = promisify(execFile);
 const checkout = fileURLToPath(new URL('..', import.meta.url));

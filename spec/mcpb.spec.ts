@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { applyPermissions } from '../lib/apply.ts';
 import { ManifestError } from '../lib/errors.ts';
 import { readManifest } from '../lib/manifest/read.ts';
 import { readZipManifest } from '../lib/manifest/zip.ts';
+import { applyPermissions } from '../lib/pass/apply.ts';
 import { makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';
 import {
   alter,

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { addExecutable, compileMode } from '../lib/mode.ts';
-import { processUmask } from '../lib/umask.ts';
+import { addExecutable, compileMode } from '../lib/modes/mode.ts';
+import { processUmask } from '../lib/modes/umask.ts';
 import { extent } from './helpers/extent.ts';
 
 const FILE = false;

@@ -12,14 +12,15 @@ const checkout = fileURLToPath(new URL('..', import.meta.url));
 
 /** Specs by the beginning of a path below `lib`; the first that fits counts. */
 const specs: Record<string, readonly string[]> = {
-  'mode.ts': ['mode'],
-  'settle.ts': ['settle'],
-  'root/links.ts': ['root', 'settle'],
-  'root/anchored.ts': ['root', 'apply', 'hostile', 'working-directory'],
-  'root/path.ts': ['root', 'apply', 'race', 'hostile'],
-  'root/names.ts': ['root', 'hostile'],
-  'root/walk.ts': ['root', 'apply'],
-  'root/': ['root', 'hostile', 'apply', 'settle'],
+  'modes/detect.ts': ['detect'],
+  'modes/': ['mode'],
+  'pass/settle.ts': ['settle'],
+  'directory/resolve-link.ts': ['directory', 'settle'],
+  'directory/anchored.ts': ['directory', 'apply', 'hostile', 'working-directory'],
+  'directory/checked.ts': ['directory', 'apply', 'race', 'hostile'],
+  'directory/names.ts': ['directory', 'hostile'],
+  'directory/folding.ts': ['folding'],
+  'directory/': ['directory', 'hostile', 'apply', 'settle'],
   'extract/completion.ts': ['completion'],
   'extract/options.ts': ['extract'],
   'extract/publish.ts': ['staging', 'extract', 'extractors'],

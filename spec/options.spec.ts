@@ -1,8 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { applyPermissions } from '../lib/apply.ts';
 import { ManifestError } from '../lib/errors.ts';
 import type { ApplyOptions } from '../lib/options.ts';
+import { applyPermissions } from '../lib/pass/apply.ts';
 import { makeTree, modeOf } from './helpers/tree.ts';
 
 const test = suite('options');

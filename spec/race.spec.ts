@@ -2,7 +2,8 @@ import { chmodSync, linkSync, mkdirSync, renameSync, statSync, symlinkSync, writ
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { errorCode, type Root, UnsafePathError } from '../lib/root/root.ts';
+import { errorCode, UnsafePathError } from '../lib/directory/errors.ts';
+import type { PathTree } from './helpers/by-path.ts';
 import { type FaultCode, watchCalls } from './helpers/faults.ts';
 import { allPasses, openAnchored, pathPass } from './helpers/passes.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
@@ -45,16 +46,16 @@ if (process.platform === 'linux') {
 const test = suite('race (path)');
 
 /** A tree with one directory that has been listed through the path root. */
-function listed(): { tree: string; outside: string; root: Root } {
+function listed(): { tree: string; outside: string; root: PathTree } {
   const { root: tree, outside } = directoryCourse();
   const root = pathPass.open(tree);
   assert.is(root.list('swapped').length, names.length);
-  assert.ok(root.lstat('swapped/c000')?.isFile());
+  assert.ok(root.lstat('swapped/c000')?.type === 'file');
   return { tree, outside, root };
 }
 
 /** Every call on what is in the directory is refused, before the mode is decided. */
-function assertRefused(root: Root, codes: readonly string[]): void {
+function assertRefused(root: PathTree, codes: readonly string[]): void {
   const isRefusal = (error: unknown) =>
     error instanceof UnsafePathError && codes.includes(error.code) && error.path === 'swapped';
   assert.throws(() => root.chmod('swapped/c000', undecided), isRefusal);
@@ -116,10 +117,10 @@ test('a file that became a link after it was looked at is not changed, and its t
   renameSync(join(tree, 'swapped/c000'), join(tree, 'aside'));
   symlinkSync(join(outside, 'c000'), join(tree, 'swapped/c000'));
   const { before, after } = root.chmod('swapped/c000', (found) => {
-    assert.ok(found.isSymbolicLink());
+    assert.ok(found.type === 'symlink');
     return undefined;
   });
-  assert.ok(before.isSymbolicLink());
+  assert.ok(before.type === 'symlink');
   assert.is(after, undefined);
   root.close();
   assert.is(modeOf(outside, 'c000'), 0o600);

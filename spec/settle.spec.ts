@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { runPass } from '../lib/apply.ts';
 import type { ApplyOptions } from '../lib/options.ts';
+import { runPass } from '../lib/pass/apply.ts';
+import { settle, waitFor } from '../lib/pass/settle.ts';
 import type { PermissionProgress } from '../lib/report.ts';
-import { settle, waitFor } from '../lib/settle.ts';
 import { allPasses, impatient, reasonsOf, rejectedReport } from './helpers/passes.ts';
 import { addToTree, append, makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
@@ -78,7 +78,7 @@ rounds('waiting for one thing ends with it', async () => {
 
 rounds.run();
 
-for (const { backend, title, open, apply } of allPasses) {
+for (const { backend, title, openTree: open, apply } of allPasses) {
   const test = suite(`settle (${title})`);
 
   for (const delay of [50, 400, 2000]) {

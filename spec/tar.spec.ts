@@ -20,11 +20,11 @@ import * as zlib from 'node:zlib';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { encodeName } from '../lib/directory/names.ts';
 import { ManifestError } from '../lib/errors.ts';
 import type { Manifest, ManifestEntry } from '../lib/manifest/manifest.ts';
 import { readManifest } from '../lib/manifest/read.ts';
 import { readTarManifest } from '../lib/manifest/tar.ts';
-import { encodeName } from '../lib/root/names.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
 import { canUseByteNames, runtime } from './helpers/runtime.ts';
 import {

@@ -9,7 +9,8 @@ import { makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';
 
 // That a pass is the same from its own directory is said by the specs that run on all passes.
 
-const shape = { 'a/b/f': 0o600, 'a/g': 0o600, 'c/h': 0o600 };
+// In `a/b` there are two entries to look at: for one alone it is not moved.
+const shape = { 'a/b/f': 0o600, 'a/b/e': 0o600, 'a/g': 0o600, 'c/h': 0o600 };
 
 if (process.platform === 'linux') {
   const test = suite('working directory');
@@ -56,7 +57,7 @@ if (process.platform === 'linux') {
     for (const root of roots) root.close();
     assert.is(process.cwd(), before);
     const third = lentPass.open(first);
-    assert.is((third.lstat('d/f')?.mode ?? 0) & 0o777, 0o640);
+    for (let looks = 0; looks < 2; looks += 1) assert.is(third.lstat('d/f')?.mode, 0o640);
     assert.is(process.cwd(), join(first, 'd'), 'and to the next one after it was given back');
     third.close();
   });
@@ -83,7 +84,7 @@ if (process.platform === 'linux') {
     try {
       rmSync(gone, { recursive: true });
       const report = await lentPass.apply(root, { mode: 'a+r' });
-      assert.is(report.counts.changed, 3);
+      assert.is(report.counts.changed, 4);
     } finally {
       process.chdir(before);
     }

@@ -2,22 +2,28 @@
  * One pass with permwalk as it is built, and the modes after it as this process sees them: what is mounted for it, no
  * other can see. Most of its time would be the start-up of a TypeScript loader.
  *
- *     node mounted-child.js '{ "root", "options", "backend", "become" }'
+ *     node mounted-child.js '{ "root", "options", "backend", "become", "rename" }'
  */
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { runPass } from '../../dist/apply.js';
-import { openRoot, realRootPath } from '../../dist/root/open.js';
-import { openPathRoot } from '../../dist/root/path.js';
+import { openChecked } from '../../dist/directory/checked.js';
+import { openTree, realRootPath, treeOf } from '../../dist/directory/open.js';
+import { runPass } from '../../dist/pass/apply.js';
 
-const { root, options, backend, become } = JSON.parse(process.argv[2]);
+const { root, options, backend, become, rename } = JSON.parse(process.argv[2]);
 if (become !== undefined) {
   process.setgroups?.([]);
   process.setgid?.(become);
   process.setuid?.(become);
 }
-const open = backend === 'path' ? (path) => openPathRoot(realRootPath(path)) : openRoot;
-const report = await runPass(root, { ...options, strict: false }, open);
+const openCheckedTree = (path) => treeOf(realRootPath(path), openChecked(realRootPath(path)));
+const open = backend === 'path' ? openCheckedTree : openTree;
+let isRenamed = rename === undefined;
+const onChange = () => {
+  if (!isRenamed) renameSync(...rename);
+  isRenamed = true;
+};
+const report = await runPass(root, { ...options, strict: false, onChange }, open);
 process.stdout.write(JSON.stringify({ report, modes: modesBelow(report.root) }));
 
 /** Mode of everything below a directory but links, by path; nothing of what this process may not look at. */

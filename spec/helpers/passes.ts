@@ -1,39 +1,54 @@
-import { runPass } from '../../lib/apply.ts';
+import { openAnchored as holdAnchored } from '../../lib/directory/anchored.ts';
+import { openChecked } from '../../lib/directory/checked.ts';
+import { openTree, realRootPath, treeOf } from '../../lib/directory/open.ts';
+import type { Tree } from '../../lib/directory/tree.ts';
 import { UnresolvedEntriesError, type UnresolvedEntryError } from '../../lib/errors.ts';
 import type { ApplyOptions } from '../../lib/options.ts';
+import { runPass } from '../../lib/pass/apply.ts';
 import type { PermissionReport } from '../../lib/report.ts';
-import { openAnchoredRoot } from '../../lib/root/anchored.ts';
-import { openRoot, realRootPath } from '../../lib/root/open.ts';
-import { openPathRoot } from '../../lib/root/path.ts';
-import type { Root } from '../../lib/root/root.ts';
+import { byPath, type PathTree } from './by-path.ts';
 
 /** A pass over one of the backends. */
 export interface TestedPass {
   backend: 'anchored' | 'path';
   /** How suites call it. */
   title: string;
-  open(path: string): Root;
+  /** Hold a tree, for the pass. */
+  openTree(path: string): Tree;
+  /** Hold a tree, to go through it by path. */
+  open(path: string): PathTree;
   apply(root: string, options?: ApplyOptions): Promise<PermissionReport>;
 }
 
 function tested(
   backend: TestedPass['backend'],
-  open: (path: string) => Root,
+  open: (path: string) => Tree,
   title: string = backend,
 ): TestedPass {
-  return { backend, title, open, apply: (root, options = {}) => runPass(root, options, open) };
+  return {
+    backend,
+    title,
+    openTree: open,
+    open: (path) => byPath(open(path)),
+    apply: (root, options = {}) => runPass(root, options, open),
+  };
+}
+
+function openCheckedTree(path: string): Tree {
+  const realPath = realRootPath(path);
+  return treeOf(realPath, openChecked(realPath));
 }
 
 /** The path backend, forced. */
-export const pathPass = tested('path', (path) => openPathRoot(realRootPath(path)));
+export const pathPass = tested('path', openCheckedTree);
 
 /** The backend that the platform gets: anchored wherever there is a genuine `/proc`. */
-export const defaultPass = tested('anchored', openRoot);
+export const defaultPass = tested('anchored', openTree);
 
 /** The same in a process that lends its working directory, as the command does. */
 export const lentPass = tested(
   'anchored',
-  (path) => openRoot(path, { lendsWorkingDirectory: true }),
+  (path) => openTree(path, { lendsWorkingDirectory: true }),
   'anchored, working directory lent',
 );
 
@@ -44,10 +59,11 @@ export const passes: TestedPass[] = process.platform === 'linux' ? [defaultPass,
 export const allPasses: TestedPass[] = process.platform === 'linux' ? [...passes, lentPass] : passes;
 
 /** The anchored backend, or a clear failure where there is none. */
-export function openAnchored(path: string): Root {
-  const root = openAnchoredRoot(realRootPath(path));
-  if (root === undefined) throw new Error('no anchored backend here');
-  return root;
+export function openAnchored(path: string): PathTree {
+  const realPath = realRootPath(path);
+  const directory = holdAnchored(realPath);
+  if (directory === undefined) throw new Error('no anchored backend here');
+  return byPath(treeOf(realPath, directory));
 }
 
 /** Short waits, so that what never comes is given up soon. */

@@ -1,9 +1,10 @@
 import { closeSync, constants, lstatSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { runPass } from '../../lib/apply.ts';
+import { basename, dirname, join } from 'node:path';
+import { errorCode } from '../../lib/directory/errors.ts';
+import { holdDirectory, treeOf } from '../../lib/directory/open.ts';
+import type { Tree } from '../../lib/directory/tree.ts';
+import { runPass } from '../../lib/pass/apply.ts';
 import type { PermissionReport } from '../../lib/report.ts';
-import { openUnlinkedRoot } from '../../lib/root/open.ts';
-import { errorCode } from '../../lib/root/root.ts';
 import { whileExchanging } from '../helpers/exchange.ts';
 import { defaultPass, pathPass } from '../helpers/passes.ts';
 import { tempDirectory } from '../helpers/tree.ts';
@@ -140,6 +141,16 @@ async function anchoredRace(watch: Watch, seconds: number, course: TwoTrees, isL
   close(course);
 }
 
+/** Hold a tree by its name in its parent, as a staging directory is held. */
+function openUnlinked(path: string): Tree {
+  const parent = holdDirectory(dirname(path));
+  try {
+    return treeOf(path, parent.openDirectory(basename(path)));
+  } finally {
+    parent.close();
+  }
+}
+
 /** A link at the root is refused, as in a staging directory: the tree that it leads to is never touched. */
 async function unlinkedRace(watch: Watch, seconds: number, course: TwoTrees): Promise<void> {
   const changes = changesSince(course);
@@ -148,7 +159,7 @@ async function unlinkedRace(watch: Watch, seconds: number, course: TwoTrees): Pr
   const round = async (number: number) => {
     const mode = modes[number % modes.length] as Mode;
     const options = { mode, strict: false, umask: 0 };
-    const report = await passOrRefusal(watch, () => runPass(course.root, options, openUnlinkedRoot));
+    const report = await passOrRefusal(watch, () => runPass(course.root, options, openUnlinked));
     if (report === undefined) refused += 1;
     else done += 1;
   };

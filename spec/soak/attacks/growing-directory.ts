@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode } from '../../../lib/root/root.ts';
+import { errorCode } from '../../../lib/directory/errors.ts';
 import { whileAttacking } from '../../helpers/exchange.ts';
 import { extent } from '../../helpers/extent.ts';
 import { passes } from '../../helpers/passes.ts';

@@ -1,0 +1,95 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { foldingOf, foldName } from '../lib/directory/folding.ts';
+import { holdDirectory } from '../lib/directory/open.ts';
+import type { FoldingOutcome } from './helpers/folding-child.ts';
+import { canRunOn } from './helpers/runtime.ts';
+import { makeTree, tempDirectory } from './helpers/tree.ts';
+
+const test = suite('names that are one on disk');
+
+test('names are one without their case and in any normalisation', () => {
+  for (const [one, other] of [
+    ['node_modules', 'NODE_MODULES'],
+    ['caf\u00e9', 'CAFE\u0301'],
+    ['straße', 'STRASSE'],
+    ['ﬁle', 'FILE'],
+    ['Σίσυφος', 'ΣΊΣΥΦΟΣ'],
+  ] as const) {
+    assert.is(foldName(one), foldName(other), one);
+  }
+  for (const [one, other] of [
+    ['a', 'b'],
+    ['a', 'a '],
+    ['cafe', 'caf\u00e9'],
+  ] as const) {
+    assert.is.not(foldName(one), foldName(other), one);
+  }
+});
+
+if (process.platform === 'linux') {
+  test('a file system here keeps spellings apart, also where two of one name are there', () => {
+    for (const shape of [{ a: 0o644 }, { a: 0o644, A: 0o644 }, { 'é/': 0o755 }, { '1': 0o644 }, {}]) {
+      const directory = holdDirectory(makeTree(shape));
+      assert.is(foldingOf(directory), undefined, JSON.stringify(shape));
+      directory.close();
+    }
+  });
+}
+
+if (process.platform === 'linux' && canRunOn(['node'], 'node:fs is imitated before it is loaded')) {
+  const helper = (name: string) => fileURLToPath(new URL(`helpers/${name}`, import.meta.url));
+  const folder = tempDirectory();
+  let outcomes: Record<string, FoldingOutcome>;
+  test.before(() => {
+    const imitations = ['imitate-macos.ts', 'imitate-folding.ts'].flatMap((name) => [
+      '--import',
+      helper(name),
+    ]);
+    const command = [...process.execArgv, ...imitations, helper('folding-child.ts'), folder];
+    execFileSync(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit'] });
+    outcomes = JSON.parse(readFileSync(join(folder, 'outcomes.json'), 'utf8'));
+  });
+
+  test('globs name entries in any spelling', () => {
+    const { counts, modes } = outcomes['a glob'] as FoldingOutcome;
+    assert.is(counts.ignored, 1);
+    assert.is(modes['cafe\u0301/f'], '755');
+    assert.is(modes['bin/run'], '644');
+    const both = outcomes['a glob and a manifest'] as FoldingOutcome;
+    assert.equal(both.reasons, []);
+    assert.is(both.counts.ignored, 1);
+  });
+
+  test('what a manifest lists in another spelling is there', () => {
+    for (const name of ['a manifest', 'a manifest and a walk']) {
+      const { reasons, modes, counts } = outcomes[name] as FoldingOutcome;
+      assert.equal(reasons, [], name);
+      assert.is(modes['bin/run'], '755', name);
+      assert.is(counts.unlisted, 0, name);
+      assert.is(counts.changed, 2, name);
+    }
+    const { reasons, counts } = outcomes.presence as FoldingOutcome;
+    assert.equal(reasons, []);
+    assert.is(counts.unchanged, 3);
+  });
+
+  test('two paths of a manifest that are one on disk are unresolved, both', () => {
+    const { reasons, codes, modes } = outcomes['two spellings'] as FoldingOutcome;
+    assert.equal(reasons, ['bin/RUN: type-mismatch', 'bin/run: type-mismatch']);
+    assert.equal(codes, ['ERR_PERMWALK_SAME_NAME', 'ERR_PERMWALK_SAME_NAME']);
+    assert.is(modes['bin/run'], '644', 'neither won');
+    const mixed = outcomes['a file and a directory'] as FoldingOutcome;
+    assert.ok(mixed.reasons.includes('BIN: type-mismatch'), mixed.reasons.join());
+    const directories = outcomes['two spellings of a directory'] as FoldingOutcome;
+    assert.equal(directories.reasons, ['Bin/run2: missing']);
+    const empty = outcomes['an empty tree'] as FoldingOutcome;
+    assert.equal(empty.reasons, ['A: type-mismatch', 'a: type-mismatch']);
+  });
+}
+
+test.run();

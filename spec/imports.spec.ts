@@ -1,0 +1,88 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+/** What else than `lib/directory` touches the file system, with what, and why. */
+const allowed: Record<string, { names: string[]; reason: string }> = {
+  'cli/main.ts': { names: ['readFileSync'], reason: 'reads the version from our own package.json' },
+  'modes/umask.ts': {
+    names: ['lstatSync', 'mkdirSync', 'mkdtempSync', 'readFileSync', 'rmdirSync'],
+    reason: 'reads the umask in /proc, or makes a directory of its own to see it',
+  },
+  'manifest/archive.ts': { names: ['constants', 'open'], reason: 'reads the archive that the caller names' },
+  'manifest/read.ts': { names: ['stat'], reason: 'asks what kind of source the caller names' },
+  'manifest/record.ts': { names: ['readdir', 'stat'], reason: "looks for a wheel's RECORD: to follow" },
+  'extract/held.ts': { names: ['lstatSync'], reason: 'staging goes by path: to follow' },
+  'extract/publish.ts': {
+    names: ['chmod', 'lstat', 'open', 'rename'],
+    reason: 'publishing goes by path: to follow',
+  },
+  'extract/staging.ts': {
+    names: ['lstat', 'mkdir', 'mkdtemp', 'readdir', 'readlinkSync', 'rename', 'rm', 'rmdir'],
+    reason: 'staging goes by path: to follow',
+  },
+  'extract/wrap.ts': {
+    names: ['lstatSync', 'mkdir', 'mkdirSync', 'realpathSync'],
+    reason: 'finds the destination that the caller names, and makes its parents: to follow',
+  },
+};
+
+const lib = fileURLToPath(new URL('../lib', import.meta.url));
+
+/** Names that a source imports from node:fs and node:fs/promises; types touch nothing. */
+function importedFrom(source: string): string[] {
+  const names: string[] = [];
+  const statement = /^import (type )?(?:\{([^}]*)\}|([\w*, ]+)) from '(?:node:)?fs(?:\/promises)?';$/gm;
+  for (const [, type, braced, whole] of source.matchAll(statement)) {
+    if (type !== undefined) continue;
+    if (whole !== undefined) names.push(whole);
+    for (const name of braced?.split(',') ?? []) {
+      if (name.trim() !== '' && !name.trim().startsWith('type ')) names.push(name.trim());
+    }
+  }
+  return names.sort();
+}
+
+const sources = readdirSync(lib, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+  .map((entry) => relative(lib, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+  .filter((path) => !path.startsWith('directory/'));
+
+const test = suite('imports');
+
+test('nothing but lib/directory touches the file system, but for what is listed', () => {
+  const found: Record<string, string[]> = {};
+  for (const path of sources) {
+    const names = importedFrom(readFileSync(join(lib, path), 'utf8'));
+    if (names.length > 0) found[path] = names;
+  }
+  const expected = Object.entries(allowed).map(([path, { names }]) => [path, names] as const);
+  assert.equal(found, Object.fromEntries(expected));
+});
+
+test('there is no other way to node:fs than an import that is counted', () => {
+  for (const path of sources) {
+    const source = readFileSync(join(lib, path), 'utf8');
+    const mentions = source.match(/['"`](?:node:)?fs(?:\/promises)?['"`]/g) ?? [];
+    const statements = source.match(/^import [^;]*? from '(?:node:)?fs(?:\/promises)?';$/gm) ?? [];
+    assert.is(mentions.length, statements.length, path);
+    for (const way of ['createRequire', 'getBuiltinModule', 'process.binding']) {
+      assert.not(source.includes(way), `${path}: ${way}`);
+    }
+  }
+});
+
+test('a count of imports counts what it should', () => {
+  const source = [
+    "import { lstatSync, type Stats } from 'node:fs';",
+    "import type { Dirent } from 'node:fs';",
+    "import {\n  mkdir,\n  rm,\n} from 'node:fs/promises';",
+    "import fs from 'fs';",
+    "import { join } from 'node:path';",
+  ].join('\n');
+  assert.equal(importedFrom(source), ['fs', 'lstatSync', 'mkdir', 'rm']);
+});
+
+test.run();
