@@ -49,15 +49,15 @@ export async function measureParts(
   const load = (path: string): Promise<unknown> => import(pathToFileURL(join(tools.dist, path)).href);
 
   await add('a mode for each entry', async () => {
-    const { compileMode } = (await load('mode.js')) as typeof import('../lib/mode.ts');
+    const { compileMode } = (await load('modes/mode.js')) as typeof import('../lib/modes/mode.ts');
     const rule = compileMode('a+rX', 0o022);
     return () =>
       entries.reduce((sum, { mode, type }) => sum + rule(mode, type === 'directory', undefined, false), 0);
   });
   await add('two globs for each path', async () => {
-    const { compileGlobs } = (await load('globs.js')) as typeof import('../lib/globs.ts');
+    const { compileGlobs } = (await load('globs/compile.js')) as typeof import('../lib/globs/compile.ts');
     const matches = await compileGlobs('executable', ['**/*.{so,dylib}', '**/bin/*']);
-    return () => entries.filter(({ path }) => matches?.(path)).length;
+    return () => entries.filter(({ path }) => matches?.matches(path)).length;
   });
   await add('readZipManifest', async () => {
     const { readZipManifest } = (await load('index.js')) as typeof import('../lib/index.ts');
@@ -65,15 +65,10 @@ export async function measureParts(
   });
   await add('the plan of a manifest', async () => {
     const { readZipManifest } = (await load('index.js')) as typeof import('../lib/index.ts');
-    const { resolveOptions } = (await load('options.js')) as typeof import('../lib/options.ts');
-    const { createPlan } = (await load('plan.js')) as typeof import('../lib/plan.ts');
-    const { createPace } = (await load('pace.js')) as typeof import('../lib/pace.ts');
-    const settings = resolveOptions('.', { manifest: await readZipManifest(zip) });
-    return () =>
-      createPlan(
-        settings,
-        createPace(undefined, () => undefined),
-      );
+    const { planOf } = (await load('pass/plan.js')) as typeof import('../lib/pass/plan.ts');
+    const { runAtOnce, Slices } = (await load('pass/slices.js')) as typeof import('../lib/pass/slices.ts');
+    const { entries: listed } = await readZipManifest(zip);
+    return () => runAtOnce(planOf(undefined, listed, new Slices()));
   });
 
   say('parts of the library');
