@@ -24,8 +24,8 @@ export interface ChmodResult {
 /** A regular file that is open to be read. */
 export interface OpenFile {
   readonly stats: EntryStats;
-  /** The first bytes, or all that it has. */
-  read(maxBytes: number): Uint8Array;
+  /** So many bytes from a position (default: the first ones), or all that it has there. */
+  read(maxBytes: number, position?: number): Uint8Array;
   close(): void;
 }
 

@@ -137,9 +137,9 @@ export function openFile(fd: number, name: string): OpenFile {
     if (stats.type !== 'file') throw notRegular(name);
     return {
       stats,
-      read: (maxBytes) => {
+      read: (maxBytes, position = 0) => {
         const bytes = Buffer.alloc(maxBytes);
-        return bytes.subarray(0, readSync(fd, bytes, 0, maxBytes, 0));
+        return bytes.subarray(0, readSync(fd, bytes, 0, maxBytes, position));
       },
       close: () => closeSync(fd),
     };

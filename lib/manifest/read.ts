@@ -6,7 +6,8 @@ import { readListManifest, startsLikeJsonArray, startsLikeJsonObject, startsLike
 import type { Manifest } from './manifest.ts';
 import { readRecordManifest, startsLikeRecord } from './record.ts';
 import { readTarManifest, startsLikeTar } from './tar.ts';
-import { endsLikeZip, readZipManifest, startsLikeZip } from './zip.ts';
+import { readZipManifest } from './zip.ts';
+import { endsLikeZip, startsLikeZip } from './zip-directory.ts';
 
 /** Both ends of a file; they overlap where it is short. */
 interface Sample {

@@ -1,10 +1,12 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
-import { errorCode } from '../directory/errors.ts';
+import type { Directory, OpenFile } from '../directory/directory.ts';
+import { errorCode, located } from '../directory/errors.ts';
 import { decodeName } from '../directory/names.ts';
+import { openDirectory } from '../directory/open.ts';
 import { ManifestError } from '../errors.ts';
-import { openArchive } from './archive.ts';
+import { type Archive, openArchive } from './archive.ts';
 import { chunksOf } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { EntryCollector } from './path.ts';
@@ -38,8 +40,8 @@ export async function readRecordManifest(source: string): Promise<Manifest> {
   if (typeof source !== 'string') throw new TypeError('source is not a path');
   const entries = new Map<string, ManifestEntry>();
   const outside = new Set<string>();
-  for (const record of await findRecords(source)) {
-    for (const entry of await readRecord(record, outside)) {
+  for await (const { path, archive } of findRecords(source)) {
+    for (const entry of await readRecord(path, archive, outside)) {
       const known = entries.get(entry.path);
       if (known === undefined) entries.set(entry.path, entry);
       else keepCommon(known, entry);
@@ -64,40 +66,105 @@ export function startsLikeRecord(head: Buffer, isWhole: boolean): boolean {
   return isMarked && rows.every((row) => rowForm.test(row));
 }
 
-/** The RECORD that is meant, or all of a directory. */
-async function findRecords(source: string): Promise<string[]> {
+/** A RECORD that is open: by its path in messages. */
+interface OpenRecord {
+  readonly path: string;
+  readonly archive: Archive;
+}
+
+/** The RECORD that is meant, or all of a directory, one after the other; each is closed when the next one is asked for. */
+async function* findRecords(source: string): AsyncGenerator<OpenRecord> {
+  if (!(await isDirectory(source))) {
+    const archive = await openArchive(source);
+    try {
+      yield { path: source, archive };
+    } finally {
+      await archive.close();
+    }
+    return;
+  }
+  const names: string[] = [];
+  let found = 0;
+  const directory = attempt(source, source, () => openDirectory(source));
   try {
-    if (!(await stat(source)).isDirectory()) return [source];
-    const names = (await readdir(source)).filter((name) => name.endsWith('.dist-info')).sort();
-    const records: string[] = [];
-    // A distribution without a RECORD is not for us to judge (PyPA, "Intentionally preventing changes").
-    for (const name of names)
-      if (await hasRecord(join(source, name))) records.push(join(source, name, 'RECORD'));
-    if (records.length > 0) return records;
-    const seen = names.length === 0 ? 'no *.dist-info' : `${names.length} *.dist-info, none with a RECORD,`;
-    throw new ManifestError(`is a directory with ${seen} directly below it`, { source });
+    const listing = attempt(source, source, () => directory.list());
+    while (listing.next()) if (listing.name.endsWith('.dist-info')) names.push(listing.name);
+    for (const name of names.sort()) {
+      const path = join(source, name, 'RECORD');
+      const file = openRecord(source, directory, name, path);
+      // A distribution without a RECORD is not for us to judge (PyPA, "Intentionally preventing changes").
+      if (file === undefined) continue;
+      found += 1;
+      try {
+        yield { path, archive: archiveOf(path, file) };
+      } finally {
+        file.close();
+      }
+    }
+  } finally {
+    directory.close();
+  }
+  if (found > 0) return;
+  const seen = names.length === 0 ? 'no *.dist-info' : `${names.length} *.dist-info, none with a RECORD,`;
+  throw new ManifestError(`is a directory with ${seen} directly below it`, { source });
+}
+
+async function isDirectory(source: string): Promise<boolean> {
+  try {
+    return (await stat(source)).isDirectory();
   } catch (error) {
-    if (error instanceof ManifestError) throw error;
-    const code = errorCode(error);
-    const details = { source, ...(code && { code }), cause: error };
-    throw new ManifestError(`cannot be read: ${(error as Error).message}`, details);
+    throw unreadable(source, error);
   }
 }
 
-async function hasRecord(directory: string): Promise<boolean> {
+/** Open the RECORD of a distribution; no link is followed. `undefined` where there is none, or no directory. */
+function openRecord(source: string, directory: Directory, name: string, path: string): OpenFile | undefined {
+  return attempt(source, path, () => {
+    if (directory.lstat(name)?.type === 'file') return undefined;
+    const distribution = directory.openDirectory(name);
+    try {
+      return distribution.lstat('RECORD') && distribution.open('RECORD');
+    } finally {
+      distribution.close();
+    }
+  });
+}
+
+/** What a file that is open holds, as an archive. */
+function archiveOf(path: string, { stats: { size }, read }: OpenFile): Archive {
+  return {
+    source: path,
+    size,
+    read: async (position, length) => {
+      const bytes = Buffer.from(read(length, position));
+      if (bytes.length < length)
+        throw new ManifestError('became shorter while it was read', { source: path });
+      return bytes;
+    },
+    close: async () => {},
+  };
+}
+
+/** Do it, or say that the source cannot be read. */
+function attempt<T>(source: string, path: string, act: () => T): T {
   try {
-    return (await readdir(directory)).includes('RECORD');
+    return act();
   } catch (error) {
-    if (errorCode(error) === 'ENOTDIR') return false;
-    throw error;
+    throw unreadable(source, located(error, path));
   }
+}
+
+function unreadable(source: string, error: unknown): ManifestError {
+  const code = errorCode(error);
+  const details = { source, ...(code && { code }), cause: error };
+  return new ManifestError(`cannot be read: ${(error as Error).message}`, details);
 }
 
 /** The entries of one RECORD. What lies outside is added to `outside`. */
-async function readRecord(source: string, outside: Set<string>): Promise<ManifestEntry[]> {
+async function readRecord(source: string, archive: Archive, outside: Set<string>): Promise<ManifestEntry[]> {
   const collector = new EntryCollector(source);
   let number = 0;
-  for await (const row of parseRows(source)) {
+  for await (const row of parseRows(source, archive)) {
     number += 1;
     const [path, hash, size] = row;
     if (path === undefined || hash === undefined || size === undefined || row.length > 3) {
@@ -138,9 +205,8 @@ function keepCommon(known: ManifestEntry, entry: ManifestEntry): void {
 }
 
 /** The rows of a CSV file in the dialect of a RECORD, read as they are asked for; each character is a byte. */
-async function* parseRows(source: string): AsyncGenerator<string[], void, undefined> {
+async function* parseRows(source: string, archive: Archive): AsyncGenerator<string[], void, undefined> {
   const { parse } = await import('csv-parse');
-  const archive = await openArchive(source);
   try {
     const parser = parse({
       encoding: 'latin1',
@@ -154,8 +220,6 @@ async function* parseRows(source: string): AsyncGenerator<string[], void, undefi
   } catch (error) {
     if (error instanceof ManifestError) throw error;
     throw new ManifestError(`is broken: ${(error as Error).message}`, { source, cause: error });
-  } finally {
-    await archive.close();
   }
 }
 

@@ -1,5 +1,4 @@
 import type { Header } from 'tar/header';
-import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
 import { type Archive, openArchive } from './archive.ts';
@@ -8,9 +7,29 @@ import { compressionOf, isNamedLikeBrotli } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { EntryCollector, normalizeManifestPath } from './path.ts';
 import { checkGlobalRecords, type ExtendedFacts, parsePax, readExtendedFacts } from './pax.ts';
+import {
+  BLOCK_LENGTH,
+  extendedHeaders,
+  HARD_LINK,
+  LINK_NAME,
+  OLD_GNU_SPARSE,
+  onlyNumbers,
+  paddingOf,
+  readField,
+  readPath,
+  readSize,
+  readText,
+  refused,
+  SIZE,
+  SPARSE_EXTENDED,
+  SPARSE_MORE_EXTENDED,
+  SPARSE_REAL_SIZE,
+  skipped,
+  TYPE_FLAG,
+  types,
+  withoutContent,
+} from './tar-header.ts';
 
-/** Everything in an archive fills whole blocks (POSIX, pax, "ustar Interchange Format"). */
-const BLOCK_LENGTH = 512;
 const zeroBlock = Buffer.alloc(BLOCK_LENGTH);
 /** Longest path in UTF-16 code units, sixteen times Linux's PATH_MAX; longest link target; and all of them together. */
 const MAX_PATH_LENGTH = 1 << 16;
@@ -22,43 +41,6 @@ const SHOWN_LENGTH = 1000;
 const MAX_EXTENDED_HEADER = 1 << 20;
 /** Permission bits, setuid, setgid and sticky. */
 const MODE_BITS = 0o7777;
-
-/** Fields of a header that are read here, by offset and length. */
-const NAME = [0, 100] as const;
-const SIZE = [124, 12] as const;
-const TYPE_FLAG = 156;
-const LINK_NAME = [157, 100] as const;
-const MAGIC = 257;
-const PREFIX = [345, 155] as const;
-/** Of GNU tar's old sparse format: "more headers follow", the real size; and "more follow" in such a header. */
-const SPARSE_EXTENDED = 482;
-const SPARSE_REAL_SIZE = [483, 12] as const;
-const SPARSE_MORE_EXTENDED = 504;
-
-/** Type flags of entries. What is none of them is taken for a file, as POSIX says. */
-const types: Readonly<Record<string, ManifestEntry['type']>> = {
-  '2': 'symlink',
-  '3': undefined,
-  '4': undefined,
-  '5': 'directory',
-  '6': undefined,
-  // GNU tar's directory of an incremental archive: its content is a list of names.
-  D: 'directory',
-};
-/** Type flags of entries that have no content, whatever their size field says. */
-const withoutContent = '123456';
-const HARD_LINK = '1';
-const FILE_FLAG = '0'.charCodeAt(0);
-const OLD_GNU_SPARSE = 'S';
-/** Type flags of what is no entry: a volume's label (GNU tar), ACLs (Solaris), an inode's facts (star). */
-const skipped = 'VAI';
-/** Type flags of what is not read. */
-const refused: Readonly<Record<string, string>> = {
-  M: 'continues on from another volume of a multi-volume archive',
-  N: 'is a table of mangled names, as only very old GNU tar made them',
-};
-/** Type flags of extended headers: of POSIX, of Solaris, of all entries, and GNU tar's two. */
-const extendedHeaders = 'xXgLK';
 
 /**
  * Read what a tar archive says of its entries: v7, ustar, pax and GNU format; uncompressed, or compressed with gzip,
@@ -311,44 +293,4 @@ class TarReader {
   #cutOff(): Error {
     return new Error(`is cut off: the archive ends at offset ${this.#bytes.offset}`);
   }
-}
-
-/** A header with no name and the type of a file: `tar` sets sizes of its own by the name's last byte and the type. */
-function onlyNumbers(block: Buffer): Buffer {
-  const copy = Buffer.from(block);
-  copy.fill(0, NAME[0], NAME[0] + NAME[1]);
-  copy[TYPE_FLAG] = FILE_FLAG;
-  return copy;
-}
-
-/** How many bytes fill up the last block of some content. */
-function paddingOf(size: number): number {
-  return (BLOCK_LENGTH - (size % BLOCK_LENGTH)) % BLOCK_LENGTH;
-}
-
-/** The size field of a header; blank means 0. */
-function readSize(header: Header, block: Buffer): number {
-  if (header.size !== undefined) return header.size;
-  const field = block.subarray(SIZE[0], SIZE[0] + SIZE[1]);
-  if (field.every((byte) => byte === 0 || byte === 0x20)) return 0;
-  throw new Error(`has a size field that is no number: ${JSON.stringify(field.toString('latin1'))}`);
-}
-
-/** The path of a header: its name, in a ustar header behind its prefix. */
-function readPath(block: Buffer): string {
-  const name = readField(block, NAME);
-  // GNU tar has other fields in place of the prefix, and another magic.
-  const isUstar = block.toString('latin1', MAGIC, MAGIC + 6) === 'ustar\0';
-  const prefix = isUstar ? readField(block, PREFIX) : '';
-  return prefix === '' ? name : `${prefix}/${name}`;
-}
-
-function readField(block: Buffer, [offset, length]: readonly [number, number]): string {
-  return readText(block.subarray(offset, offset + length));
-}
-
-/** Text up to the first NUL. */
-function readText(bytes: Buffer): string {
-  const end = bytes.indexOf(0);
-  return decodeName(end === -1 ? bytes : bytes.subarray(0, end));
 }

@@ -6,56 +6,27 @@ import { type Archive, openArchive } from './archive.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { BUNDLE_MANIFEST, MAX_BUNDLE_MANIFEST, markBundleExecutables, signatureLength } from './mcpb.ts';
 import { EntryCollector } from './path.ts';
+import { type Directory, endsLikeZip, locateDirectory, Window } from './zip-directory.ts';
+import {
+  checkEntry,
+  decodePath,
+  HEADER_LENGTH,
+  headerLength,
+  readEntry,
+  readFacts,
+  type YauzlModule,
+} from './zip-entry.ts';
 
 /** Bytes read at once: of the end of the archive, and of a central directory that is longer than that. */
 const DIRECTORY_SPAN = 1 << 20;
 /** Bytes read at once where a link's content lies, so that links side by side share one read. */
 const CONTENT_SPAN = 1 << 16;
-/** Shortest central directory header, and the longest: name, extra field and comment of 65,535 each (APPNOTE 4.3.12). */
-const HEADER_LENGTH = 46;
+/** Longest central directory header: name, extra field and comment of 65,535 bytes each (APPNOTE 4.3.12). */
 const MAX_HEADER = HEADER_LENGTH + 3 * 0xffff;
 /** Longest text of a link in bytes: PATH_MAX. */
 const MAX_LINK_TARGET = 4096;
-
-/** First four bytes of the records as little-endian numbers, APPNOTE 4.3.7, 4.3.12 and 4.3.14 to 4.3.16. */
-const LOCAL_HEADER_SIGNATURE = 0x04034b50;
-const HEADER_SIGNATURE = 0x02014b50;
-const END_SIGNATURE = 0x06054b50;
-const ZIP64_END_SIGNATURE = 0x06064b50;
-const ZIP64_LOCATOR_SIGNATURE = 0x07064b50;
-const END_LENGTH = 22;
-const ZIP64_END_LENGTH = 56;
-const ZIP64_LOCATOR_LENGTH = 20;
-/** Furthest that an end of central directory record can lie before the end: with the longest comment. */
-const MAX_END_LENGTH = END_LENGTH + 0xffff;
-
-/** General purpose bits, APPNOTE 4.4.4: strong encryption, and facts masked by an encrypted central directory. */
-const FLAG_STRONG_ENCRYPTION = 1 << 6;
-const FLAG_MASKED = 1 << 13;
-/** Bytes that traditional encryption puts before the data, APPNOTE 6.1.5. */
-const ENCRYPTION_HEADER_LENGTH = 12;
-/** Id and length of an extra field, APPNOTE 4.5.1. */
-const EXTRA_HEADER_LENGTH = 4;
-/** Zip64 extended information extra field, APPNOTE 4.5.3. */
-const EXTRA_ZIP64 = 0x0001;
-/** Info-ZIP Unicode path extra field, APPNOTE 4.6.9. */
-const EXTRA_UNICODE_PATH = 0x7075;
-/** Systems whose external attributes hold a Unix mode in the high 16 bits: Unix and macOS, APPNOTE 4.4.2. */
-const UNIX_SYSTEMS: readonly number[] = [3, 19];
-/** Bits of a Unix mode that say what kind of entry it is, and the kinds. */
-const S_IFMT = 0o170000;
-const S_IFREG = 0o100000;
-const S_IFDIR = 0o040000;
-const S_IFLNK = 0o120000;
-
-/** Compression methods, APPNOTE 4.4.5. */
-const METHOD_STORED = 0;
+/** A compression method, APPNOTE 4.4.5. */
 const METHOD_DEFLATED = 8;
-
-/** Length of a local file header without its name and extra field, APPNOTE 4.3.7. */
-const LOCAL_HEADER_LENGTH = 30;
-const noExtraFields: Yauzl.ExtraField[] = [];
-const isAscii = /^[\0-\x7f]*$/;
 
 /**
  * Read what a zip archive says of its entries: from its central directory, and of links from their content. An
@@ -84,128 +55,6 @@ export async function readZipManifest(source: string | Uint8Array): Promise<Mani
     await archive.close();
   }
 }
-
-/** True where a file begins like a zip archive: with an entry, or, without any, with the end record. */
-export function startsLikeZip(head: Buffer): boolean {
-  if (head.length < 4) return false;
-  const signature = head.readUInt32LE(0);
-  return signature === LOCAL_HEADER_SIGNATURE || signature === END_SIGNATURE;
-}
-
-/** True where the last 64 KiB of a file end in the end record of a zip archive and its comment. */
-export function endsLikeZip(tail: Buffer): boolean {
-  const end = findEnd(tail);
-  return end !== -1 && end + END_LENGTH + tail.readUInt16LE(end + 20) === tail.length;
-}
-
-/** Where in the tail of an archive its end of central directory record begins, or -1. */
-function findEnd(tail: Buffer): number {
-  const earliest = Math.max(0, tail.length - MAX_END_LENGTH);
-  for (let position = tail.length - END_LENGTH; position >= earliest; position -= 1) {
-    if (tail.readUInt32LE(position) === END_SIGNATURE) return position;
-  }
-  return -1;
-}
-
-/** A stretch of the archive in memory. It moves in reads of `span` bytes or more. */
-class Window {
-  readonly #archive: Archive;
-  readonly #span: number;
-  /** Where in the archive `bytes` begin. */
-  start: number;
-  bytes: Buffer;
-
-  constructor(archive: Archive, span: number, start = 0, bytes: Buffer = Buffer.alloc(0)) {
-    this.#archive = archive;
-    this.#span = span;
-    this.start = start;
-    this.bytes = bytes;
-  }
-
-  /** True where it holds this stretch, or what the archive has of it. */
-  covers(position: number, length: number): boolean {
-    const end = Math.min(position + length, this.#archive.size);
-    return position >= this.start && end <= this.start + this.bytes.length;
-  }
-
-  /** Move, where it must, so that it covers this stretch. */
-  async cover(position: number, length: number): Promise<void> {
-    if (this.covers(position, length)) return;
-    const left = this.#archive.size - position;
-    this.bytes = await this.#archive.read(position, Math.min(left, Math.max(length, this.#span)));
-    this.start = position;
-  }
-
-  /** The bytes of a stretch that it covers. */
-  slice(position: number, length: number): Buffer {
-    const from = position - this.start;
-    return this.bytes.subarray(from, from + length);
-  }
-}
-
-/** Where the central directory lies, in bytes from the start of the archive. */
-interface Directory {
-  readonly start: number;
-  readonly end: number;
-  /** What must be added to the archive's own offsets: the length of a prefix that they do not count. */
-  readonly shift: number;
-}
-
-/** Find the central directory by the end records (APPNOTE 4.3.14 to 4.3.16) in the archive's last bytes. */
-async function locateDirectory(archive: Archive, tail: Window): Promise<Directory> {
-  const found = findEnd(tail.bytes);
-  if (found === -1) {
-    const fault = 'has no end of central directory record: it is not a zip archive, or is cut off';
-    throw new ManifestError(fault, { source: archive.source });
-  }
-  const end = tail.start + found;
-  const zip64 = await locateZip64End(archive, tail, end);
-  const size = zip64?.size ?? tail.bytes.readUInt32LE(found + 12);
-  const offset = zip64?.offset ?? tail.bytes.readUInt32LE(found + 16);
-  const limit = zip64?.position ?? end;
-  const shift = zip64?.shift ?? limit - size - offset;
-  if (shift < 0 || shift + offset + size > limit) {
-    const fault = `has a central directory of ${size} bytes at offset ${offset} that would not end before`;
-    throw new ManifestError(`${fault} the end record at offset ${limit}`, { source: archive.source });
-  }
-  return { start: shift + offset, end: shift + offset + size, shift };
-}
-
-interface Zip64End {
-  /** Where the record really begins, and by how much that differs from where the archive says. */
-  readonly position: number;
-  readonly shift: number;
-  /** Size and offset of the central directory, as the archive says. */
-  readonly size: number;
-  readonly offset: number;
-}
-
-async function locateZip64End(archive: Archive, tail: Window, end: number): Promise<Zip64End | undefined> {
-  const locatorStart = end - ZIP64_LOCATOR_LENGTH;
-  if (locatorStart < tail.start) return undefined;
-  const locator = tail.slice(locatorStart, ZIP64_LOCATOR_LENGTH);
-  if (locator.readUInt32LE(0) !== ZIP64_LOCATOR_SIGNATURE) return undefined;
-  const stated = readUInt64(locator, 8);
-  // The record lies directly before its locator, except where it has an extensible data sector (APPNOTE 4.3.14.2).
-  const adjacent = locatorStart - ZIP64_END_LENGTH;
-  for (const position of [adjacent, stated]) {
-    if (position < stated || position > adjacent) continue;
-    const record = await archive.read(position, ZIP64_END_LENGTH);
-    if (record.readUInt32LE(0) !== ZIP64_END_SIGNATURE) continue;
-    const [size, offset] = [readUInt64(record, 40), readUInt64(record, 48)];
-    return { position, shift: position - stated, size, offset };
-  }
-  throw new ManifestError(`has no zip64 end of central directory record at offset ${stated}`, {
-    source: archive.source,
-  });
-}
-
-/** What lies above 2^53 loses precision, and is far beyond the end of any archive all the same. */
-function readUInt64(bytes: Buffer, offset: number): number {
-  return Number(bytes.readBigUInt64LE(offset));
-}
-
-type YauzlModule = typeof Yauzl;
 
 /** An archive whose central directory was found, ready to be read. */
 interface OpenZip {
@@ -321,136 +170,6 @@ async function markExecutables(
     if (content !== undefined) markBundleExecutables(entries, content);
   } catch (error) {
     throw wrapError(error, opened.archive, where, BUNDLE_MANIFEST);
-  }
-}
-
-/**
- * Read the header of the central directory that begins at `start` and must end at `limit`, APPNOTE 4.3.12, into yauzl's own
- * entry. yauzl's `readEntry` gives the same and takes three times as long, because it copies each header twice.
- */
-function readEntry(
-  yauzl: YauzlModule,
-  entry: Yauzl.Entry,
-  bytes: Buffer,
-  start: number,
-  limit: number,
-): void {
-  if (start + HEADER_LENGTH > limit) throw new Error('would end behind the central directory');
-  const signature = bytes.readUInt32LE(start);
-  if (signature !== HEADER_SIGNATURE) {
-    throw new Error(`is no central directory header: its signature is 0x${signature.toString(16)}`);
-  }
-  entry.versionMadeBy = bytes.readUInt16LE(start + 4);
-  entry.generalPurposeBitFlag = bytes.readUInt16LE(start + 8);
-  entry.compressionMethod = bytes.readUInt16LE(start + 10);
-  entry.crc32 = bytes.readUInt32LE(start + 16);
-  entry.compressedSize = bytes.readUInt32LE(start + 20);
-  entry.uncompressedSize = bytes.readUInt32LE(start + 24);
-  entry.fileNameLength = bytes.readUInt16LE(start + 28);
-  entry.extraFieldLength = bytes.readUInt16LE(start + 30);
-  entry.fileCommentLength = bytes.readUInt16LE(start + 32);
-  entry.externalFileAttributes = bytes.readUInt32LE(start + 38);
-  entry.relativeOffsetOfLocalHeader = bytes.readUInt32LE(start + 42);
-  if (start + headerLength(entry) > limit) throw new Error('would end behind the central directory');
-  entry.extraFields = noExtraFields;
-  const extraStart = start + HEADER_LENGTH + entry.fileNameLength;
-  const extraEnd = extraStart + entry.extraFieldLength;
-  if (needsExtraFields(bytes, extraStart, extraEnd)) {
-    entry.extraFields = yauzl.parseExtraFields(bytes.subarray(extraStart, extraEnd));
-    readZip64Fields(entry);
-  }
-}
-
-/**
- * Whether extra fields (APPNOTE 4.5.1) are worth parsing: one of those that are asked for is among them, or they are
- * broken. Most entries have times and owners only, and would leave a heap of small objects for nothing.
- */
-function needsExtraFields(bytes: Buffer, start: number, end: number): boolean {
-  let position = start;
-  while (position + EXTRA_HEADER_LENGTH <= end) {
-    const id = bytes.readUInt16LE(position);
-    if (id === EXTRA_ZIP64 || id === EXTRA_UNICODE_PATH) return true;
-    position += EXTRA_HEADER_LENGTH + bytes.readUInt16LE(position + 2);
-  }
-  return position > end;
-}
-
-/** Length of a central directory header in bytes, APPNOTE 4.3.12. */
-function headerLength({ fileNameLength, extraFieldLength, fileCommentLength }: Yauzl.Entry): number {
-  return HEADER_LENGTH + fileNameLength + extraFieldLength + fileCommentLength;
-}
-
-/** Put in what did not fit into 32 bits: the zip64 extra field has it, in this order, APPNOTE 4.5.3. */
-function readZip64Fields(entry: Yauzl.Entry): void {
-  const data = entry.extraFields.find(({ id }) => id === EXTRA_ZIP64)?.data;
-  if (data === undefined) return;
-  let position = 0;
-  for (const field of ['uncompressedSize', 'compressedSize', 'relativeOffsetOfLocalHeader'] as const) {
-    if (entry[field] !== 0xffffffff) continue;
-    if (position + 8 > data.length) throw new Error(`has a zip64 extra field without its ${field}`);
-    entry[field] = readUInt64(data, position);
-    position += 8;
-  }
-}
-
-/** The name that begins at `start`. */
-function decodePath(yauzl: YauzlModule, entry: Yauzl.Entry, bytes: Buffer, start: number): string {
-  const { extraFields, fileNameLength, generalPurposeBitFlag } = entry;
-  const end = start + fileNameLength;
-  const hasUnicodePath = extraFields.some(({ id }) => id === EXTRA_UNICODE_PATH);
-  // ASCII reads the same in UTF-8 and CP437, and most names are ASCII.
-  const latin1 = bytes.toString('latin1', start, end);
-  if (!hasUnicodePath && isAscii.test(latin1)) return latin1;
-  return yauzl.getFileNameLowLevel(generalPurposeBitFlag, bytes.subarray(start, end), extraFields, true);
-}
-
-/** Refuse what contradicts itself, and what cannot be read. */
-function checkEntry(entry: Yauzl.Entry, path: string, { start, shift }: Directory): void {
-  const { generalPurposeBitFlag, compressionMethod, compressedSize, uncompressedSize } = entry;
-  if (path.includes('\\')) throw new Error('has a backslash in its name');
-  if (generalPurposeBitFlag & (FLAG_STRONG_ENCRYPTION | FLAG_MASKED)) {
-    throw new Error('is strongly encrypted, which hides its facts');
-  }
-  const storedSize = uncompressedSize + (entry.isEncrypted() ? ENCRYPTION_HEADER_LENGTH : 0);
-  if (compressionMethod === METHOD_STORED && compressedSize !== storedSize) {
-    throw new Error(`is stored, and states two sizes: ${compressedSize} and ${storedSize} bytes`);
-  }
-  const offset = entry.relativeOffsetOfLocalHeader + shift;
-  if (offset + LOCAL_HEADER_LENGTH + compressedSize > start) {
-    const data = `${compressedSize} bytes of data behind a header at offset ${offset}`;
-    throw new Error(`states ${data}, but the central directory begins at ${start}`);
-  }
-}
-
-function readFacts(entry: Yauzl.Entry, path: string): ManifestEntry {
-  const mode = readUnixMode(entry);
-  const type = readType(mode ?? 0, path);
-  return {
-    path,
-    type,
-    mode: mode === undefined ? undefined : mode & 0o7777,
-    size: type === 'file' ? entry.uncompressedSize : undefined,
-  };
-}
-
-/** The mode of an entry that was made on a system that has them, APPNOTE 4.4.2 and 4.4.15. */
-function readUnixMode({ versionMadeBy, externalFileAttributes }: Yauzl.Entry): number | undefined {
-  if (!UNIX_SYSTEMS.includes(versionMadeBy >>> 8)) return undefined;
-  return externalFileAttributes >>> 16 || undefined;
-}
-
-function readType(mode: number, path: string): ManifestEntry['type'] {
-  const named = path.endsWith('/') ? 'directory' : 'file';
-  switch (mode & S_IFMT) {
-    case 0:
-    case S_IFREG:
-      return named;
-    case S_IFDIR:
-      return 'directory';
-    case S_IFLNK:
-      return 'symlink';
-    default:
-      return undefined;
   }
 }
 
