@@ -1,5 +1,3 @@
-import type { PermissionReport } from './report.ts';
-
 /** What kind of thing an entry is. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'other';
 
@@ -176,25 +174,6 @@ export class UnresolvedEntryError extends Error {
       message: this.message,
       cause: cause instanceof Error ? { name: cause.name, message: cause.message } : cause,
     };
-  }
-}
-
-/** A strict pass rejects with it after it has processed everything it can. */
-export class UnresolvedEntriesError extends AggregateError {
-  override readonly name = 'UnresolvedEntriesError';
-  readonly code = 'ERR_PERMWALK_UNRESOLVED';
-  /** The whole report; `report.unresolved` is `errors`. */
-  readonly report: PermissionReport;
-  declare errors: UnresolvedEntryError[];
-
-  constructor(report: PermissionReport) {
-    const { unresolved, root } = report;
-    const perReason = new Map<string, number>();
-    for (const { reason } of unresolved) perReason.set(reason, (perReason.get(reason) ?? 0) + 1);
-    const summary = [...perReason].map(([reason, count]) => `${count} ${reason}`).join(', ');
-    const first = unresolved[0];
-    super(unresolved, `${summary} in ${root}${first ? `; first: ${first.message}` : ''}`);
-    this.report = report;
   }
 }
 

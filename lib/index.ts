@@ -2,7 +2,6 @@ export {
   type EntryFacts,
   type EntryType,
   ManifestError,
-  UnresolvedEntriesError,
   UnresolvedEntryError,
   type UnresolvedReason,
 } from './errors.ts';
@@ -28,3 +27,4 @@ export type {
   PermissionReport,
   SettleReport,
 } from './report.ts';
+export { UnresolvedEntriesError } from './report.ts';

@@ -61,6 +61,25 @@ export interface PermissionReport {
   durationMs: number;
 }
 
+/** A strict pass rejects with it after it has processed everything it can. */
+export class UnresolvedEntriesError extends AggregateError {
+  override readonly name = 'UnresolvedEntriesError';
+  readonly code = 'ERR_PERMWALK_UNRESOLVED';
+  /** The whole report; `report.unresolved` is `errors`. */
+  readonly report: PermissionReport;
+  declare errors: UnresolvedEntryError[];
+
+  constructor(report: PermissionReport) {
+    const { unresolved, root } = report;
+    const perReason = new Map<string, number>();
+    for (const { reason } of unresolved) perReason.set(reason, (perReason.get(reason) ?? 0) + 1);
+    const summary = [...perReason].map(([reason, count]) => `${count} ${reason}`).join(', ');
+    const first = unresolved[0];
+    super(unresolved, `${summary} in ${root}${first ? `; first: ${first.message}` : ''}`);
+    this.report = report;
+  }
+}
+
 /** The state of a pass, passed to `onProgress` between slices. */
 export interface PermissionProgress {
   /** `'visit'`: the first look. `'settle'`: waiting for pending entries. `'finish'`: directories that lose bits, links. */

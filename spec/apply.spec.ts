@@ -2,8 +2,9 @@ import { chmodSync, linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } fr
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { UnresolvedEntriesError, type UnresolvedEntryError } from '../lib/errors.ts';
+import type { UnresolvedEntryError } from '../lib/errors.ts';
 import type { PermissionChange, PermissionCounts, PermissionReport } from '../lib/report.ts';
+import { UnresolvedEntriesError } from '../lib/report.ts';
 import { allPasses, impatient, reasonsOf, rejectedReport } from './helpers/passes.ts';
 import { makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';
 

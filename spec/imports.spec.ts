@@ -13,7 +13,7 @@ const allowed: Record<string, { names: string[]; reason: string }> = {
   },
   'manifest/archive.ts': { names: ['constants', 'open'], reason: 'reads the archive that the caller names' },
   'manifest/read.ts': { names: ['stat'], reason: 'asks what kind of source the caller names' },
-  'manifest/record.ts': { names: ['readdir', 'stat'], reason: "looks for a wheel's RECORD: to follow" },
+  'manifest/record.ts': { names: ['stat'], reason: 'asks what kind of source the caller names' },
   'extract/held.ts': { names: ['lstatSync'], reason: 'staging goes by path: to follow' },
   'extract/publish.ts': {
     names: ['chmod', 'lstat', 'open', 'rename'],

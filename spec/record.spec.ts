@@ -417,4 +417,20 @@ recognised('other tables and lists are none', async () => {
   }
 });
 
+recognised('no link is followed below a directory, and what it leads to is not quoted', async () => {
+  const outside = makeTree({ 'x.dist-info/RECORD': 'secret,sha256=abc,12\n', secret: 'root:x:0:0\n' });
+  for (const shape of [
+    { 'a.dist-info': `-> ${outside}/x.dist-info` },
+    { 'a.dist-info/RECORD': `-> ${outside}/secret` },
+    { 'a.dist-info/RECORD': '-> gone' },
+  ]) {
+    const error = await readRecordManifest(makeTree(shape)).then(
+      () => undefined,
+      (failure: unknown) => failure,
+    );
+    assert.instance(error, ManifestError, JSON.stringify(shape));
+    assert.not.match((error as ManifestError).message, /secret,|root:x/);
+  }
+});
+
 recognised.run();

@@ -1,10 +1,14 @@
 import { resolve } from 'node:path';
 import { openTree } from '../directory/open.ts';
 import type { Tree } from '../directory/tree.ts';
-import { UnresolvedEntriesError } from '../errors.ts';
 import type { ApplyOptions } from '../options.ts';
 import { runPass as runPassOver } from '../pass/apply.ts';
-import { createCounts, type PermissionCounts, type PermissionReport } from '../report.ts';
+import {
+  createCounts,
+  type PermissionCounts,
+  type PermissionReport,
+  UnresolvedEntriesError,
+} from '../report.ts';
 import { type PassFlags, toApplyOptions } from './flags.ts';
 import { Interruption, watchInterrupts } from './interrupt.ts';
 import { createLineBuffer, createPaint, type Paint, writeError, writeOut } from './output.ts';

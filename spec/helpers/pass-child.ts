@@ -1,4 +1,4 @@
-import { UnresolvedEntriesError } from '../../lib/errors.ts';
+import { UnresolvedEntriesError } from '../../lib/report.ts';
 import type { PassInChild, PassResult } from './child.ts';
 import { defaultPass, lentPass, pathPass } from './passes.ts';
 

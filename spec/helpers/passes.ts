@@ -2,10 +2,11 @@ import { openAnchored as holdAnchored } from '../../lib/directory/anchored.ts';
 import { openChecked } from '../../lib/directory/checked.ts';
 import { openTree, realRootPath, treeOf } from '../../lib/directory/open.ts';
 import type { Tree } from '../../lib/directory/tree.ts';
-import { UnresolvedEntriesError, type UnresolvedEntryError } from '../../lib/errors.ts';
+import type { UnresolvedEntryError } from '../../lib/errors.ts';
 import type { ApplyOptions } from '../../lib/options.ts';
 import { runPass } from '../../lib/pass/apply.ts';
 import type { PermissionReport } from '../../lib/report.ts';
+import { UnresolvedEntriesError } from '../../lib/report.ts';
 import { byPath, type PathTree } from './by-path.ts';
 
 /** A pass over one of the backends. */
