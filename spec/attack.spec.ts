@@ -6,7 +6,7 @@ import type { Result } from './soak/attack.ts';
 import { attacks } from './soak/attacks/index.ts';
 import { runAttack } from './soak/run.ts';
 
-const SECONDS = extent({ short: 0.3, full: 20 });
+const SECONDS = extent({ short: 0.2, full: 20 });
 /** Attacks at once: they have nothing to do with each other. */
 const AT_ONCE = extent({ short: 1, full: 5 });
 

@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { chmodr, chmodrSync } from '../lib/compat/chmodr.ts';
 import { isRoot } from './helpers/child.ts';
+import { extent } from './helpers/extent.ts';
 import { makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';
 
 const mode = fc.integer({ min: 0, max: 0o777 });
@@ -41,7 +42,7 @@ for (const [name, { ours, theirs }] of Object.entries(forms)) {
           await theirs(copy, wanted);
           assert.equal(modesBelow(tree), modesBelow(copy));
         }),
-        { numRuns: 150 },
+        { numRuns: extent({ short: 30, full: 150 }) },
       );
     });
   }

@@ -12,7 +12,7 @@ import { passes } from './helpers/passes.ts';
 import { canRunOn } from './helpers/runtime.ts';
 import { tempDirectory } from './helpers/tree.ts';
 
-const DEPTH = 200;
+const DEPTH = extent({ short: 60, full: 200 });
 const WIDE_FILES = extent({ short: 900, full: 45_000 });
 const WIDE_DIRECTORIES = extent({ short: 100, full: 5000 });
 const WIDTH = WIDE_FILES + WIDE_DIRECTORIES;

@@ -4,7 +4,7 @@ import { fuzz } from './fuzz/fuzz.ts';
 import { extent } from './helpers/extent.ts';
 import { hasCommand } from './helpers/zip.ts';
 
-const INPUTS = extent({ short: 1000, full: 20_000 });
+const INPUTS = extent({ short: 500, full: 20_000 });
 const MOST_MS = 15_000;
 
 const test = suite('fuzz');
