@@ -8,9 +8,9 @@ export class UnsafePathError extends Error {
   /** The entry that is at fault: its name, or, once that is known, its path below the root. */
   readonly path: string;
   readonly #what: string;
-  readonly #isLocated: boolean;
+  /** Whether `path` is the whole path below the root. */
+  readonly isLocated: boolean;
 
-  /** @param isLocated whether `path` is the whole path below the root already */
   constructor(
     reason: UnsafePathError['reason'],
     code: string,
@@ -23,12 +23,12 @@ export class UnsafePathError extends Error {
     this.code = code;
     this.path = path;
     this.#what = what;
-    this.#isLocated = isLocated;
+    this.isLocated = isLocated;
   }
 
   /** The same of an entry by its path below the root, unless that is known already. */
   at(path: string): UnsafePathError {
-    return this.#isLocated ? this : new UnsafePathError(this.reason, this.code, path, this.#what, true);
+    return this.isLocated ? this : new UnsafePathError(this.reason, this.code, path, this.#what, true);
   }
 }
 
@@ -80,14 +80,20 @@ export function errorCode(error: unknown): string | undefined {
 /** Errors that name what the caller knows already; one may be noted for everything below a directory. */
 const locatedErrors = new WeakSet<Error>();
 
+/** Whether an error names what the caller knows: to put the path together would be for nothing. */
+export function isLocated(error: unknown): boolean {
+  if (error instanceof UnsafePathError) return error.isLocated;
+  return error instanceof Error && locatedErrors.has(error);
+}
+
 /**
  * A system error of a call of ours, or an {@link UnsafePathError}, with the path that the caller knows in place of the name
  * or descriptor that the call was made with. Any other error is left as it is.
  */
 export function located(error: unknown, path: string): unknown {
+  if (isLocated(error)) return error;
   if (error instanceof UnsafePathError) return error.at(path);
   if (!(error instanceof Error) || !('syscall' in error) || !('path' in error)) return error;
-  if (locatedErrors.has(error)) return error;
   locatedErrors.add(error);
   const description = error.message.split(',')[0] ?? error.message;
   error.message = `${description}, ${String(error.syscall)} ${JSON.stringify(path)}`;

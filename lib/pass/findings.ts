@@ -1,6 +1,14 @@
-import { errorCode, located, swappedCode, transientCodes, UnsafePathError } from '../directory/errors.ts';
+import {
+  errorCode,
+  isLocated,
+  located,
+  swappedCode,
+  transientCodes,
+  UnsafePathError,
+} from '../directory/errors.ts';
 import type { EntryFacts, UnresolvedReason } from '../errors.ts';
 import type { Finding, Ledger } from './ledger.ts';
+import { PlannedDirectory } from './plan.ts';
 import { NO_SLOT, type Slots, type Subject } from './slots.ts';
 
 const reasons: ReadonlyMap<string, UnresolvedReason> = new Map([
@@ -24,8 +32,8 @@ export class Findings {
 
   /** Note what an error means for an entry. What is no error of the system is thrown on. */
   failed(subject: Subject, thrown: unknown): void {
-    const { path, slot } = subject;
-    const error = located(thrown, path);
+    const { slot } = subject;
+    const error = isLocated(thrown) ? thrown : located(thrown, subject.path);
     if (error instanceof UnsafePathError) {
       // What the manifest names below an implied directory is reported by itself, and says why.
       const isNamedBelow =
@@ -55,7 +63,7 @@ export class Findings {
       return this.#ledger.end(slot, 'vanished');
     }
     // U+FFFD stands for bytes that were lost when the manifest was made: such a name can never be found.
-    const reason = subject.path.includes('\ufffd') ? 'undecodable-name' : 'missing';
+    const reason = hasLostBytes(subject) ? 'undecodable-name' : 'missing';
     this.#ledger.wait(subject, { reason, ...facts, expected: this.expected(slot) });
   }
 
@@ -70,6 +78,11 @@ export class Findings {
     if (linkTarget !== undefined) facts.linkTarget = linkTarget;
     return facts;
   }
+}
+
+/** Without putting the path together: a manifest may name a path through very many directories. */
+function hasLostBytes({ place, name }: Subject): boolean {
+  return name?.includes('\ufffd') === true || (place instanceof PlannedDirectory && place.hasLostBytes);
 }
 
 function syscallOf(error: unknown): string | undefined {

@@ -19,6 +19,8 @@ const MAX_PATH_LENGTH = 65_536;
 export class PlannedDirectory extends Place {
   /** Its number among the directories; the root's is 0. */
   readonly index: number;
+  /** Whether bytes of its path were lost when the manifest was made. */
+  readonly hasLostBytes: boolean;
   /** What the manifest says of it; `undefined` for one that is only on the way to what it lists. */
   facts: ManifestEntry | undefined = undefined;
   /** Whether the manifest lists the same path as something that is no directory. */
@@ -35,6 +37,7 @@ export class PlannedDirectory extends Place {
   constructor(parent: PlannedDirectory | undefined, name: string, index: number) {
     super(parent, name);
     this.index = index;
+    this.hasLostBytes = parent?.hasLostBytes === true || name.includes('\ufffd');
     if (parent === undefined) return;
     if (parent.#last === undefined) parent.first = this;
     else parent.#last.next = this;
