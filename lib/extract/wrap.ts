@@ -253,7 +253,8 @@ function inPlaceOf(error: unknown, { held, tree }: Staging, destination: string)
  */
 function withKnownPaths(error: unknown, held: HeldDirectory): unknown {
   const inside = held.inside('');
-  if (!(error instanceof Error) || inside === held.path) return error;
+  // The path backend makes its calls by the paths that the caller knows.
+  if (!(error instanceof Error) || inside === `${held.path}/`) return error;
   const { code, errno, syscall, path, dest } = error as NodeJS.ErrnoException & { dest?: unknown };
   const isInside = (place: unknown) => typeof place === 'string' && place.startsWith(inside);
   if (!isInside(path) && !isInside(dest)) return error;
