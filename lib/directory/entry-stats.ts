@@ -28,9 +28,6 @@ export interface EntryStats extends Identity {
   readonly ctimeMs: number;
 }
 
-/** Both forms of a stat call of node:fs. */
-export type StatCall<T> = (options: { bigint: boolean; throwIfNoEntry: false }) => T;
-
 /** What node:fs answers, as it is: a pass makes one for each entry, and asks little of most. */
 class NodeEntryStats implements EntryStats {
   readonly #stats: Stats;
