@@ -1,5 +1,5 @@
 import { deepStrictEqual } from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
@@ -317,6 +317,14 @@ for (const { title, apply } of allPasses) {
     deepStrictEqual([report.counts.visited, modesBelow(root).a], [2, '744']);
   });
 
+  test(`a link waits for what is listed below a path that is listed as a file, too (${title})`, async () => {
+    const root = makeTree({ l: '-> a/b' });
+    plantOne(root, join(root, 'a'), { kind: 'fifo' });
+    const manifest = [{ path: 'a', type: 'file' as const }, 'a/b'];
+    const report = await apply(root, { manifest, discover: true, retry: false, strict: false });
+    deepStrictEqual(reasonsOf(report), ['a: type-mismatch', 'a/b: missing', 'l: dangling-link']);
+  });
+
   test(`a mode that would change its own result is applied once, waited or not (${title})`, async () => {
     const root = makeTree({ f: 0o644 });
     const options = whenWaiting(() => addToTree(root, { late: 0o644 }));
@@ -329,6 +337,25 @@ for (const { title, apply } of allPasses) {
       const root = makeTree({ 'd/': 0o037 });
       await apply(root, { mode: 'g=u,u+rx', retry: false });
       deepStrictEqual(modesBelow(root).d, '507');
+    });
+
+    test(`a directory that has the inode of one that was opened is another (${title})`, async () => {
+      const root = makeTree({ 'd/': 0o037 });
+      const { ino } = lstatSync(join(root, 'd'));
+      let isReused = false;
+      const options = whenWaiting(() => {
+        rmSync(join(root, 'd'), { recursive: true });
+        for (let index = 0; index < 20 && !isReused; index += 1) {
+          const path = join(root, `${index}`);
+          mkdirSync(path);
+          isReused = lstatSync(path).ino === ino;
+          if (isReused) renameSync(path, join(root, 'late'));
+        }
+        if (isReused) chmodSync(join(root, 'late'), 0o537);
+      });
+      await apply(root, { ...options, mode: 'g=u,u+rx', manifest: ['d/', 'late/'] });
+      if (isReused) deepStrictEqual(modesBelow(root).late, '557');
+      else console.log('skipped: this file system does not use an inode number again at once');
     });
   }
 }

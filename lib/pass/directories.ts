@@ -136,12 +136,12 @@ export class Directories {
       return this.#visitor.other(above, place.name, slot, stats);
     }
     const ending = this.#modes.change(subject, handle, stats, false);
-    this.#modes.close(stats);
+    this.#modes.close(subject);
     if (ending !== undefined) this.#course.ledger.end(slot, ending);
   }
 
   #setMode(subject: Subject, handle: Handle, stats: EntryStats): DirectoryOutcome {
-    const target = this.#modes.target(subject.slot, stats, false);
+    const target = this.#modes.directoryTarget(subject, stats);
     const takesAway = (stats.mode & ~target & 0o777) !== 0;
     if (!takesAway) return this.#modes.change(subject, handle, stats, false) ?? 'failed';
     const opens = (target & ~stats.mode & 0o500) !== 0;

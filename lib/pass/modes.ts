@@ -19,8 +19,11 @@ export class Modes {
   readonly #turned: (subject: Subject) => void;
   /** Modes that files with more than one link would have by now, in a dry run. */
   readonly #wouldBe = new Map<string, number>();
-  /** Modes of directories that were opened until what is in them is done: the final mode is made of the first one. */
-  readonly #opened = new Map<string, { from: number; to: number }>();
+  /**
+   * Modes of directories that were opened until what is in them is done, by path: the final mode is made of the first one. Where
+   * another directory lies there by then, it is none of them; its inode alone would not say so, for numbers are used again.
+   */
+  readonly #opened = new Map<string, { entry: string; from: number; to: number }>();
 
   /** @param turned called for what turned into something else between two looks */
   constructor(course: Course, turned: (subject: Subject) => void) {
@@ -29,16 +32,23 @@ export class Modes {
   }
 
   /** The mode that an entry gets. */
-  target(slot: number, stats: EntryStats, isMatched: boolean): number {
+  target(slot: number, stats: EntryStats, isMatched: boolean, mode = this.present(stats)): number {
     const { settings, slots } = this.#course;
     const manifestMode = slot === NO_SLOT ? undefined : slots.facts(slot)?.mode;
-    let mode = this.present(stats);
-    const isDirectory = stats.type === 'directory';
-    if (isDirectory && this.#opened.size > 0) {
-      const opened = this.#opened.get(keyOf(stats));
-      if (opened?.to === mode) mode = opened.from;
-    }
-    return settings.modeRule(mode, isDirectory, manifestMode, isMatched);
+    return settings.modeRule(mode, stats.type === 'directory', manifestMode, isMatched);
+  }
+
+  /** The mode that a directory gets, made of the one that it had before it was opened. */
+  directoryTarget({ place, slot }: Subject, stats: EntryStats): number {
+    const mode = this.present(stats);
+    const opened = this.#opened.size === 0 ? undefined : this.#opened.get(place.path);
+    const isOpened = opened?.to === mode && opened.entry === keyOf(stats);
+    return this.target(slot, stats, false, isOpened ? opened.from : mode);
+  }
+
+  #targetOf(subject: Subject, stats: EntryStats, isMatched: boolean): number {
+    if (stats.type === 'directory') return this.directoryTarget(subject, stats);
+    return this.target(subject.slot, stats, isMatched);
   }
 
   /** Mode of an entry; in a dry run, that which a change by another of its names would have left. */
@@ -60,7 +70,7 @@ export class Modes {
   ): 'changed' | 'unchanged' | undefined {
     const { settings } = this.#course;
     const mode = this.present(stats);
-    const target = this.target(subject.slot, stats, isMatched);
+    const target = this.#targetOf(subject, stats, isMatched);
     if (target === mode) return this.leave(subject.slot, mode, 'unchanged');
     if (settings.hardLinks !== 'apply' && stats.nlink > 1 && stats.type === 'file') {
       this.#shared(subject, stats, target);
@@ -71,7 +81,7 @@ export class Modes {
       settings.onChange?.({ path: subject.path, from: mode, to: target });
       return 'changed';
     }
-    return this.#set(subject, handle, stats, (found) => this.target(subject.slot, found, isMatched));
+    return this.#set(subject, handle, stats, (found) => this.#targetOf(subject, found, isMatched));
   }
 
   /**
@@ -86,13 +96,13 @@ export class Modes {
       return from | target;
     });
     if (outcome === undefined) return false;
-    this.#opened.set(keyOf(stats), { from, to: from | target });
+    this.#opened.set(subject.place.path, { entry: keyOf(stats), from, to: from | target });
     return true;
   }
 
   /** A directory that was opened has its final mode. */
-  close(stats: EntryStats): void {
-    if (this.#opened.size > 0) this.#opened.delete(keyOf(stats));
+  close({ place }: Subject): void {
+    if (this.#opened.size > 0) this.#opened.delete(place.path);
   }
 
   /** Note what a chmod left: the mode that was wanted, or another, where the file system does not keep modes. */

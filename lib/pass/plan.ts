@@ -94,10 +94,15 @@ export class Plan {
     return this.directories[this.#parents[slot] as number] as PlannedDirectory;
   }
 
-  /** Slots of what is planned in a directory, by name. Where one name is listed as a file and led through, it is the file's. */
+  /**
+   * Slots of what is planned in a directory, by name. Where one name is listed as a file and led through, it is the file's; that of
+   * the directory has a slash after its name.
+   */
   slotsIn(directory: PlannedDirectory): ReadonlyMap<string, number> {
     const names = new Map<string, number>();
-    for (const below of directory.directories()) names.set(below.name, this.slotOf(below));
+    for (const below of directory.directories()) {
+      names.set(below.isClaimed ? `${below.name}/` : below.name, this.slotOf(below));
+    }
     for (let position = directory.start; position < directory.end; position += 1) {
       const slot = this.order[position] as number;
       names.set(nameOf((this.entries[slot] as ManifestEntry).path), slot);
@@ -107,15 +112,23 @@ export class Plan {
 
   /** Slot of a path, where something is planned there. */
   find(path: string): number | undefined {
-    let directory: PlannedDirectory | undefined = this.root;
-    let slot: number | undefined = this.slotOf(directory);
+    let slot = this.slotOf(this.root);
     for (const name of path === '.' ? [] : path.split('/')) {
-      if (directory === undefined) return undefined;
-      slot = this.#namesIn(directory).get(name);
-      if (slot === undefined) return undefined;
-      directory = this.directoryAt(slot);
+      const directory = this.#directoryOf(slot);
+      const below = directory && this.#namesIn(directory).get(name);
+      if (below === undefined) return undefined;
+      slot = below;
     }
     return slot;
+  }
+
+  /** The directory that a slot stands for, or that stands where the manifest lists something else, too. */
+  #directoryOf(slot: number): PlannedDirectory | undefined {
+    const directory = this.directoryAt(slot);
+    if (directory !== undefined) return directory;
+    const name = nameOf((this.entries[slot] as ManifestEntry).path);
+    const claimed = this.#namesIn(this.parentAt(slot)).get(`${name}/`);
+    return claimed === undefined ? undefined : this.directoryAt(claimed);
   }
 
   /** The same map each time: it is asked for the targets of links. */

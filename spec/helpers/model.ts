@@ -192,7 +192,8 @@ class Model {
         if (!this.#listed.has(above)) this.#implied.add(above);
     }
     for (const [path, entry] of this.#listed) {
-      const isAbove = [...this.#listed.keys()].some((other) => other.startsWith(`${path}/`));
+      // What is listed below it says what it is, even where a glob ignores that.
+      const isAbove = manifest.some((other) => other.path.startsWith(`${path}/`));
       if (isAbove && entry.type === undefined) this.#listed.set(path, { ...entry, type: 'directory' });
     }
   }
