@@ -8,7 +8,7 @@ import { runAttack } from './soak/run.ts';
 
 const SECONDS = extent({ short: 0.2, full: 20 });
 /** Attacks at once: they have nothing to do with each other. */
-const AT_ONCE = extent({ short: 1, full: 5 });
+const AT_ONCE = extent({ short: 2, full: 5 });
 
 const test = suite('attack');
 const results = new Map<string, Promise<Result>>();

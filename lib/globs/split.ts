@@ -8,8 +8,8 @@ export interface SplitGlob {
 
 /** Names, `*`, `?`, and braces without a slash: globs of which each part means by itself what it means in the whole. */
 const plainGlob = /^(?:[\w.+@~=% -]|\*|\?|\/|\{[\w.+@~=% ,*?-]*,[\w.+@~=% ,*?-]*\})+$/;
-/** Segments that are no names, or of which picomatch takes the slashes beside them, too. */
-const oddSegment = /(?:^|\/)(?:\.{0,2}|\*\*[^/]+|[^/]+\*\*[^/]*|\*{3,})(?:\/|$)/;
+/** Segments that are no names, or of which picomatch takes the slashes beside them, too; `++`, which means more alone than in a path. */
+const oddSegment = /\+\+|(?:^|\/)(?:\.{0,2}|\*\*[^/]+|[^/]+\*\*[^/]*|\*{3,})(?:\/|$)/;
 
 /** Split a glob, or `undefined` where it has to be matched as a whole. */
 export function splitGlob(glob: string): SplitGlob | undefined {

@@ -14,6 +14,6 @@ export const FULL = 'full';
  *
  * @example const KILLS = extent({ short: 10, full: 100 });
  */
-export function extent({ short, full }: { short: number; full: number }): number {
+export function extent<T>({ short, full }: { short: T; full: T }): T {
   return process.env[EXTENT_VARIABLE] === FULL ? full : short;
 }

@@ -167,7 +167,7 @@ class FlatMemory {
       if (elapsed >= 0.25 && rounds >= WARM_UP_ROUNDS) this.#early = await restingMemory();
       return;
     }
-    if (elapsed < 0.5 + (this.#looks * 0.5) / LATE_LOOKS) return;
+    if (this.#looks === LATE_LOOKS || elapsed < 0.5 + (this.#looks * 0.5) / LATE_LOOKS) return;
     this.#looks += 1;
     const late = await restingMemory();
     this.rssGrowth = Math.max(this.rssGrowth, late.rss - this.#early.rss);
