@@ -16,15 +16,17 @@ import {
   type ChmodResult,
   type Directory,
   entryName,
+  type Listener,
   type Listing,
   type OpenFile,
   type RenameKind,
   SELF,
 } from './directory.ts';
 import { type EntryStats, isSameEntry, keptStats } from './entry-stats.ts';
-import { errorCode, located, symlinkInPath } from './errors.ts';
+import { errorCode, located } from './errors.ts';
 import { decodeName, encodeName } from './names.ts';
-import { descriptorPath, findOwnDescriptors, hasMountsBelow, isReachable, mountOf, O_PATH } from './proc.ts';
+import { OPEN_DIRECTORY, OPEN_ENTRY, openDirectoryAt } from './open-at.ts';
+import { descriptorPath, findOwnDescriptors, hasMountsBelow, isReachable, mountOf } from './proc.ts';
 import {
   fstatEntry,
   listDirectory,
@@ -35,10 +37,9 @@ import {
   type SystemPath,
   syncOpened,
 } from './read.ts';
+import { connectTo, isSocketAt, listenOn, touchAt } from './socket.ts';
 import type { WorkingDirectory } from './working-directory.ts';
 
-const OPEN_ENTRY = O_PATH | constants.O_NOFOLLOW;
-const OPEN_DIRECTORY = OPEN_ENTRY | constants.O_DIRECTORY;
 /**
  * f_type (statfs(2)) of file systems on which a chmod that succeeds has set the mode: ext2 to ext4, XFS, Btrfs, tmpfs.
  * On any other, and where chmod(2) may drop a special bit, the mode is looked at again.
@@ -102,6 +103,16 @@ class AnchoredDirectory implements Directory {
 
   openDirectory(name: string): Directory {
     return adopt(openDirectoryAt(this.#named(name), name), this.#anchor);
+  }
+
+  openRoot(name: string, path: string): Directory {
+    const fd = openDirectoryAt(this.#named(name), name);
+    try {
+      return new AnchoredDirectory(fd, keptStats(fstatEntry(fd)), anchorOf(fd, path, undefined));
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
   }
 
   openParent(known: Directory): Directory | undefined {
@@ -197,8 +208,21 @@ class AnchoredDirectory implements Directory {
     rmdirSync(this.#named(name));
   }
 
-  systemPath(name: string): string {
-    return this.#prefix + name;
+  isSocket(name: string): boolean {
+    return isSocketAt(this.#named(name));
+  }
+
+  // A socket's path must be short: by the descriptor it is, however long the path of the directory.
+  listen(name: string): Promise<Listener> {
+    return listenOn(this.#prefix + entryName(name));
+  }
+
+  connect(name: string): Promise<void> {
+    return connectTo(this.#prefix + entryName(name));
+  }
+
+  touch(name: string): void {
+    touchAt(this.#named(name));
   }
 
   close(): void {
@@ -216,20 +240,6 @@ class AnchoredDirectory implements Directory {
     this.#looks += 1;
     if (this.#looks === 2) workingDirectory.goTo(this.#fd);
     return encodeName(workingDirectory.isAt(this.#fd) ? entry : this.#prefix + entry);
-  }
-}
-
-/** Open a directory. Throws {@link UnsafePathError} for a link. */
-function openDirectoryAt(entry: SystemPath, name: string): number {
-  try {
-    return openSync(entry, OPEN_DIRECTORY);
-  } catch (error) {
-    // O_DIRECTORY|O_NOFOLLOW answers ENOTDIR for links and files alike.
-    const code = errorCode(error);
-    if ((code === 'ENOTDIR' || code === 'ELOOP') && lstatEntry(entry)?.type === 'symlink') {
-      throw symlinkInPath(name);
-    }
-    throw error;
   }
 }
 

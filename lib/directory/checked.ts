@@ -1,5 +1,4 @@
 import {
-  chmodSync,
   closeSync,
   constants,
   fchmodSync,
@@ -16,13 +15,15 @@ import {
   type ChmodResult,
   type Directory,
   entryName,
+  type Listener,
   type Listing,
   type OpenFile,
   type RenameKind,
   SELF,
 } from './directory.ts';
 import { type EntryStats, isSameEntry, keptStats } from './entry-stats.ts';
-import { errorCode, located, swapped, symlinkInPath, systemError } from './errors.ts';
+import { errorCode, located, swapped, systemError } from './errors.ts';
+import { chmodUnreadable, lookAtDirectory } from './look.ts';
 import { decodeName, encodeName, joinPath } from './names.ts';
 import { isAnyRefused, noFollowFlag } from './no-follow.ts';
 import {
@@ -35,6 +36,7 @@ import {
   type SystemPath,
   syncOpened,
 } from './read.ts';
+import { connectTo, isSocketAt, listenOn, touchAt } from './socket.ts';
 
 const onlyReplace: ReadonlySet<RenameKind> = new Set<RenameKind>(['replace']);
 
@@ -56,14 +58,23 @@ class CheckedDirectory implements Directory {
   readonly #path: string;
   readonly #name: string;
   readonly #parent: CheckedDirectory | undefined;
+  /** True for the root of a tree, which may lie in a directory that is held, too. */
+  readonly #isRoot: boolean;
   readonly #rootDevice: number | bigint;
 
-  constructor(path: string, name: string, opened: EntryStats, parent: CheckedDirectory | undefined) {
+  constructor(
+    path: string,
+    name: string,
+    opened: EntryStats,
+    parent: CheckedDirectory | undefined,
+    isRoot = parent === undefined,
+  ) {
     this.#path = path;
     this.#name = name;
     this.opened = opened;
     this.#parent = parent;
-    this.#rootDevice = parent === undefined ? opened.dev : parent.#rootDevice;
+    this.#isRoot = isRoot;
+    this.#rootDevice = parent === undefined || isRoot ? opened.dev : parent.#rootDevice;
   }
 
   stats(): EntryStats {
@@ -87,10 +98,11 @@ class CheckedDirectory implements Directory {
   }
 
   openDirectory(name: string): Directory {
-    const path = `${this.#path}/${entryName(name)}`;
-    const found = lookAtDirectory(encodeName(path), name);
-    this.#verifyAll();
-    return new CheckedDirectory(path, name, keptStats(found), this);
+    return this.#open(name, false);
+  }
+
+  openRoot(name: string): Directory {
+    return this.#open(name, true);
   }
 
   openParent(known: Directory): Directory | undefined {
@@ -134,7 +146,7 @@ class CheckedDirectory implements Directory {
       fd = this.#openEntry(path, constants.O_RDONLY);
     } catch (error) {
       const code = errorCode(error);
-      if (code === 'EACCES') return this.#chmodUnreadable(path, name, seen, decide);
+      if (code === 'EACCES') return chmodUnreadable(path, name, seen, decide, () => this.#verify());
       if (code === 'ELOOP') throw swapped(name);
       throw error;
     }
@@ -194,33 +206,34 @@ class CheckedDirectory implements Directory {
     rmdirSync(this.#systemPath(name));
   }
 
-  systemPath(name: string): string {
-    return `${this.#path}/${name}`;
+  isSocket(name: string): boolean {
+    return isSocketAt(this.#systemPath(name));
+  }
+
+  async listen(name: string): Promise<Listener> {
+    this.#verify();
+    return listenOn(this.#systemPath(name));
+  }
+
+  async connect(name: string): Promise<void> {
+    this.#verify();
+    return connectTo(this.#systemPath(name));
+  }
+
+  touch(name: string): void {
+    this.#verify();
+    touchAt(this.#systemPath(name));
   }
 
   close(): void {
     // A path holds nothing open.
   }
 
-  /** Change by name what its owner may not open, and make sure afterwards that nothing was replaced. */
-  #chmodUnreadable(
-    path: SystemPath,
-    name: string,
-    seen: EntryStats,
-    decide: (found: EntryStats) => number | undefined,
-  ): ChmodResult {
-    const lookAgain = () => {
-      const found = lstatEntry(path);
-      if (found === undefined || !isSameEntry(found, seen)) throw swapped(name);
-      return found;
-    };
-    const { before, mode } = decideOn(seen, lookAgain, decide);
-    if (mode === undefined) return { before, after: undefined };
-    this.#verify();
-    chmodSync(path, mode);
-    const after = lookAgain();
-    this.#verify();
-    return { before, after: after.mode };
+  #open(name: string, isRoot: boolean): Directory {
+    const path = `${this.#path === '/' ? '' : this.#path}/${entryName(name)}`;
+    const found = lookAtDirectory(encodeName(path), name);
+    this.#verifyAll();
+    return new CheckedDirectory(path, name, keptStats(found), this, isRoot);
   }
 
   /** Open an entry. ELOOP may come of a directory on the way, too, which is named then. */
@@ -251,7 +264,7 @@ class CheckedDirectory implements Directory {
 
   /** Its path below the root. */
   get #below(): string {
-    return this.#parent === undefined ? SELF : joinPath(this.#parent.#below, this.#name);
+    return this.#parent === undefined || this.#isRoot ? SELF : joinPath(this.#parent.#below, this.#name);
   }
 
   /** Its facts. Throws unless its path still leads to the directory that was opened. */
@@ -271,15 +284,6 @@ class CheckedDirectory implements Directory {
     for (let at: CheckedDirectory | undefined = this; at !== undefined; at = at.#parent) chain.push(at);
     for (const directory of chain.reverse()) directory.#verify();
   }
-}
-
-/** Facts of a directory. Throws ENOENT, ENOTDIR, or `symlink-in-path` where a link stands in its place. */
-function lookAtDirectory(path: SystemPath, name: string): EntryStats {
-  const found = lstatEntry(path);
-  if (found === undefined) throw systemError('ENOENT', 'no such file or directory', 'lstat', name);
-  if (found.type === 'directory') return found;
-  if (found.type === 'symlink') throw symlinkInPath(name);
-  throw systemError('ENOTDIR', 'not a directory', 'lstat', name);
 }
 
 /** Hold the directory of a real path by that path. */

@@ -62,6 +62,12 @@ export interface Directory {
   readlink(name: string): string;
   /** Hold a directory in it. Throws ENOENT, ENOTDIR, or {@link UnsafePathError} for a link. */
   openDirectory(name: string): Directory;
+  /**
+   * Hold a directory in it as the root of a tree of its own: what is mounted is told from that root, not from this directory.
+   *
+   * @param path its real path, to see what is mounted below it
+   */
+  openRoot(name: string, path: string): Directory;
   /** Hold the directory that it lies in, where that is still the one that is known; `undefined` where it is not. */
   openParent(known: Directory): Directory | undefined;
   /** Open a regular file. Throws EINVAL for anything else, which is not opened. */
@@ -85,9 +91,21 @@ export interface Directory {
   unlink(name: string): void;
   /** Remove an empty directory. */
   removeDirectory(name: string): void;
-  /** What a system call by path takes for an entry: for staging alone, which still goes by path. */
-  systemPath(name: string): string;
+  /** True for a Unix socket. */
+  isSocket(name: string): boolean;
+  /** Make a Unix socket and listen on it. Throws where the file system or the length of its path allows none. */
+  listen(name: string): Promise<Listener>;
+  /** Connect to a Unix socket, and hang up. Rejects with ECONNREFUSED where nobody listens. */
+  connect(name: string): Promise<void>;
+  /** Set an entry's times to now. */
+  touch(name: string): void;
   /** Let go of it. */
+  close(): void;
+}
+
+/** A Unix socket that is listened on. It does not keep the process alive. */
+export interface Listener {
+  /** Stop listening. The entry stays. */
   close(): void;
 }
 

@@ -1,9 +1,10 @@
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { openAnchored } from './anchored.ts';
 import { openChecked } from './checked.ts';
 import type { Directory } from './directory.ts';
-import { isSameEntry } from './entry-stats.ts';
-import { systemError } from './errors.ts';
+import { type Identity, isSameEntry, toExactStats } from './entry-stats.ts';
+import { errorCode, systemError, UnsafePathError } from './errors.ts';
 import { encodeName } from './names.ts';
 import { realPath } from './real-path.ts';
 import { Tree } from './tree.ts';
@@ -60,6 +61,46 @@ export function openDirectory(path: string): Directory {
 /** Hold the directory of a real path, by the best way that there is. */
 export function holdDirectory(realPath: string): Directory {
   return openAnchored(realPath) ?? openChecked(realPath);
+}
+
+/**
+ * Hold a directory by its name in another one as a tree.
+ *
+ * @param path its real path
+ * @param temporaryPath where it lies for the moment, if it is to be moved: links that lead there will dangle
+ * @throws UnsafePathError for a link
+ */
+export function openTreeIn(directory: Directory, name: string, path: string, temporaryPath?: string): Tree {
+  const root = directory.openRoot(name, path);
+  return new Tree(path, root, () => root.close(), { temporaryPath });
+}
+
+/** Whether a real path still leads to a directory that is held, and through no link. */
+export function leadsTo(realPath: string, directory: Directory): boolean {
+  try {
+    const found = holdDirectory(realPath);
+    found.close();
+    return isSameEntry(found.opened, directory.stats());
+  } catch (error) {
+    if (error instanceof UnsafePathError || ['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? ''))
+      return false;
+    throw error;
+  }
+}
+
+/** Make a directory that the caller names, and what is missing on the way to it. */
+export function makeParents(path: string): void {
+  mkdirSync(encodeName(path), { recursive: true });
+}
+
+/** The directories that the real path of a file leads through, from the nearest to `/`. Throws ENOENT where there is none. */
+export function directoriesAbove(path: string): Identity[] {
+  const above: Identity[] = [];
+  for (let at = realPath(path); dirname(at) !== at; ) {
+    at = dirname(at);
+    above.push(toExactStats(statSync(encodeName(at), { bigint: true })));
+  }
+  return above;
 }
 
 /** Real path of a root that may be worked on; see {@link openTree}. */

@@ -23,6 +23,8 @@ export class Tree {
   readonly backend: Directory['backend'];
   /** Real path of the root. */
   readonly path: string;
+  /** Directory in which the root lies until it is moved elsewhere: a link that leads there will dangle. */
+  readonly temporaryPath: string | undefined;
   readonly #rootDirectory: Directory;
   readonly #chain: Link[];
   readonly #mostOpen: number;
@@ -30,8 +32,14 @@ export class Tree {
   readonly #close: () => void;
 
   /** @param close lets go of the root, and of what else the tree holds */
-  constructor(path: string, directory: Directory, close: () => void, mostOpen = MAX_OPEN) {
+  constructor(
+    path: string,
+    directory: Directory,
+    close: () => void,
+    { mostOpen = MAX_OPEN, temporaryPath }: { mostOpen?: number; temporaryPath?: string | undefined } = {},
+  ) {
     this.path = path;
+    this.temporaryPath = temporaryPath;
     this.backend = directory.backend;
     this.#rootDirectory = directory;
     this.#chain = [{ place: new Place(undefined, '.'), directory, isOpen: true }];
@@ -87,7 +95,7 @@ export class Tree {
 
   /** A second chain through the same tree, with a few descriptors of its own, which goes with it. */
   fork(mostOpen: number): Tree {
-    const fork = new Tree(this.path, this.#rootDirectory, () => {}, mostOpen);
+    const fork = new Tree(this.path, this.#rootDirectory, () => {}, { mostOpen });
     this.#forks.push(fork);
     return fork;
   }

@@ -1,120 +1,119 @@
-import { chmod, lstat, open, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import type { Directory } from '../directory/directory.ts';
-import { errorCode, symlinkInPath } from '../directory/errors.ts';
-import { Place } from '../directory/place.ts';
-import type { Tree } from '../directory/tree.ts';
-import { runInSlices, Slices } from '../pass/slices.ts';
-import type { HeldDirectory } from './held.ts';
-import { exists, isTaken, PREVIOUS, putBack, removeInside, type Staging, TREE } from './staging.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Identity, isSameEntry } from '../directory/entry-stats.ts';
+import { errorCode, located, swapped, symlinkInPath } from '../directory/errors.ts';
+import { move } from '../directory/move.ts';
+import { Aside } from './aside.ts';
+import { explained } from './errors.ts';
+import { type Staging, TREE, verifyStaging } from './staging.ts';
 
 /** How often another process may publish its tree between our two renames. */
 const MAX_COLLISIONS = 100;
+/** Milliseconds between tries to put an old tree back. */
+const PUT_BACK_DELAYS_MS = [0, 10, 100, 500, 1000];
+
+/** Milliseconds between looks for what another process puts in the place of our new tree. */
+const SUPERSEDED_DELAYS_MS = [1, 10, 100, 500];
 
 /** What {@link publish} does if the destination exists. */
 export type Existing = 'error' | 'keep' | 'replace';
 
+/** What {@link publish} did: `undefined` where the destination exists and stays (`'error'`, `'keep'`). */
+export type Published = 'created' | 'replaced' | undefined;
+
 /**
- * Rename a finished tree to the destination.
+ * Rename a finished tree to the destination, in steps on two directories that are held, the staging directory and the parent of
+ * the destination:
  *
- * With `'replace'`, the old tree is moved aside first, and put back if the next rename fails.
+ * 1. both are where their paths lead, and the tree is the one that the pass has finished;
+ * 2. with `'replace'`, the old tree is moved aside into the staging directory;
+ * 3. right after it, the new tree is renamed to the destination;
+ * 4. where that fails, the old tree is put back, and where it was another process that was faster, all begins anew;
+ * 5. where the destination is, by identity, the new tree, the old one is given up.
  *
- * @returns what was done; `undefined` if the destination exists and stays (`'error'`, `'keep'`)
+ * Steps 2 and 3 are two system calls, one right after the other, and what has to be done for them is done before.
+ *
+ * @param finished the tree that was finished
+ * @throws the system's error, with cause and way out; the destination is as it was
  */
-export async function publish(
-  { held, tree }: Staging,
-  destination: string,
-  existing: Existing,
-): Promise<'created' | 'replaced' | undefined> {
+export async function publish(staging: Staging, finished: Identity, existing: Existing): Promise<Published> {
+  const { destination, directory, asides } = staging;
   for (let collisions = 0; ; collisions += 1) {
-    // An extractor that is still running may have replaced its directory by a link, and others may have removed it.
-    if (!(await lstat(held.inside(TREE))).isDirectory()) throw symlinkInPath(tree);
-    const isReplacing = existing === 'replace' && (await moveAside(held, destination));
-    // rename would replace an empty directory, which may belong to somebody.
-    if (!isReplacing && (await exists(destination))) {
+    verify(staging, finished);
+    const isThere = destination.lstat() !== undefined;
+    if (isThere && existing !== 'replace') return undefined;
+    const aside = isThere ? new Aside(directory, asides.length + 1) : undefined;
+    if (aside !== undefined) asides.push(aside);
+    try {
+      aside?.take(destination);
+      move(directory, TREE, destination.parent, destination.name);
+      if (!isPublished(staging, finished)) await superseded(staging);
+    } catch (error) {
+      if (aside?.isTaken) await putBack(staging, aside);
+      if (!isTaken(error) || collisions >= MAX_COLLISIONS) throw explained(error, destination.path);
       if (existing !== 'replace') return undefined;
       continue;
     }
-    try {
-      await moveDirectory(held.inside(TREE), destination);
-      return isReplacing || collisions > 0 ? 'replaced' : 'created';
-    } catch (error) {
-      await putBack(held, destination);
-      if (!isTaken(error) || collisions >= MAX_COLLISIONS) throw error;
-      if (existing !== 'replace') return undefined;
-    }
+    for (const each of asides) if (each.isTaken) each.retire();
+    return isThere || collisions > 0 ? 'replaced' : 'created';
   }
 }
 
-/** As {@link publish}, then fsync the parent. If the parent cannot be opened, nothing is moved. */
+/** As {@link publish}, then fsync the parent. Where the parent cannot be synced, nothing is moved. */
 export async function publishDurably(
   staging: Staging,
-  destination: string,
+  finished: Identity,
   existing: Existing,
-): Promise<'created' | 'replaced' | undefined> {
-  const parent = await open(dirname(destination), 'r');
+): Promise<Published> {
+  const { destination } = staging;
+  const sync = () => destination.parent.sync('.');
   try {
-    const outcome = await publish(staging, destination, existing);
-    await parent.sync();
-    return outcome;
-  } finally {
-    await parent.close();
+    sync();
+    const published = await publish(staging, finished, existing);
+    sync();
+    return published;
+  } catch (error) {
+    throw located(error, destination.parentPath);
   }
 }
 
-/** Move the old tree aside; false if there is none. An older one that was moved aside before is removed. */
-async function moveAside(held: HeldDirectory, destination: string): Promise<boolean> {
-  await removeInside(held, PREVIOUS);
-  try {
-    await moveDirectory(destination, held.inside(PREVIOUS));
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false;
-    throw error;
-  }
+/** An extractor that is still running may have replaced its directory, others what lies beside the destination. */
+function verify(staging: Staging, finished: Identity): void {
+  staging.destination.verify();
+  verifyStaging(staging);
+  const found = staging.directory.lstat(TREE);
+  if (found !== undefined && found.type !== 'directory') throw symlinkInPath(staging.treePath);
+  if (found === undefined || !isSameEntry(found, finished)) throw swapped(staging.treePath);
 }
 
-/** Rename a directory. Its owner needs write permission on it, because its `..` changes (rename(2), EACCES). */
-async function moveDirectory(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    const stats = errorCode(error) === 'EACCES' ? await lstat(from) : undefined;
-    if (!stats?.isDirectory() || (stats.mode & 0o200) !== 0) throw error;
-    const mode = stats.mode & 0o7777;
-    await chmod(from, mode | 0o200);
+/** Whether the destination is, by identity, the tree that was to be published. */
+function isPublished({ destination }: Staging, finished: Identity): boolean {
+  const found = destination.lstat();
+  return found !== undefined && isSameEntry(found, finished);
+}
+
+/** The new tree is gone right after it was published: another process replaces it, and puts its own there at once. */
+async function superseded({ destination }: Staging): Promise<void> {
+  for (const wait of SUPERSEDED_DELAYS_MS) {
+    if (destination.lstat() !== undefined) return;
+    await delay(wait);
+  }
+  throw swapped(destination.path);
+}
+
+/** Put the old tree back: at once, and where that fails again and again. It stays where it is once something else is there. */
+async function putBack({ destination }: Staging, aside: Aside): Promise<void> {
+  for (const wait of PUT_BACK_DELAYS_MS) {
     try {
-      await rename(from, to);
-      await chmod(to, mode);
-    } catch (failure) {
-      await chmod(from, mode).catch(() => undefined);
-      throw failure;
+      if (wait > 0) await delay(wait);
+      aside.putBack(destination);
+      return;
+    } catch {
+      // What is still not put back at the end is warned of.
     }
   }
 }
 
-/** fsync every file and directory of a tree. */
-export async function syncTree({ held }: Staging, signal: AbortSignal | undefined): Promise<void> {
-  const tree = held.openTree(TREE);
-  const slices = new Slices();
-  try {
-    await runInSlices(syncSteps(tree, slices), slices, signal);
-  } finally {
-    tree.close();
-  }
-}
-
-function* syncSteps(tree: Tree, slices: Slices): Generator<void> {
-  const places = [new Place(undefined, '.')];
-  for (let place = places.pop(); place !== undefined; place = places.pop()) {
-    const directory: Directory = tree.goTo(place);
-    directory.sync('.');
-    const listing = directory.list();
-    while (listing.next()) {
-      const { name, type } = listing;
-      if (type === 'directory') places.push(new Place(place, name));
-      else if (type === 'file') directory.sync(name);
-      if (slices.isOver()) yield;
-    }
-  }
+/** True if a rename failed because something exists at the new name. */
+function isTaken(error: unknown): boolean {
+  return ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errorCode(error) ?? '');
 }

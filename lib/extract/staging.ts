@@ -1,160 +1,220 @@
-import { createHash } from 'node:crypto';
-import { readlinkSync } from 'node:fs';
-import { lstat, mkdir, mkdtemp, readdir, rename, rm, rmdir } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { errorCode, swapped } from '../directory/errors.ts';
-import { runPass } from '../pass/apply.ts';
-import { type HeldDirectory, holdDirectory } from './held.ts';
+import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import type { Directory } from '../directory/directory.ts';
+import { type EntryStats, type Identity, isSameEntry } from '../directory/entry-stats.ts';
+import { errorCode, located, swapped } from '../directory/errors.ts';
+import { removal } from '../directory/remove.ts';
+import { runInSlices, Slices } from '../pass/slices.ts';
+import { quoted } from '../printable.ts';
+import { type Aside, OLD } from './aside.ts';
+import type { Destination } from './destination.ts';
+import { explained, tooLong, warnOfLeftover } from './errors.ts';
+import { isMarkerName, type Marker, setMarker } from './marker.ts';
 
 const PREFIX = '.permwalk-';
-
-/** A private directory beside the destination, on the same file system, so that publishing is one rename. */
-export interface Staging {
-  /**
-   * The staging directory, mode 0700, so that nobody else sees an unfinished tree. It is held open, so that work in it
-   * stays in it, even if others rename entries beside the destination.
-   */
-  readonly held: HeldDirectory;
-  /** Path of the directory that the extractor writes to and that becomes the destination. */
-  readonly tree: string;
-}
-
+/** Bytes of chance in a name, which base64url writes as eight characters. */
+const RANDOM_BYTES = 6;
+/** What a staging directory is called. */
+export const STAGING_NAME = /^\.permwalk-[\w-]{8}$/;
 /** Name of the directory that becomes the destination. */
 export const TREE = 'tree';
-/** Name of the old tree while the new one takes its place. */
-export const PREVIOUS = 'previous';
+/** How often another process may remove a staging directory while it is still empty, or have its name. */
+const MAX_TRIES = 8;
+/** The longest path that the system resolves, with its NUL: limits.h. Windows says so itself. */
+const PATH_MAX: Partial<Record<NodeJS.Platform, number>> = { linux: 4096, darwin: 1024 };
 
-/** Make a staging directory for a destination, and the tree in it. The parent of the destination must exist. */
-export async function createStaging(destination: string): Promise<Staging> {
-  const path = await mkdtemp(join(dirname(destination), `${prefixFor(destination)}${process.pid}-`));
-  const held = holdDirectory(path);
-  try {
-    // The one that we just made is ours and empty; anything else was put in its place.
-    const isOurs = held.stats().uid === (process.geteuid?.() ?? held.stats().uid);
-    if (!isOurs || (await readdir(held.inside('.'))).length > 0) throw swapped(path);
-    await mkdir(held.inside(TREE));
-    return { held, tree: join(path, TREE) };
-  } catch (error) {
-    held.close();
-    throw error;
-  }
+/**
+ * A private directory beside the destination, on the same file system, so that publishing is one rename. It is held, so that
+ * work in it stays in it, whatever becomes of its name.
+ */
+export interface Staging {
+  readonly destination: Destination;
+  readonly name: string;
+  readonly path: string;
+  readonly directory: Directory;
+  /** Its facts right after it was made: some file systems give other owners and modes than ours. */
+  readonly made: EntryStats;
+  readonly marker: Marker | undefined;
+  /** Path of the directory that the extractor writes to and that becomes the destination. */
+  readonly treePath: string;
+  /** Old trees that were moved aside. */
+  readonly asides: Aside[];
 }
 
 /**
- * Remove a staging directory with everything in it, whatever the modes. Entries that are already gone are no error.
+ * Make a staging directory for a destination, and the tree in it:
  *
- * @throws the error of the system if something cannot be removed
+ * 1. make it, mode 0700, so that nobody else sees an unfinished tree, and hold it;
+ * 2. mark it as ours;
+ * 3. make the tree.
+ *
+ * @throws the system's error, with the way out; nothing is left then
  */
-export async function removeStaging(held: HeldDirectory): Promise<void> {
-  for (const name of await readdir(held.inside('.'))) await removeInside(held, name);
-  // By its name, if that is still its own.
-  const { dev, ino } = held.stats();
-  const named = await lstat(held.path).catch(() => undefined);
-  if (named?.dev === dev && named.ino === ino) await rmdir(held.path);
-}
-
-/** Remove a tree in a staging directory; see {@link removeStaging}. */
-export async function removeInside(held: HeldDirectory, name: string): Promise<void> {
-  const path = held.inside(name);
-  try {
-    await rm(path, { recursive: true, force: true, maxRetries: 3 });
-  } catch (error) {
-    const code = errorCode(error);
-    if (code !== 'EACCES' && code !== 'EPERM') throw error;
-    // Nothing can be removed from a directory without w or x.
-    await runPass(held.path, { mode: 'u+rwx', strict: false }, () => held.openTree(name));
-    await rm(path, { recursive: true, force: true, maxRetries: 3 });
-  }
-}
-
-/**
- * Remove staging directories that dead processes of this host left behind for a destination, and put back an old tree
- * that one of them had moved aside. Those of another user, host or process namespace stay.
- */
-export async function removeAbandoned(destination: string): Promise<void> {
-  const prefix = prefixFor(destination);
-  for (const name of await namesIn(dirname(destination))) {
-    if (!name.startsWith(prefix) || isAlive(Number.parseInt(name.slice(prefix.length), 10))) continue;
+export async function createStaging(destination: Destination): Promise<Staging> {
+  for (let tries = 1; ; tries += 1) {
     try {
-      await removeLeftover(join(dirname(destination), name), destination);
+      return await attempt(destination);
     } catch (error) {
-      // Another process may be removing it, too, or something in it is not ours: it stays.
-      if (errorCode(error) === undefined) throw error;
+      // Until it is marked, another process may take it for one that was left behind.
+      const isTaken = ['ENOENT', 'EEXIST'].includes(errorCode(error) ?? '');
+      if (!isTaken || tries === MAX_TRIES) throw explained(error, destination.path);
     }
   }
 }
 
-async function removeLeftover(path: string, destination: string): Promise<void> {
-  const held = holdDirectory(path);
-  try {
-    if (held.stats().uid !== process.geteuid?.()) return;
-    await putBack(held, destination);
-    await removeStaging(held);
-  } finally {
-    held.close();
+async function attempt(destination: Destination): Promise<Staging> {
+  const { parent } = destination;
+  const name = PREFIX + randomBytes(RANDOM_BYTES).toString('base64url');
+  const path = beside(destination, name);
+  const treePath = `${path}/${TREE}`;
+  if (Buffer.byteLength(treePath) >= (PATH_MAX[process.platform] ?? Number.POSITIVE_INFINITY)) {
+    throw tooLong(destination.path);
   }
-}
-
-/** Names in a directory; none if we may not list it, because then we cannot find anything of ours. */
-async function namesIn(directory: string): Promise<string[]> {
+  parent.makeDirectory(name, 0o700);
+  const made = parent.lstat(name);
+  let directory: Directory | undefined;
+  let marker: Marker | undefined;
   try {
-    return await readdir(directory);
+    directory = parent.openDirectory(name);
+    if (made === undefined || !isAsMade(directory.opened, made)) throw swapped(path);
+    refuseForeign(directory, path);
+    marker = await setMarker(directory);
+    directory.makeDirectory(TREE, 0o777);
+    destination.retain();
+    return { destination, name, path, directory, made, marker, treePath, asides: [] };
   } catch (error) {
-    if (errorCode(error) === 'EACCES') return [];
-    throw error;
+    await reported(path, () => undo(destination, { name, path, directory, made }));
+    marker?.close();
+    directory?.close();
+    throw located(error, path);
   }
 }
 
-/** Put the old tree back, if there is one and neither our new tree nor another one has taken its place. */
-export async function putBack(held: HeldDirectory, destination: string): Promise<void> {
-  if ((await exists(destination)) || !(await exists(held.inside(TREE)))) return;
+/** A staging directory as far as it was made. */
+interface Unfinished extends Pick<Staging, 'name' | 'path'> {
+  readonly directory: Directory | undefined;
+  readonly made: EntryStats | undefined;
+}
+
+/** Leave nothing of a staging directory that could not be made whole. */
+async function undo({ parent }: Destination, { name, path, directory, made }: Unfinished): Promise<void> {
+  if (made === undefined) return;
+  // What was put in its place is not ours.
+  if (directory !== undefined && isAsMade(directory.opened, made)) {
+    await dismantle(parent, { name, path, directory });
+  } else removeNamed(parent, name, made);
+}
+
+/** Path of an entry beside the destination. */
+function beside({ parentPath }: Destination, name: string): string {
+  return `${parentPath === '/' ? '' : parentPath}/${name}`;
+}
+
+/** Throws unless what was just made is still at its path, as it was made. */
+export function verifyStaging({ destination, name, path, made, directory }: Staging): void {
+  const found = destination.parent.lstat(name);
+  if (found === undefined || !isAsMade(found, made) || !isAsMade(directory.stats(), made))
+    throw swapped(path);
+}
+
+function isAsMade(found: EntryStats, made: EntryStats): boolean {
+  return (
+    isSameEntry(found, made) && found.uid === made.uid && found.mode === made.mode && found.type === made.type
+  );
+}
+
+/**
+ * Throws where the directory that we just made is not empty, or somebody else's: another one was put in its place. Where a file
+ * system gives all entries other owners or modes, it does so with what we make in it, too.
+ */
+function refuseForeign(directory: Directory, path: string): void {
+  if (directory.list().size > 0) throw swapped(path);
+  const { uid, mode } = directory.opened;
+  const isOurs = uid === (process.geteuid?.() ?? uid) && (mode & 0o077) === 0;
+  if (isOurs) return;
+  directory.makeDirectory(TREE, 0o700);
+  const probe = directory.lstat(TREE);
+  directory.removeDirectory(TREE);
+  if (probe?.uid !== uid || (probe.mode & 0o777) !== (mode & 0o777)) throw swapped(path);
+}
+
+/**
+ * Remove a staging directory. Old trees that could not be put back stay in it. Where the extractor is still running, what it wrote
+ * goes now, and the rest when it has ended: until then the directory is held, so that nothing else can be taken for it.
+ *
+ * @param running settles when the extractor has ended; `undefined` where it has
+ */
+export async function removeStaging(staging: Staging, running: Promise<unknown> | undefined): Promise<void> {
+  for (const aside of staging.asides) aside.close();
+  if (running === undefined) return end(staging);
+  const { directory, path } = staging;
+  await reported(path, () => removeWithin(directory, path, (name) => !isMarkerName(name)));
+  const atLast = () => end(staging);
+  running.then(atLast, atLast);
+}
+
+async function end(staging: Staging): Promise<void> {
+  const { destination, path, directory, marker } = staging;
+  const keepsOld = staging.asides.some(({ isTaken }) => isTaken);
+  if (keepsOld) warnOfLeftover(`permwalk could not put back the old tree, which is in ${quoted(path)}`);
+  await reported(path, () => dismantle(destination.parent, staging, keepsOld));
+  marker?.close();
+  directory.close();
+  destination.release();
+}
+
+/** What cannot be removed is warned of: the result of the extraction counts more. */
+async function reported(path: string, act: () => Promise<void>): Promise<void> {
   try {
-    await rename(held.inside(PREVIOUS), destination);
+    await act();
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT' && !isTaken(error)) throw error;
+    warnOfLeftover(`permwalk could not remove ${quoted(path)}: ${error}`);
   }
 }
 
-/** True if a rename failed because something exists at the new name. */
-export function isTaken(error: unknown): boolean {
-  return ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errorCode(error) ?? '');
+/**
+ * Remove a staging directory that is held: what is in it, the marker last, then it itself where its name is still its own.
+ *
+ * @param keepsOld whether old trees stay, and with them the directory
+ * @throws the system's error for the first entry that cannot be removed
+ */
+export async function dismantle(
+  parent: Directory,
+  { name, path, directory }: Pick<Staging, 'name' | 'path' | 'directory'>,
+  keepsOld = false,
+): Promise<void> {
+  const isKept = (entry: string) => isMarkerName(entry) || (keepsOld && entry.startsWith(OLD));
+  await removeWithin(directory, path, (entry) => !isKept(entry));
+  if (keepsOld) return;
+  await removeWithin(directory, path, () => true);
+  removeNamed(parent, name, directory.stats());
 }
 
-/** True if anything exists there, even a dangling link. */
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false;
-    throw error;
+async function removeWithin(
+  directory: Directory,
+  path: string,
+  isMeant: (name: string) => boolean,
+): Promise<void> {
+  const names: string[] = [];
+  const listing = directory.list();
+  while (listing.next()) if (isMeant(listing.name)) names.push(listing.name);
+  const slices = new Slices();
+  const failures: unknown[] = [];
+  for (const name of names) {
+    try {
+      await runInSlices(
+        removal(directory, name, `${path}/${name}`, () => slices.isOver()),
+        slices,
+      );
+    } catch (error) {
+      failures.push(error);
+    }
   }
+  if (failures.length > 0) throw failures[0];
 }
 
-/** Prefix of the names of this host's staging directories for a destination. The process id and a random part follow. */
-function prefixFor(destination: string): string {
-  const owner = createHash('sha256')
-    .update(`${hostIdentity()}\0${basename(destination)}`)
-    .digest('hex');
-  return `${PREFIX}${owner.slice(0, 16)}-`;
-}
-
-/** The host, and on Linux the process namespace: a process id means nothing in another container. */
-function hostIdentity(): string {
-  try {
-    return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
-  } catch {
-    return hostname();
-  }
-}
-
-/** False only if there is certainly no such process. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return errorCode(error) !== 'ESRCH';
-  }
+/** Remove an empty directory by its name, where that is still its own. */
+export function removeNamed(parent: Directory, name: string, identity: Identity): void {
+  const found = parent.lstat(name);
+  if (found !== undefined && isSameEntry(found, identity)) parent.removeDirectory(name);
 }

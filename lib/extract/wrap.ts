@@ -1,19 +1,31 @@
-import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { abortable } from '../abortable.ts';
-import { errorCode } from '../directory/errors.ts';
+import { type Identity, isSameEntry } from '../directory/entry-stats.ts';
+import { errorCode, located } from '../directory/errors.ts';
+import { directoriesAbove, openTreeIn } from '../directory/open.ts';
+import type { Tree } from '../directory/tree.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
-import { applyPermissions, runPass } from '../pass/apply.ts';
+import { runPass } from '../pass/apply.ts';
+import { quoted } from '../printable.ts';
 import type { PermissionReport } from '../report.ts';
 import { UnresolvedEntriesError } from '../report.ts';
 import { completion } from './completion.ts';
-import { type HeldDirectory, holdDirectory } from './held.ts';
+import { type Destination, resolveDestination } from './destination.ts';
+import { alreadyThere, mountedOn } from './errors.ts';
+import { keep } from './keep.ts';
+import { clearLeftovers } from './leftovers.ts';
 import { resolveWrapOptions, type WrapOptions, type WrapSettings } from './options.ts';
-import { publish, publishDurably, syncTree } from './publish.ts';
+import { publish, publishDurably } from './publish.ts';
 import { takeTurn } from './queue.ts';
-import { createStaging, exists, removeAbandoned, removeStaging, type Staging, TREE } from './staging.ts';
+import { createStaging, removeStaging, type Staging, TREE } from './staging.ts';
+import { syncTree } from './sync.ts';
+
+/** How often the tree that another process published may be gone again before it is kept. */
+const MAX_TRIES = 10;
+
+/** Runs the extractor to its end; it writes to a directory. */
+type Run = (directory: string) => Promise<void>;
 
 /** Result of a wrapped extractor: the report of the pass, and where the tree is now. */
 export interface ExtractionReport extends PermissionReport {
@@ -72,79 +84,111 @@ export function wrapExtractor<Archive, Rest extends unknown[]>(
   return async (archive, destination, ...rest) => {
     checkArchive(archive, settings);
     const target = resolveDestination(destination);
-    return takeTurn(target, owner, identityOf(archive), settings.pass.signal, () => {
-      const run = async (directory: string) => completion(extract(archive, directory, ...rest));
-      return extractOnce(archive, target, run, settings);
-    });
+    const run = async (directory: string) => completion(extract(archive, directory, ...rest));
+    const extractIt = () => extractOnce(archive, target, run, settings);
+    try {
+      return await takeTurn(target.path, owner, identityOf(archive), settings.pass.signal, extractIt);
+    } finally {
+      target.release();
+    }
   };
 }
 
 /** One extraction, from manifest to published tree. */
 async function extractOnce<Archive>(
   archive: Archive,
-  destination: string,
-  run: (directory: string) => Promise<void>,
+  destination: Destination,
+  run: Run,
   settings: WrapSettings<Archive>,
 ): Promise<ExtractionReport> {
-  const { signal } = settings.pass;
+  const { existing, publish, pass: options } = settings;
+  const { signal } = options;
   signal?.throwIfAborted();
-  if (settings.existing === 'replace') refuseInside(archive, destination);
+  if (existing === 'replace') refuseInside(archive, destination);
   const manifest = await abortable(readPromises(archive, settings), signal);
-  const pass: ApplyOptions = { ...settings.pass, manifest };
-  await removeAbandoned(destination);
-  const isThere = await exists(destination);
-  if (isThere && settings.existing === 'error') throw alreadyThere(destination);
-  if (isThere && settings.existing === 'keep') return keep(destination, pass);
-  signal?.throwIfAborted();
-  if (settings.publish === 'in-place') return extractInPlace(destination, run, pass);
-  return extractAtomically(destination, run, pass, settings);
+  const pass: ApplyOptions = { ...options, manifest };
+  await clearLeftovers(destination);
+  for (let tries = 1; ; tries += 1) {
+    const found = destination.lstat();
+    const isMounted = found !== undefined && destination.isMountPoint(found);
+    if (found !== undefined && existing === 'error') throw alreadyThere(destination.path, isMounted);
+    if (isMounted && existing === 'replace' && publish === 'atomic') throw mountedOn(destination.path);
+    if (found !== undefined && existing === 'keep') {
+      const kept = await keep(destination, pass);
+      if (kept !== undefined) return kept;
+    }
+    signal?.throwIfAborted();
+    if (publish === 'in-place') return extractInPlace(destination, run, pass);
+    const published = await extractAtomically(destination, run, pass, settings);
+    if (published !== undefined) return published;
+    // Another process was faster, and with 'keep' its tree may be gone again.
+    if (existing === 'error' || tries === MAX_TRIES) throw alreadyThere(destination.path, false);
+  }
 }
 
+/** Extract to a staging directory and publish. `undefined` where something is at the destination, and stays. */
 async function extractAtomically<Archive>(
-  destination: string,
-  run: (directory: string) => Promise<void>,
+  destination: Destination,
+  run: Run,
   pass: ApplyOptions,
   { existing, durable }: WrapSettings<Archive>,
-): Promise<ExtractionReport> {
+): Promise<ExtractionReport | undefined> {
   const { signal } = pass;
   const staging = await createStaging(destination);
   let isRunning = true;
-  const running = run(staging.tree).finally(() => {
+  const running = run(staging.treePath).finally(() => {
     isRunning = false;
   });
+  let tree: Tree | undefined;
   try {
     await abortable(running, signal);
-    const report = await runPass(staging.tree, pass, () => staging.held.openTree(TREE));
-    if (durable) await syncTree(staging, signal);
+    const { report, root } = await finish(staging, pass);
+    tree = root;
+    if (durable) await syncTree(tree, signal);
     signal?.throwIfAborted();
-    const outcome = await (durable ? publishDurably : publish)(staging, destination, existing);
-    if (outcome !== undefined) return { ...report, root: destination, destination, outcome };
-  } catch (error) {
-    throw inPlaceOf(error, staging, destination);
+    const outcome = await (durable ? publishDurably : publish)(staging, tree.rootStats(), existing);
+    return outcome && { ...report, root: destination.path, destination: destination.path, outcome };
   } finally {
-    await cleanUp(staging.held);
-    // An extractor that we no longer wait for may still write.
-    if (isRunning) running.catch(() => undefined).then(() => cleanUpAgain(staging.held.path));
+    tree?.close();
+    await removeStaging(staging, isRunning ? running : undefined);
   }
-  if (existing === 'error') throw alreadyThere(destination);
-  return keep(destination, pass);
+}
+
+/** The pass in the staging directory, and the tree that it has finished, which is held. */
+async function finish(
+  staging: Staging,
+  pass: ApplyOptions,
+): Promise<{ report: PermissionReport; root: Tree }> {
+  const { directory, treePath, path, destination } = staging;
+  const open = () => {
+    try {
+      return openTreeIn(directory, TREE, treePath, path);
+    } catch (error) {
+      throw located(error, treePath);
+    }
+  };
+  // Held from before the pass, so that no other directory can have its identity.
+  const root = open();
+  try {
+    return { report: await runPass(treePath, pass, open), root };
+  } catch (error) {
+    root.close();
+    if (!(error instanceof UnresolvedEntriesError)) throw error;
+    throw new UnresolvedEntriesError({ ...error.report, root: destination.path });
+  }
 }
 
 async function extractInPlace(
-  destination: string,
-  run: (directory: string) => Promise<void>,
+  destination: Destination,
+  run: Run,
   pass: ApplyOptions,
 ): Promise<ExtractionReport> {
-  await mkdir(destination, { recursive: true });
-  await abortable(run(destination), pass.signal);
-  const report = await applyPermissions(destination, pass);
-  return { ...report, destination, outcome: 'in-place' };
-}
-
-/** Verify the existing tree, and use it. */
-async function keep(destination: string, pass: ApplyOptions): Promise<ExtractionReport> {
-  const report = await applyPermissions(destination, pass);
-  return { ...report, destination, outcome: 'kept' };
+  const { path, parent, name } = destination;
+  if (destination.lstat() === undefined) destination.act(() => parent.makeDirectory(name, 0o777));
+  destination.openRoot().close();
+  await abortable(run(path), pass.signal);
+  const report = await runPass(path, pass, () => destination.act(() => openTreeIn(parent, name, path)));
+  return { ...report, destination: path, outcome: 'in-place' };
 }
 
 /** The manifest of an archive, as the options say. */
@@ -174,98 +218,28 @@ function checkArchive<Archive>(archive: Archive, { manifest }: WrapSettings<Arch
   );
 }
 
-/**
- * Real path of a destination; a missing parent is made. A link to a directory is resolved. Synchronous, so that turns come
- * in the order of calls.
- *
- * @throws TypeError or RangeError if it is not a path, ENOTDIR if it exists and is not a directory
- */
-function resolveDestination(destination: unknown): string {
-  if (typeof destination !== 'string') throw new TypeError('destination: expected a path');
-  if (destination === '' || destination.includes('\0')) {
-    throw new RangeError(`destination: ${JSON.stringify(destination)} is not a path`);
-  }
-  const path = resolve(destination);
-  if (dirname(path) === path)
-    throw new RangeError('destination: the root of the file system cannot be extracted to');
-  const found = realDestination(path);
-  if (found === undefined) {
-    mkdirSync(dirname(path), { recursive: true });
-    return join(realpathSync(dirname(path)), basename(path));
-  }
-  if (found.isDirectory) return found.path;
-  const message = `ENOTDIR: not a directory, extract to ${JSON.stringify(path)}`;
-  throw Object.assign(new Error(message), { code: 'ENOTDIR', syscall: 'extract', path });
-}
-
-/** What a destination leads to; `undefined` if nothing is there, or another process has just moved it aside. */
-function realDestination(path: string): { path: string; isDirectory: boolean } | undefined {
-  try {
-    const real = realpathSync(path);
-    return { path: real, isDirectory: lstatSync(real).isDirectory() };
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
 /** Two archives are the same if they are the same path or the same object. */
 function identityOf(archive: unknown): unknown {
   return typeof archive === 'string' ? resolve(archive) : archive;
 }
 
-/** Remove a staging directory. If that fails, warn: the result of the extraction counts more. */
-async function cleanUp(held: HeldDirectory): Promise<void> {
-  try {
-    await removeStaging(held);
-  } catch (error) {
-    const message = `permwalk could not remove ${JSON.stringify(held.path)}: ${withKnownPaths(error, held)}`;
-    process.emitWarning(message, { code: 'ERR_PERMWALK_LEFTOVER' });
-  } finally {
-    held.close();
-  }
-}
-
-/** Remove what an extractor that kept running has made again in place of its staging directory. */
-async function cleanUpAgain(path: string): Promise<void> {
-  if (await exists(path)) await cleanUp(holdDirectory(path));
-}
-
 /** Replacing a destination that the archive lies in would remove the archive. */
-function refuseInside(archive: unknown, destination: string): void {
-  if (typeof archive !== 'string' || !resolve(archive).startsWith(`${destination}/`)) return;
+function refuseInside(archive: unknown, destination: Destination): void {
+  const found = typeof archive === 'string' ? destination.lstat() : undefined;
+  if (found === undefined) return;
+  // By identity: links, and mounts, may lead there by other paths.
+  if (!above(archive as string).some((directory) => isSameEntry(directory, found))) return;
   throw new RangeError(
-    `existing: 'replace' would remove the archive, which is in ${JSON.stringify(destination)}: move it elsewhere`,
+    `existing: 'replace' would remove the archive, which is in ${quoted(destination.path)}: move it elsewhere`,
   );
 }
 
-/** An error with paths that the caller knows. */
-function inPlaceOf(error: unknown, { held, tree }: Staging, destination: string): unknown {
-  if (error instanceof UnresolvedEntriesError && error.report.root === tree) {
-    return new UnresolvedEntriesError({ ...error.report, root: destination });
+/** The directories that an archive lies in; none where it is no file, which is for the manifest or the extractor to say. */
+function above(archive: string): Identity[] {
+  try {
+    return directoriesAbove(archive);
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    return [];
   }
-  return withKnownPaths(error, held);
-}
-
-/**
- * An error of a call through a staging directory's descriptor, with the path that the caller knows. It is a new error:
- * errors of others (an extractor, a signal's reason) are never changed.
- */
-function withKnownPaths(error: unknown, held: HeldDirectory): unknown {
-  const inside = held.inside('');
-  // The path backend makes its calls by the paths that the caller knows.
-  if (!(error instanceof Error) || inside === `${held.path}/`) return error;
-  const { code, errno, syscall, path, dest } = error as NodeJS.ErrnoException & { dest?: unknown };
-  const isInside = (place: unknown) => typeof place === 'string' && place.startsWith(inside);
-  if (!isInside(path) && !isInside(dest)) return error;
-  const rename = (text: string) => text.replaceAll(inside, `${held.path}/`);
-  const facts = Object.entries({ code, errno, syscall, path, dest })
-    .filter(([, fact]) => fact !== undefined)
-    .map(([name, fact]) => [name, typeof fact === 'string' ? rename(fact) : fact]);
-  return Object.assign(new Error(rename(error.message), { cause: error }), Object.fromEntries(facts));
-}
-
-function alreadyThere(path: string): Error {
-  const message = `EEXIST: the destination exists, extract to ${JSON.stringify(path)}: remove it, or set existing to 'keep' or 'replace'`;
-  return Object.assign(new Error(message), { code: 'EEXIST', syscall: 'extract', path });
 }

@@ -1,0 +1,36 @@
+import { type Directory, SELF } from './directory.ts';
+import { errorCode } from './errors.ts';
+
+const OWNER_WRITE = 0o200;
+
+/**
+ * Rename an entry into another directory. To move a directory changes its `..`, so that its owner needs w on it (rename(2),
+ * EACCES): one that lacks it gets it for that moment. Its mode is changed by its descriptor, and put back on the one that was
+ * moved, whatever has its name by then.
+ *
+ * @throws the system's error; then nothing has changed
+ */
+export function move(from: Directory, name: string, to: Directory, newName: string): void {
+  try {
+    from.rename(name, to, newName);
+    return;
+  } catch (error) {
+    const found = errorCode(error) === 'EACCES' ? from.lstat(name) : undefined;
+    if (found?.type !== 'directory' || (found.mode & OWNER_WRITE) !== 0) throw error;
+  }
+  let directory = from.openDirectory(name);
+  try {
+    const { before } = directory.chmod(SELF, ({ mode }) => mode | OWNER_WRITE);
+    const restore = () => directory.chmod(SELF, () => before.mode);
+    try {
+      from.rename(name, to, newName);
+    } catch (error) {
+      restore();
+      throw error;
+    }
+    if (directory.backend === 'path') directory = to.openDirectory(newName);
+    restore();
+  } finally {
+    directory.close();
+  }
+}

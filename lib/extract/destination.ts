@@ -1,0 +1,106 @@
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Directory } from '../directory/directory.ts';
+import type { EntryStats } from '../directory/entry-stats.ts';
+import { errorCode, located } from '../directory/errors.ts';
+import { holdDirectory, leadsTo, makeParents } from '../directory/open.ts';
+import { realPath } from '../directory/real-path.ts';
+import { quoted } from '../printable.ts';
+import { notADirectory, parentSwapped } from './errors.ts';
+
+/** Where a tree is extracted to: a name in its parent, which is held from the moment that the path is resolved. */
+export class Destination {
+  /** Real path, as it was resolved. */
+  readonly path: string;
+  readonly name: string;
+  /** The directory that it lies in. */
+  readonly parent: Directory;
+  readonly parentPath: string;
+  #holders = 1;
+
+  constructor(path: string) {
+    this.path = path;
+    this.name = basename(path);
+    this.parentPath = dirname(path);
+    this.parent = holdDirectory(this.parentPath);
+  }
+
+  /** Its facts; `undefined` where nothing is there. */
+  lstat(): EntryStats | undefined {
+    return this.act(() => this.parent.lstat(this.name));
+  }
+
+  /** True where something is mounted on it. */
+  isMountPoint(found: EntryStats): boolean {
+    return this.act(() => this.parent.isMountPoint(this.name, found));
+  }
+
+  /** Hold the tree there. Throws UnsafePathError for a link, ENOTDIR for a file. */
+  openRoot(): Directory {
+    return this.act(() => this.parent.openRoot(this.name, this.path));
+  }
+
+  /** Throws unless the path still leads to the directory that is held. */
+  verify(): void {
+    if (!this.act(() => leadsTo(this.parentPath, this.parent))) throw parentSwapped(this.path);
+  }
+
+  /** Do something to its name; errors name its path. */
+  act<T>(act: () => T): T {
+    try {
+      return act();
+    } catch (error) {
+      throw located(error, this.path);
+    }
+  }
+
+  /** Hold the parent until {@link release} is called once more. */
+  retain(): void {
+    this.#holders += 1;
+  }
+
+  /** Let go of the parent. */
+  release(): void {
+    this.#holders -= 1;
+    if (this.#holders === 0) this.parent.close();
+  }
+}
+
+/**
+ * Resolve a destination, once, and hold its parent; a missing parent is made. A link to a directory is resolved. Synchronous, so
+ * that turns come in the order of calls.
+ *
+ * @throws TypeError or RangeError where it is no path, ENOTDIR where it exists and is not a directory
+ */
+export function resolveDestination(destination: unknown): Destination {
+  if (typeof destination !== 'string') throw new TypeError('destination: expected a path');
+  if (destination === '' || destination.includes('\0')) {
+    throw new RangeError(`destination: ${quoted(destination)} is not a path`);
+  }
+  const path = resolve(destination);
+  const real = realDestination(path);
+  if (dirname(real) === real) {
+    throw new RangeError('destination: the root of the file system cannot be extracted to');
+  }
+  const resolved = new Destination(real);
+  try {
+    const found = resolved.lstat();
+    // A link that dangles, or that took the place of what was resolved, is no directory either: what becomes of it is decided later.
+    if (found !== undefined && found.type !== 'directory' && found.type !== 'symlink')
+      throw notADirectory(path);
+    return resolved;
+  } catch (error) {
+    resolved.release();
+    throw error;
+  }
+}
+
+/** What a path leads to. Where nothing is there, or another process has just moved it aside: its name in its real parent. */
+function realDestination(path: string): string {
+  try {
+    return realPath(path);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+  makeParents(dirname(path));
+  return join(realPath(dirname(path)), basename(path));
+}

@@ -1,0 +1,97 @@
+import { errorCode, located, swappedCode } from '../directory/errors.ts';
+import { quoted } from '../printable.ts';
+
+const IN_PLACE = "set publish to 'in-place'";
+
+/** Facts that the error of a system call has. */
+interface Facts extends Error {
+  readonly errno?: unknown;
+  readonly syscall?: unknown;
+}
+
+function failure(code: string, message: string, path: string, cause?: Facts): Error {
+  const error = new Error(`${code}: ${message}`, cause === undefined ? {} : { cause });
+  const { errno, syscall } = cause ?? {};
+  const facts = { code, errno, syscall: syscall ?? 'extract', path };
+  return Object.assign(
+    error,
+    Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== undefined)),
+  );
+}
+
+/** The destination exists, and may not be replaced. */
+export function alreadyThere(path: string, isMountPoint: boolean): Error {
+  const wayOut = isMountPoint
+    ? `it is a mount point: to extract into what is mounted, ${IN_PLACE} and existing to 'replace'`
+    : "remove it, or set existing to 'keep' or 'replace'";
+  return failure('EEXIST', `the destination exists, extract to ${quoted(path)}: ${wayOut}`, path);
+}
+
+/** The destination is a file. */
+export function notADirectory(path: string): Error {
+  return failure('ENOTDIR', `not a directory, extract to ${quoted(path)}`, path);
+}
+
+/** The destination is a mount point, which no rename can replace. */
+export function mountedOn(path: string, cause?: Facts): Error {
+  const wayOut = `nothing can be renamed to a mount point: to extract into what is mounted, ${IN_PLACE}`;
+  return failure(
+    'EBUSY',
+    `the destination is a mount point, extract to ${quoted(path)}: ${wayOut}`,
+    path,
+    cause,
+  );
+}
+
+/** The path of the destination's parent leads to another directory than at the beginning. */
+export function parentSwapped(path: string): Error {
+  const what = `the directory that the destination lies in is another one by now, extract to ${quoted(path)}`;
+  const error = failure(
+    swappedCode,
+    `${what}: nothing was published; find out which process replaced it`,
+    path,
+  );
+  return Object.assign(error, { reason: 'unsafe-path' as const });
+}
+
+/** The staging directory's path is longer than the system resolves. */
+export function tooLong(path: string): Error {
+  const what = 'the path of the staging directory is too long';
+  return failure(
+    'ENAMETOOLONG',
+    `${what}, extract to ${quoted(path)}: use a shorter one, or ${IN_PLACE}`,
+    path,
+  );
+}
+
+/** Causes of errors of staging and publishing, with the way out. */
+const causes: Record<string, string> = {
+  EACCES: `the directory that the destination lies in must be writable: make it so, or ${IN_PLACE}`,
+  EPERM: `the directory that the destination lies in does not let this user rename there: run as its owner, or ${IN_PLACE}`,
+  EROFS: 'the file system is mounted read-only: remount it read-write',
+  EXDEV:
+    'the old tree cannot be renamed, as one that lies in a lower layer of an overlay file system (an image of a container): ' +
+    `remove it first, or ${IN_PLACE}`,
+  ENAMETOOLONG: `the path of the staging directory is too long: use a shorter one, or ${IN_PLACE}`,
+};
+
+/**
+ * An error of a call that stages or publishes, with its cause and the way out. It is a new one; what is no error of the system is
+ * left as it is.
+ *
+ * @param path destination
+ */
+export function explained(error: unknown, path: string): unknown {
+  const code = errorCode(error) ?? '';
+  if (!(error instanceof Error) || !('syscall' in error)) return located(error, path);
+  if (code === 'EBUSY') return mountedOn(path, error);
+  const cause = causes[code];
+  if (cause === undefined) return located(error, path);
+  const [what = ''] = error.message.replace(/^\w+: /, '').split(',');
+  return failure(code, `${what}, extract to ${quoted(path)}: ${cause}`, path, error);
+}
+
+/** Tell of something that could not be removed, or put back: the result of the extraction counts more. */
+export function warnOfLeftover(message: string): void {
+  process.emitWarning(message, { code: 'ERR_PERMWALK_LEFTOVER' });
+}

@@ -1,0 +1,76 @@
+import type { Directory } from '../directory/directory.ts';
+import { errorCode } from '../directory/errors.ts';
+import { quoted } from '../printable.ts';
+import { putBackAll, retireAll } from './aside.ts';
+import type { Destination } from './destination.ts';
+import { warnOfLeftover } from './errors.ts';
+import { ownerOf } from './marker.ts';
+import { dismantle, removeNamed, STAGING_NAME } from './staging.ts';
+
+/** Leftovers that were warned of: the next call finds the same. */
+const warned = new Set<string>();
+
+/**
+ * Put old trees back that dead processes had moved aside beside a destination, and remove what else they left. What bears no
+ * marker of ours is never touched.
+ */
+export async function clearLeftovers(destination: Destination): Promise<void> {
+  const { parent, parentPath } = destination;
+  for (const name of leftoversIn(parent)) {
+    const path = `${parentPath === '/' ? '' : parentPath}/${name}`;
+    try {
+      await clear(parent, name, path);
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === undefined) throw error;
+      // Another process may be removing it, too.
+      if (code === 'ENOENT' || warned.has(path)) continue;
+      warned.add(path);
+      warnOfLeftover(`permwalk could not remove ${quoted(path)}, which a process left behind: ${error}`);
+    }
+  }
+}
+
+/** Names that staging directories may have; none where we may not list, for then we can find nothing of ours. */
+function leftoversIn(parent: Directory): string[] {
+  const names: string[] = [];
+  try {
+    const listing = parent.list();
+    while (listing.next()) {
+      const { name } = listing;
+      if (STAGING_NAME.test(name) && isOurs(parent, name)) names.push(name);
+    }
+  } catch (error) {
+    if (errorCode(error) !== 'EACCES') throw error;
+  }
+  return names;
+}
+
+/** A private directory of ours on this file system, as staging directories are. */
+function isOurs(parent: Directory, name: string): boolean {
+  const found = parent.lstat(name);
+  if (found?.type !== 'directory' || found.uid !== process.geteuid?.()) return false;
+  return (found.mode & 0o077) === 0 && !parent.isMountPoint(name, found);
+}
+
+async function clear(parent: Directory, name: string, path: string): Promise<void> {
+  const directory = parent.openDirectory(name);
+  try {
+    const { uid, mode } = directory.opened;
+    if (uid !== process.geteuid?.() || (mode & 0o077) !== 0) return;
+    const owner = await ownerOf(directory);
+    if (owner === 'alive') return;
+    if (owner === 'unmarked') {
+      // One that was just made, or that was about to be removed.
+      if (directory.list(1).size === 0) removeNamed(parent, name, directory.opened);
+      return;
+    }
+    putBackAll(directory, parent);
+    if (owner === 'elsewhere') return;
+    // From here on nobody puts back what may be half gone.
+    retireAll(directory);
+    await dismantle(parent, { name, path, directory });
+  } finally {
+    directory.close();
+  }
+}

@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { Directory } from '../directory/directory.ts';
+import { errorCode } from '../directory/errors.ts';
+
+/** Before the host in the name of the socket that says whose a staging directory is. */
+const OWNER = 'owner-';
+/** The same until it is listened on: who connects between bind(2) and listen(2) is refused as by a dead process. */
+const BOUND = 'bind-';
+const TOUCH_MS = 60_000;
+/** How old the marker of another host must be for its owner to be dead. */
+const DEAD_AFTER_MS = 24 * 3600 * 1000;
+/** Where Linux says which boot of which machine this is: the same in every container (random(4)). */
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
+
+/** Errors of making a socket that say that too much is in use. Any other means that none can be made there. */
+const exhausted: ReadonlySet<string> = new Set([
+  'EMFILE',
+  'ENFILE',
+  'ENOMEM',
+  'ENOBUFS',
+  'ENOSPC',
+  'EDQUOT',
+  'ENOENT',
+]);
+
+/** A sign of life in a staging directory, as long as its owner lives. */
+export interface Marker {
+  /** Name of its entry. */
+  readonly name: string;
+  /** No more sign of life. The entry stays. */
+  close(): void;
+}
+
+/** What a marker says of the owner of a staging directory. */
+export type Owner =
+  /** There is no marker: it is not ours. */
+  | 'unmarked'
+  /** It listens. */
+  | 'alive'
+  /** Nobody listens, or, on another host, has touched the marker for a day. */
+  | 'dead'
+  /** It is another host's, or was made before the system was started anew. */
+  | 'elsewhere';
+
+/** Whether a marker may have this name. */
+export function isMarkerName(name: string): boolean {
+  return name.startsWith(OWNER);
+}
+
+/**
+ * Which host this is, until it is started anew: sockets tell the living from the dead only there.
+ *
+ * @param file what holds the boot id; without it the host's name counts
+ */
+export function hostId(file = BOOT_ID): string {
+  let host: string;
+  try {
+    host = readFileSync(file, 'utf8');
+  } catch {
+    host = hostname();
+  }
+  return createHash('sha256').update(host.trim()).digest('hex').slice(0, 12);
+}
+
+/**
+ * Mark a staging directory: a Unix socket that is listened on. A connection tells the living from the dead in every process and
+ * network namespace, and archives cannot plant a socket.
+ *
+ * @returns `undefined` where the file system has no sockets, or the path is too long for one
+ */
+export async function setMarker(directory: Directory, host = hostId()): Promise<Marker | undefined> {
+  const bound = BOUND + host;
+  const name = OWNER + host;
+  const listener = await directory.listen(bound).catch((error: unknown) => {
+    if (exhausted.has(errorCode(error) ?? '')) throw error;
+    return undefined;
+  });
+  if (listener === undefined) return undefined;
+  try {
+    directory.rename(bound, directory, name);
+  } catch (error) {
+    listener.close();
+    throw error;
+  }
+  const touching = setInterval(() => touch(directory, name), TOUCH_MS);
+  touching.unref();
+  return {
+    name,
+    close: () => {
+      clearInterval(touching);
+      listener.close();
+    },
+  };
+}
+
+/** What its marker says of the owner of a staging directory, which is held. */
+export async function ownerOf(directory: Directory, host = hostId()): Promise<Owner> {
+  const names = markersIn(directory);
+  const name = names.find((each) => each.startsWith(OWNER)) ?? names[0];
+  if (name === undefined) return 'unmarked';
+  if (!name.endsWith(`-${host}`)) {
+    const found = directory.lstat(name);
+    return found !== undefined && Date.now() - found.mtimeMs > DEAD_AFTER_MS ? 'dead' : 'elsewhere';
+  }
+  try {
+    await directory.connect(name);
+    return 'alive';
+  } catch (error) {
+    // Anything else may happen to who is only busy.
+    return errorCode(error) === 'ECONNREFUSED' ? 'dead' : 'alive';
+  }
+}
+
+/** Names of sockets of ours that are named like markers. */
+function markersIn(directory: Directory): string[] {
+  const names: string[] = [];
+  const listing = directory.list();
+  while (listing.next()) {
+    const { name } = listing;
+    const isNamed = name.startsWith(OWNER) || name.startsWith(BOUND);
+    if (isNamed && directory.isSocket(name) && directory.lstat(name)?.uid === process.geteuid?.())
+      names.push(name);
+  }
+  return names;
+}
+
+function touch(directory: Directory, name: string): void {
+  try {
+    directory.touch(name);
+  } catch {
+    // Only another host asks how old it is, and only of what nobody has touched for a day.
+  }
+}
