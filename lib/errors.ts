@@ -1,3 +1,5 @@
+import { quoted } from './printable.ts';
+
 /** What kind of thing an entry is. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'other';
 
@@ -58,6 +60,8 @@ export interface UnresolvedEntryDetails {
   target?: string | undefined;
   attempts: number;
   elapsedMs: number;
+  /** What to do about it, in place of what the reason says. */
+  advice?: string | undefined;
   cause?: unknown;
 }
 
@@ -87,7 +91,7 @@ export function describeFacts(facts: EntryFacts): string {
     parts.push([facts.type, size].filter(Boolean).join(' '));
   }
   if (facts.mode !== undefined) parts.push(`mode ${formatMode(facts.mode)}`);
-  if (facts.linkTarget !== undefined) parts.push(`-> ${JSON.stringify(facts.linkTarget)}`);
+  if (facts.linkTarget !== undefined) parts.push(`-> ${quoted(facts.linkTarget)}`);
   return parts.join(', ');
 }
 
@@ -138,10 +142,10 @@ export class UnresolvedEntryError extends Error {
     const facts = [
       expected && `expected ${describeFacts(expected)}`,
       actual && `found ${describeFacts(actual)}`,
-      target !== undefined && `target ${JSON.stringify(target)}`,
+      target !== undefined && `target ${quoted(target)}`,
     ].filter(Boolean);
     const found = facts.length > 0 ? ` (${facts.join('; ')})` : '';
-    const message = `${code}: ${reason} ${JSON.stringify(path)}${found}: ${advice[reason]}`;
+    const message = `${code}: ${reason} ${quoted(path)}${found}: ${details.advice ?? advice[reason]}`;
     // A report may have a million of these, and a stack says nothing here: it would be half of their memory.
     const { stackTraceLimit } = Error;
     Reflect.set(Error, 'stackTraceLimit', 0);

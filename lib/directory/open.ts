@@ -1,5 +1,6 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { quoted } from '../printable.ts';
 import { openAnchored } from './anchored.ts';
 import { openChecked } from './checked.ts';
 import type { Directory } from './directory.ts';
@@ -110,9 +111,7 @@ export function realRootPath(path: string): string {
   if (!stats.isDirectory()) throw systemError('ENOTDIR', 'not a directory', 'open', real);
   // Another path may lead to `/`, too, as a bind mount does.
   if (isSameEntry(stats, statSync('/', { bigint: true }))) {
-    throw new RangeError(
-      `root ${JSON.stringify(path)} is the root of the file system: name a directory below it`,
-    );
+    throw new RangeError(`root ${quoted(path)} is the root of the file system: name a directory below it`);
   }
   return real;
 }

@@ -1,4 +1,5 @@
 import { errorCode } from './errors.ts';
+import { nameOf } from './names.ts';
 import { Place } from './place.ts';
 import type { Tree } from './tree.ts';
 
@@ -22,6 +23,11 @@ export type LinkResolution =
   | { kind: 'unknown' }
   /** It goes through too many links, or names. */
   | { kind: 'loop' };
+
+/** True where a link names a directory that only its unguessable name leads to, by whatever way. */
+export function leadsBelow(path: string, target: string): boolean {
+  return target.split('/').includes(nameOf(path));
+}
 
 /**
  * Follows links by looking at one name after the other in directories that are held. `..` above the root is outside; an absolute

@@ -9,10 +9,14 @@ interface Facts extends Error {
   readonly syscall?: unknown;
 }
 
+/** Errors that were made here: they say what there is to say. */
+const own = new WeakSet<Error>();
+
 function failure(code: string, message: string, path: string, cause?: Facts): Error {
   const error = new Error(`${code}: ${message}`, cause === undefined ? {} : { cause });
   const { errno, syscall } = cause ?? {};
   const facts = { code, errno, syscall: syscall ?? 'extract', path };
+  own.add(error);
   return Object.assign(
     error,
     Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== undefined)),
@@ -83,12 +87,13 @@ const causes: Record<string, string> = {
  */
 export function explained(error: unknown, path: string): unknown {
   const code = errorCode(error) ?? '';
-  if (!(error instanceof Error) || !('syscall' in error)) return located(error, path);
+  if (!(error instanceof Error) || !('syscall' in error) || own.has(error)) return located(error, path);
   if (code === 'EBUSY') return mountedOn(path, error);
   const cause = causes[code];
-  if (cause === undefined) return located(error, path);
-  const [what = ''] = error.message.replace(/^\w+: /, '').split(',');
-  return failure(code, `${what}, extract to ${quoted(path)}: ${cause}`, path, error);
+  // Runtimes name descriptors, and the calls, in their own ways.
+  const [, what = 'failed'] = new RegExp(`${code}: ([^,/'"]*)`).exec(error.message) ?? [];
+  const wayOut = cause === undefined ? '' : `: ${cause}`;
+  return failure(code, `${what.trim()}, extract to ${quoted(path)}${wayOut}`, path, error);
 }
 
 /** Tell of something that could not be removed, or put back: the result of the extraction counts more. */

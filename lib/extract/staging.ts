@@ -18,6 +18,8 @@ const RANDOM_BYTES = 6;
 export const STAGING_NAME = /^\.permwalk-[\w-]{8}$/;
 /** Name of the directory that becomes the destination. */
 export const TREE = 'tree';
+/** To list a directory takes one descriptor, to hold one another. */
+const RESERVE = 2;
 /** How often another process may remove a staging directory while it is still empty, or have its name. */
 const MAX_TRIES = 8;
 /** The longest path that the system resolves, with its NUL: limits.h. Windows says so itself. */
@@ -37,6 +39,8 @@ export interface Staging {
   readonly marker: Marker | undefined;
   /** Path of the directory that the extractor writes to and that becomes the destination. */
   readonly treePath: string;
+  /** Descriptors for the clean-up, where all others are in use by then. */
+  readonly reserve: readonly Directory[];
   /** Old trees that were moved aside. */
   readonly asides: Aside[];
 }
@@ -74,17 +78,20 @@ async function attempt(destination: Destination): Promise<Staging> {
   const made = parent.lstat(name);
   let directory: Directory | undefined;
   let marker: Marker | undefined;
+  const reserve: Directory[] = [];
   try {
     directory = parent.openDirectory(name);
     if (made === undefined || !isAsMade(directory.opened, made)) throw swapped(path);
+    while (reserve.length < RESERVE) reserve.push(parent.openDirectory(name));
     refuseForeign(directory, path);
     marker = await setMarker(directory);
     directory.makeDirectory(TREE, 0o777);
     destination.retain();
-    return { destination, name, path, directory, made, marker, treePath, asides: [] };
+    return { destination, name, path, directory, made, marker, treePath, reserve, asides: [] };
   } catch (error) {
-    await reported(path, () => undo(destination, { name, path, directory, made }));
     marker?.close();
+    for (const spare of reserve) spare.close();
+    await reported(path, () => undo(destination, { name, path, directory, made }));
     directory?.close();
     throw located(error, path);
   }
@@ -99,10 +106,13 @@ interface Unfinished extends Pick<Staging, 'name' | 'path'> {
 /** Leave nothing of a staging directory that could not be made whole. */
 async function undo({ parent }: Destination, { name, path, directory, made }: Unfinished): Promise<void> {
   if (made === undefined) return;
-  // What was put in its place is not ours.
-  if (directory !== undefined && isAsMade(directory.opened, made)) {
+  try {
+    removeNamed(parent, name, made);
+  } catch (error) {
+    // What was put in its place is not ours.
+    if (directory === undefined || !isAsMade(directory.opened, made)) throw error;
     await dismantle(parent, { name, path, directory });
-  } else removeNamed(parent, name, made);
+  }
 }
 
 /** Path of an entry beside the destination. */
@@ -154,11 +164,13 @@ export async function removeStaging(staging: Staging, running: Promise<unknown> 
 }
 
 async function end(staging: Staging): Promise<void> {
-  const { destination, path, directory, marker } = staging;
+  const { destination, path, directory, marker, reserve } = staging;
   const keepsOld = staging.asides.some(({ isTaken }) => isTaken);
+  // From here on another process may take it for a leftover, and remove it, too.
+  marker?.close();
+  for (const spare of reserve) spare.close();
   if (keepsOld) warnOfLeftover(`permwalk could not put back the old tree, which is in ${quoted(path)}`);
   await reported(path, () => dismantle(destination.parent, staging, keepsOld));
-  marker?.close();
   directory.close();
   destination.release();
 }

@@ -1,3 +1,4 @@
+import { quoted } from '../printable.ts';
 import { findExcess } from './bounds.ts';
 import { splitGlob } from './split.ts';
 
@@ -162,7 +163,7 @@ function prefixOf(directory: string): string {
 
 /** A glob as an error shows it: not longer than a line. */
 function quote(glob: string): string {
-  return JSON.stringify(glob.length > 80 ? `${glob.slice(0, 80)}…` : glob);
+  return quoted(glob.length > 80 ? `${glob.slice(0, 80)}…` : glob);
 }
 
 /** `!a` is a negated glob, `!(a)` an extglob. */

@@ -1,6 +1,7 @@
 import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
+import { quoted } from '../printable.ts';
 import { openArchive } from './archive.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { EntryCollector } from './path.ts';
@@ -141,7 +142,7 @@ function* linesOf(text: Buffer, source: string): Generator<Item, void, undefined
     const line = decodeName(bytes);
     if (line.trim() === '') continue;
     if (bytes.some(isControl)) {
-      const fault = `is read as a list of paths; line ${number} has a control character: ${JSON.stringify(line)}`;
+      const fault = `is read as a list of paths; line ${number} has a control character: ${quoted(line)}`;
       throw new ManifestError(fault, { source, path: line });
     }
     yield { where: `line ${number}`, given: line };

@@ -1,4 +1,5 @@
 import { formatMode, ManifestError } from '../errors.ts';
+import { quoted } from '../printable.ts';
 import type { ManifestEntry } from './manifest.ts';
 
 /** A drive letter, a NUL, or a component that is empty, `.` or `..`: anything that an ordinary path has not. */
@@ -30,7 +31,7 @@ export function normalizeManifestPath(path: string, source?: string): Normalized
   const last = components[components.length - 1];
   const normal = components.filter((component) => component !== '' && component !== '.').join('/');
   const fault = findFault(path, components, normal, isWindows);
-  if (fault !== undefined) throw new ManifestError(`path ${JSON.stringify(path)} ${fault}`, { source, path });
+  if (fault !== undefined) throw new ManifestError(`path ${quoted(path)} ${fault}`, { source, path });
   return { path: normal || '.', directory: last === '' || last === '.' };
 }
 
@@ -46,8 +47,7 @@ function findFault(
   if (components.includes('..')) return 'has a ".." component';
   if (/^[A-Za-z]:/.test(normal)) return 'starts with a drive letter';
   const elsewhere = isWindows ? /[:\\]/.exec(path)?.[0] : undefined;
-  if (elsewhere !== undefined)
-    return `contains ${JSON.stringify(elsewhere)}, which no name can have on Windows`;
+  if (elsewhere !== undefined) return `contains ${quoted(elsewhere)}, which no name can have on Windows`;
   return undefined;
 }
 
@@ -118,7 +118,7 @@ export class EntryCollector {
       this.#reject(path, `type ${show(type)} is not 'file', 'directory' or 'symlink'`);
     }
     if (directory && type !== undefined && type !== 'directory') {
-      this.#reject(path, `is spelled as a directory (${JSON.stringify(entry.path)}) and given as a ${type}`);
+      this.#reject(path, `is spelled as a directory (${quoted(entry.path)}) and given as a ${type}`);
     }
     if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o177777)) {
       this.#reject(path, `mode ${show(mode)} is not an integer from 0 to 0o177777`);
@@ -153,7 +153,7 @@ export class EntryCollector {
   }
 
   #reject(path: string, fault: string): never {
-    throw new ManifestError(`path ${JSON.stringify(path)}: ${fault}`, { source: this.#source, path });
+    throw new ManifestError(`path ${quoted(path)}: ${fault}`, { source: this.#source, path });
   }
 }
 
@@ -163,5 +163,5 @@ function isLinkTarget(value: unknown): boolean {
 
 function show(value: unknown): string {
   if (value === undefined) return 'unknown';
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' ? quoted(value) : String(value);
 }

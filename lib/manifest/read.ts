@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { ManifestError } from '../errors.ts';
+import { quoted } from '../printable.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { type Compression, compressionOf, decompress, isNamedLikeBrotli } from './decompress.ts';
 import { readListManifest, startsLikeJsonArray, startsLikeJsonObject, startsLikeList } from './list.ts';
@@ -157,7 +158,7 @@ function describeStart(head: Buffer): string {
   if (startsLikeJsonObject(head)) return 'a JSON object';
   const text = decodeText(head);
   if (text?.trim() === '') return 'blank text';
-  if (text !== undefined) return `text that begins with ${JSON.stringify(text.slice(0, 40))}`;
+  if (text !== undefined) return `text that begins with ${quoted(text.slice(0, 40))}`;
   const bytes = [...head.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0'));
   return `data that begins with the bytes ${bytes.join(' ')}`;
 }

@@ -6,6 +6,7 @@ import { errorCode, located } from '../directory/errors.ts';
 import { decodeName } from '../directory/names.ts';
 import { openDirectory } from '../directory/open.ts';
 import { ManifestError } from '../errors.ts';
+import { quoted } from '../printable.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { chunksOf } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
@@ -172,7 +173,7 @@ async function readRecord(source: string, archive: Archive, outside: Set<string>
       throw new ManifestError(fault, { source });
     }
     if (!/^\d*$/.test(size)) {
-      const fault = `row ${number} has a size that is no number: ${JSON.stringify(size)}`;
+      const fault = `row ${number} has a size that is no number: ${quoted(size)}`;
       throw new ManifestError(fault, { source });
     }
     addRow(collector, outside, decodePath(path), size === '' ? undefined : Number(size));

@@ -1,6 +1,7 @@
 import type { Header } from 'tar/header';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
+import { quoted } from '../printable.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { ByteStream } from './bytes.ts';
 import { compressionOf, isNamedLikeBrotli } from './decompress.ts';
@@ -141,7 +142,7 @@ class TarReader {
       while (await this.#readMember());
     } catch (error) {
       if (error instanceof ManifestError) throw error;
-      const name = this.#name === undefined ? '' : ` (${JSON.stringify(this.#name)})`;
+      const name = this.#name === undefined ? '' : ` (${quoted(this.#name)})`;
       const where = `entry ${this.#number}${name} at offset ${this.#offset}`;
       const { message } = error as Error;
       const details = { source: this.#source, path: this.#name, cause: error };

@@ -2,6 +2,7 @@ import type * as Yauzl from 'yauzl';
 import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
+import { quoted } from '../printable.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { BUNDLE_MANIFEST, MAX_BUNDLE_MANIFEST, markBundleExecutables, signatureLength } from './mcpb.ts';
@@ -155,7 +156,7 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
 
 /** An entry as a message names it. */
 function whereIs(number: number, path: string | undefined, offset: number): string {
-  const name = path === undefined ? '' : ` (${JSON.stringify(path)})`;
+  const name = path === undefined ? '' : ` (${quoted(path)})`;
   return `entry ${number}${name} at offset ${offset}`;
 }
 

@@ -2,11 +2,16 @@ import { Buffer } from 'node:buffer';
 import type { OpenFile } from '../directory/directory.ts';
 import { errorCode } from '../directory/errors.ts';
 import { encodeName } from '../directory/names.ts';
-import { type LinkResolution, LinkResolver } from '../directory/resolve-link.ts';
+import { type LinkResolution, LinkResolver, leadsBelow } from '../directory/resolve-link.ts';
 import type { EntryFacts } from '../errors.ts';
 import type { Course, Scope } from './course.ts';
 import type { Finding } from './ledger.ts';
 import { NO_SLOT, Subject } from './slots.ts';
+
+/** A link that leads into the staging directory, which will be gone. */
+const TEMPORARY_CODE = 'ERR_PERMWALK_STAGING_LINK';
+const TEMPORARY_ADVICE =
+  "the extractor wrote the path of the staging directory into it: set publish to 'in-place'";
 
 /**
  * Deals with links, which are never changed and never followed: what they are, and where they lead. A link is read at once; where
@@ -118,7 +123,8 @@ export class Links {
       if (!isEnd && (type === 'file' || type === 'directory')) {
         return this.#course.findings.mismatch(subject, { type: 'symlink', linkTarget: target });
       }
-      if (!this.#isOther(subject, target)) this.#read.push({ subject, target, isEnd });
+      if (this.#isOther(subject, target) || this.#isTemporary(subject, target)) return;
+      this.#read.push({ subject, target, isEnd });
     } catch (error) {
       this.#readFailed(subject, error);
     }
@@ -132,6 +138,16 @@ export class Links {
     const actual: EntryFacts = { type: 'symlink', linkTarget: target };
     const expected = findings.expected(subject.slot);
     ledger.fail(subject, { reason: 'link-mismatch', expected, actual, target });
+    return true;
+  }
+
+  /** True for a link that leads where the tree lies only until it is moved, which has been noted. */
+  #isTemporary(subject: Subject, target: string): boolean {
+    const { tree, ledger, settings } = this.#course;
+    if (tree.temporaryPath === undefined || !leadsBelow(tree.temporaryPath, target)) return false;
+    const finding = { ...danglingLink(target, { kind: 'dangling', missing: '.' }), code: TEMPORARY_CODE };
+    if (settings.danglingLinks === 'skip') this.#list(subject, target, { kind: 'dangling', missing: '.' });
+    else ledger.fail(subject, { ...finding, advice: TEMPORARY_ADVICE });
     return true;
   }
 

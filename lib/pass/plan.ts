@@ -3,6 +3,7 @@ import { Place } from '../directory/place.ts';
 import { ManifestError } from '../errors.ts';
 import { checkedEntries, type ManifestEntry, type ManifestInput } from '../manifest/manifest.ts';
 import { EntryCollector } from '../manifest/path.ts';
+import { quoted } from '../printable.ts';
 import type { Slices } from './slices.ts';
 
 /**
@@ -264,7 +265,7 @@ function* createPlan(entries: readonly ManifestEntry[], slices: Slices): Generat
 
 function tooDeep({ path }: ManifestEntry): ManifestError {
   const fault = 'leads through more directories than a tree has';
-  return new ManifestError(`path ${JSON.stringify(path.slice(0, 100))}… ${fault}`, { path });
+  return new ManifestError(`path ${quoted(path.slice(0, 100))}… ${fault}`, { path });
 }
 
 /**
