@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import fs, {
   chmodSync,
   chownSync,
@@ -11,28 +10,25 @@ import fs, {
   renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
-import fsPromises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
-import os from 'node:os';
+import { connect } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { publish, publishDurably, syncTree } from '../lib/extract/publish.ts';
-import {
-  createStaging,
-  exists,
-  PREVIOUS,
-  removeAbandoned,
-  removeInside,
-  removeStaging,
-  type Staging,
-  TREE,
-} from '../lib/extract/staging.ts';
+import { openTreeIn } from '../lib/directory/open.ts';
+import { Destination } from '../lib/extract/destination.ts';
+import { clearLeftovers } from '../lib/extract/leftovers.ts';
+import { hostId } from '../lib/extract/marker.ts';
+import { type Existing, type Published, publish, publishDurably } from '../lib/extract/publish.ts';
+import { createStaging, removeStaging, type Staging, TREE } from '../lib/extract/staging.ts';
+import { syncTree } from '../lib/extract/sync.ts';
 import { wrapExtractor } from '../lib/index.ts';
-import { type AsyncCall, around, canReplace } from './helpers/around.ts';
+import { around, type Call, canReplace, systemFailure } from './helpers/around.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
+import { deadSocket, leftover, MARKER } from './helpers/leftover.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
 import { addToTree, makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
@@ -45,6 +41,7 @@ async function rejection(promise: Promise<unknown>): Promise<Error & { code?: st
   throw new Error('expected a rejection');
 }
 
+/** Directories of this process that are open and lie in staging directories, or are some. */
 function openDirectories(): string[] {
   if (!existsSync('/proc/self/fd')) return [];
   return readdirSync('/proc/self/fd').flatMap((fd) => {
@@ -57,344 +54,452 @@ function openDirectories(): string[] {
   });
 }
 
+/** Warnings of permwalk while something is done. */
+async function warningsOf(act: () => unknown): Promise<(Error & { code?: string })[]> {
+  const warnings: (Error & { code?: string })[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on('warning', onWarning);
+  try {
+    await act();
+    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    process.off('warning', onWarning);
+  }
+  return warnings;
+}
+
 const isReplaceable = canReplace();
 
-/** A number that no process has: that of one that is over. */
-const deadProcess = spawnSync('true').pid;
-
-/** A staging directory as a process that died leaves it; the shape is what lies in it. */
-async function abandoned(
-  destination: string,
-  shape: Record<string, string>,
-  pid = deadProcess,
-): Promise<string> {
-  const staging = await createStaging(destination);
-  await removeInside(staging.held, TREE);
-  staging.held.close();
-  const path = staging.held.path.replace(`-${process.pid}-`, `-${pid}-`);
-  renameSync(staging.held.path, path);
-  addToTree(path, shape);
-  return path;
+/** Hold the parent of a destination in a directory while something is done. */
+async function at<T>(directory: string, act: (destination: Destination) => T | Promise<T>): Promise<T> {
+  const destination = new Destination(join(directory, 'out'));
+  try {
+    return await act(destination);
+  } finally {
+    destination.release();
+  }
 }
+
+const clear = (directory: string) => at(directory, clearLeftovers);
 
 const staging = suite('staging');
 
-staging('lies beside the destination, is private, and has an empty tree', async () => {
-  const destination = join(tempDirectory(), 'out');
-  const { held, tree } = await createStaging(destination);
-  assert.is(dirname(held.path), dirname(destination));
-  assert.match(basename(held.path), new RegExp(`^\\.permwalk-[0-9a-f]{16}-${process.pid}-\\w+$`));
-  assert.is(modeOf(held.path), 0o700);
-  assert.is(tree, join(held.path, 'tree'));
-  assert.equal(readdirSync(held.path), ['tree']);
-  assert.equal(readdirSync(tree), []);
-  await removeStaging(held);
-  held.close();
-  assert.equal(readdirSync(dirname(destination)), []);
+staging('lies beside the destination, is private and marked, and has an empty tree', async () => {
+  const directory = tempDirectory();
+  await at(directory, async (destination) => {
+    const made = await createStaging(destination);
+    assert.is(dirname(made.path), directory);
+    assert.match(basename(made.path), /^\.permwalk-[\w-]{8}$/);
+    assert.is(modeOf(made.path), 0o700);
+    assert.is(made.treePath, join(made.path, 'tree'));
+    assert.is(modeOf(made.treePath), 0o777 & ~process.umask());
+    assert.equal(readdirSync(made.path).sort(), [MARKER, 'tree']);
+    assert.equal(readdirSync(made.treePath), []);
+    const other = await createStaging(destination);
+    assert.is.not(other.name, made.name);
+    for (const each of [made, other]) await removeStaging(each, undefined);
+  });
+  assert.equal(readdirSync(directory), []);
   assert.equal(openDirectories(), []);
 });
 
+staging('its marker answers as long as it is there', async () => {
+  const directory = tempDirectory();
+  await at(directory, async (destination) => {
+    const made = await createStaging(destination);
+    const socket = connect(join(made.path, MARKER));
+    await new Promise((resolve, reject) => socket.once('error', reject).once('connect', resolve));
+    socket.destroy();
+    const marker = join(directory, 'moved');
+    renameSync(join(made.path, MARKER), marker);
+    await removeStaging(made, undefined);
+    const dead = connect(marker);
+    const error = await new Promise<NodeJS.ErrnoException>((resolve) => dead.once('error', resolve));
+    assert.is(error.code, 'ECONNREFUSED');
+  });
+});
+
 if (isReplaceable) {
-  staging('that somebody else got hold of before we did is refused', async () => {
+  staging('that something else takes the place of before it is held is refused, and that stays', async () => {
     const exchanges: [string, (path: string) => void][] = [
-      ['is not empty', (path) => writeFileSync(join(path, 'planted'), '')],
+      ['another empty directory of ours', (path) => mkdirSync(path, { mode: 0o777 })],
+      ['a directory that is not empty', (path) => addToTree(path, { planted: 'x' })],
+      ['a link', (path) => symlinkSync(tempDirectory(), path)],
     ];
-    if (isRoot) {
-      exchanges.push([
-        'is not ours',
-        (path) => {
-          process.seteuid?.(0);
-          chownSync(path, NOBODY + 1, NOBODY);
-          chmodSync(path, 0o777);
-          process.seteuid?.(NOBODY);
-        },
-      ]);
-    }
-    for (const [name, exchange] of exchanges) {
-      const destination = join(tempDirectory(), 'out');
-      giveAway(dirname(destination));
+    for (const [name, put] of exchanges) {
+      const directory = tempDirectory();
+      let exchanged = '';
       const exchanging =
-        (original: AsyncCall): AsyncCall =>
-        async (...parameters) => {
-          const path = (await original(...parameters)) as string;
-          exchange(path);
-          return path;
+        (original: Call): Call =>
+        (path, mode) => {
+          original(path, mode);
+          if (exchanged !== '' || !`${path}`.includes('.permwalk-')) return;
+          exchanged = join(directory, basename(`${path}`));
+          renameSync(exchanged, join(directory, 'moved'));
+          put(exchanged);
+          chmodSync(join(directory, 'moved'), 0o700);
         };
-      const create = () => rejection(createStaging(destination));
-      const error = await around('mkdtemp', exchanging, () => withoutRights(create));
-      assert.is(error.code, 'ERR_PERMWALK_SWAPPED', name);
-      assert.is(dirname(error.path ?? ''), dirname(destination));
+      const error = await at(directory, (destination) =>
+        around('mkdirSync', exchanging, () => rejection(createStaging(destination))),
+      );
+      assert.match(error.code ?? '', /^ERR_PERMWALK_S/, name);
+      assert.ok(lstatSync(exchanged), name);
       assert.equal(openDirectories(), [], name);
+    }
+  });
+
+  staging('leaves nothing where making it fails half-way', async () => {
+    for (const [call, count] of [
+      ['mkdirSync', 2],
+      ['renameSync', 1],
+    ] as const) {
+      const directory = tempDirectory();
+      let calls = 0;
+      const failing =
+        (original: Call): Call =>
+        (...parameters) => {
+          calls += 1;
+          if (calls === count) throw systemFailure('ENOSPC', 'mkdir');
+          return original(...parameters);
+        };
+      const error = await at(directory, (destination) =>
+        around(call, failing, () => rejection(createStaging(destination))),
+      );
+      assert.is(error.code, 'ENOSPC');
+      assert.is(error.path, join(directory, 'out'));
+      assert.equal(readdirSync(directory), [], call);
+      assert.equal(openDirectories(), []);
     }
   });
 }
 
+staging('in a parent that may not be written to says what to do', async () => {
+  const directory = tempDirectory();
+  giveAway(directory);
+  chmodSync(directory, 0o500);
+  const error = await withoutRights(() =>
+    at(directory, (destination) => rejection(createStaging(destination))),
+  );
+  assert.is(error.code, 'EACCES');
+  assert.is(error.path, join(directory, 'out'));
+  assert.match(error.message, /must be writable: make it so, or set publish to 'in-place'$/);
+});
+
 staging('is removed with everything in it, whatever its modes', async () => {
   const directory = tempDirectory();
   giveAway(directory);
-  const { held, tree } = await withoutRights(() => createStaging(join(directory, 'out')));
-  addToTree(tree, { 'a/': 0o000, 'a/b/': 0o500, 'a/b/f': 0o400 });
-  addToTree(held.path, { 'previous/': 0o500, 'previous/d/': 0o100, 'previous/d/f': 0o400, stray: 0o000 });
-  giveAway(directory);
-  await withoutRights(() => removeStaging(held));
-  held.close();
+  await withoutRights(() =>
+    at(directory, async (destination) => {
+      const made = await createStaging(destination);
+      addToTree(made.treePath, { 'a/b/f': 0o400, 'a/b/': 0o500, 'a/': 0o000 });
+      addToTree(made.path, { 'stray/d/f': 0o400, 'stray/d/': 0o100, 'stray/': 0o500, other: 0o000 });
+      await removeStaging(made, undefined);
+    }),
+  );
   assert.equal(readdirSync(directory), []);
 });
 
 staging('whose name has become the name of something else is emptied, and that stays', async () => {
   const directory = tempDirectory();
-  const { held } = await createStaging(join(directory, 'out'));
-  renameSync(held.path, join(directory, 'moved'));
-  mkdirSync(held.path);
-  await removeStaging(held);
-  assert.equal(readdirSync(directory).sort(), [basename(held.path), 'moved']);
-  assert.equal(readdirSync(join(directory, 'moved')), []);
-  rmSync(held.path, { recursive: true });
-  await removeStaging(held);
-  assert.equal(readdirSync(directory), ['moved']);
-  held.close();
-});
-
-staging('that cannot be emptied is an error', async () => {
-  const directory = tempDirectory();
-  const { held, tree } = await createStaging(join(directory, 'out'));
-  mkdirSync(join(tree, 'foreign'));
-  writeFileSync(join(tree, 'foreign/f'), '');
-  if (isRoot) {
-    giveAway(directory);
-    chownSync(join(tree, 'foreign'), 0, 0);
-    const error = await withoutRights(() => rejection(removeStaging(held)));
-    assert.is(error.code, 'EACCES');
-    assert.ok(existsSync(join(tree, 'foreign/f')));
-  }
-  await removeStaging(held);
-  held.close();
-});
-
-if (isReplaceable) {
-  staging('only what is locked is opened, and removed at the second try', async () => {
-    for (const [code, tries] of [
-      ['EACCES', 2],
-      ['EPERM', 2],
-      ['EIO', 1],
-    ] as const) {
-      const { held } = await createStaging(join(tempDirectory(), 'out'));
-      let calls = 0;
-      const failing =
-        (original: AsyncCall): AsyncCall =>
-        (...parameters) => {
-          calls += 1;
-          return calls > 1
-            ? original(...parameters)
-            : Promise.reject(Object.assign(new Error(code), { code }));
-        };
-      const outcome = await around('rm', failing, () =>
-        removeInside(held, TREE).then(
-          () => 'gone',
-          (error) => error.code,
-        ),
-      );
-      assert.is(outcome, tries === 1 ? code : 'gone');
-      assert.is(calls, tries, code);
-      held.close();
-    }
+  await at(directory, async (destination) => {
+    const made = await createStaging(destination);
+    renameSync(made.path, join(directory, 'moved'));
+    mkdirSync(made.path);
+    await removeStaging(made, undefined);
+    assert.equal(readdirSync(directory).sort(), [made.name, 'moved']);
+    assert.equal(readdirSync(join(directory, 'moved')), []);
   });
-}
+  assert.equal(openDirectories(), []);
+});
 
-staging('there is something, were it a link that dangles', async () => {
-  const directory = makeTree({ f: 0o644, dangling: '-> nowhere' });
-  assert.ok(await exists(join(directory, 'f')));
-  assert.ok(await exists(join(directory, 'dangling')));
-  assert.not.ok(await exists(join(directory, 'gone')));
-  assert.is((await rejection(exists(join(directory, 'f/below')))).code, 'ENOTDIR');
+staging('is held until an extractor that goes on has ended, and nothing else goes then', async () => {
+  const directory = tempDirectory();
+  await at(directory, async (destination) => {
+    const made = await createStaging(destination);
+    addToTree(made.path, { 'tree/f': 'x', stray: 'x' });
+    let release = () => {};
+    const running = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await removeStaging(made, running);
+    assert.equal(readdirSync(made.path), [MARKER], 'what it wrote is gone');
+    // A late writer makes it again, and somebody else takes the name.
+    addToTree(made.path, { 'tree/late': 'x' });
+    renameSync(made.path, join(directory, 'moved'));
+    addToTree(made.path, { precious: 'x' });
+    release();
+    while (openDirectories().length > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(readdirSync(join(directory, 'moved')), [], 'what it held is gone');
+    assert.equal(readdirSync(made.path), ['precious']);
+  });
+});
+
+staging('that cannot be emptied is warned of', async () => {
+  if (!isRoot) return console.log('  skipped: what one may not remove has to belong to somebody else');
+  const directory = tempDirectory();
+  giveAway(directory);
+  await at(directory, async (destination) => {
+    const made = await withoutRights(() => createStaging(destination));
+    addToTree(made.treePath, { 'foreign/f\x1b[31m': 'x', mine: 'x' });
+    chownSync(join(made.treePath, 'mine'), NOBODY, NOBODY);
+    const [warning, ...others] = await warningsOf(() => withoutRights(() => removeStaging(made, undefined)));
+    assert.equal(others, []);
+    assert.is(warning?.code, 'ERR_PERMWALK_LEFTOVER');
+    assert.match(
+      warning?.message ?? '',
+      `permwalk could not remove ${JSON.stringify(made.path)}: Error: EACCES`,
+    );
+    assert.ok(warning?.message.endsWith('/foreign/f\\u001b[31m"'), warning?.message);
+    assert.equal(readdirSync(made.treePath), ['foreign'], 'the rest is gone');
+  });
 });
 
 staging.run();
 
 const leftovers = suite('leftovers of processes that died');
 
+/** Another boot of this host, or another host. */
+const ELSEWHERE = 'owner-0123456789ab';
+const DAY_SECONDS = 24 * 3600;
+
+leftovers('the host is known by its boot id', () => {
+  const files = ['one\n', 'one', 'two'].map((content) => join(makeTree({ id: content }), 'id'));
+  const [one, same, other] = files.map((file) => hostId(file));
+  assert.is(one, same);
+  assert.is.not(one, other);
+  assert.match(one ?? '', /^[0-9a-f]{12}$/);
+  assert.is(hostId('/nowhere'), hostId('/nowhere'), 'without one by its name');
+});
+
 leftovers('go, and nothing else does', async () => {
   const directory = tempDirectory();
-  const destination = join(directory, 'out');
-  const dead = await abandoned(destination, { 'tree/f': 'x', stray: 'y' });
-  const alive = await abandoned(destination, { 'tree/f': 'x' }, process.pid);
-  const other = await abandoned(join(directory, 'other'), { 'tree/f': 'x' });
-  const nameless = join(directory, `${basename(dead).slice(0, -(`${deadProcess}`.length + 7))}x`);
-  assert.ok(dead.startsWith(nameless.slice(0, -1)));
-  const foreignHost = dead.replace(/\.permwalk-.{16}/, `.permwalk-${'0'.repeat(16)}`);
-  for (const path of [nameless, foreignHost]) mkdirSync(path);
-  await removeAbandoned(destination);
-  assert.equal(
-    readdirSync(directory).sort(),
-    [alive, other, nameless, foreignHost].map((path) => basename(path)).sort(),
-  );
-  assert.ok(existsSync(join(alive, 'tree/f')));
+  await leftover(directory, { 'tree/f': 'x', stray: 'y', 'gone-1/out/f': 'x' });
+  await leftover(directory, {}, MARKER.replace('owner', 'bind'));
+  await leftover(directory, {}, '');
+  const kept = [
+    await leftover(directory, { 'tree/f': 'x' }, ''),
+    await leftover(directory, { 'tree/f': 'x' }, ELSEWHERE),
+    await leftover(directory, { 'tree/f': 'x', [MARKER]: 'no socket' }, ''),
+  ];
+  addToTree(directory, { '.permwalk-0123456789abcdef-4000000-xxxxxx/tree/f': 'x', '.permwalk-file': 'x' });
+  symlinkSync(kept[0] as string, join(directory, '.permwalk-abcdefgh'));
+  await at(directory, async (destination) => {
+    const alive = await createStaging(destination);
+    await clearLeftovers(destination);
+    const expected = [
+      '.permwalk-0123456789abcdef-4000000-xxxxxx',
+      '.permwalk-abcdefgh',
+      '.permwalk-file',
+      ...[...kept, alive.path].map((path) => basename(path)),
+    ];
+    assert.equal(readdirSync(directory).sort(), expected.sort());
+    assert.ok(existsSync(alive.treePath));
+    await removeStaging(alive, undefined);
+  });
+  for (const path of kept) assert.ok(existsSync(join(path, 'tree/f')));
   assert.equal(openDirectories(), []);
 });
 
-leftovers('of a process that may not be signalled stay: it is alive', async () => {
+leftovers('what others can write to, or own, stays', async () => {
   const directory = tempDirectory();
-  giveAway(directory);
-  await withoutRights(async () => {
-    const path = await abandoned(join(directory, 'out'), { 'tree/f': 'x' }, isRoot ? process.ppid : 1);
-    await removeAbandoned(join(directory, 'out'));
-    assert.ok(existsSync(join(path, 'tree/f')));
-  });
+  const open = await leftover(directory, { 'tree/f': 'x' });
+  chmodSync(open, 0o777);
+  const kept = [open];
+  if (isRoot) {
+    const foreign = await leftover(directory, { 'tree/f': 'x', 'old-1/out/f': 'x' });
+    chownSync(foreign, NOBODY, NOBODY);
+    const planted = await leftover(directory, { 'tree/f': 'x', 'old-1/out/f': 'x' });
+    chownSync(join(planted, MARKER), NOBODY, NOBODY);
+    kept.push(foreign, planted);
+  }
+  await clear(directory);
+  assert.equal(readdirSync(directory).sort(), kept.map((path) => basename(path)).sort());
+  for (const path of kept) assert.ok(existsSync(join(path, 'tree/f')));
 });
 
 leftovers('an old tree that was moved aside is put back where nothing has taken its place', async () => {
   const cases: [name: string, shape: Record<string, string>, taken: boolean, expected: string | undefined][] =
     [
-      ['moved aside, the new one not yet moved', { 'previous/f': 'old', 'tree/f': 'new' }, false, 'old'],
-      ['replaced', { 'previous/f': 'old' }, false, undefined],
-      ['another is there', { 'previous/f': 'old', 'tree/f': 'new' }, true, 'another'],
-      ['nothing was moved aside', { 'tree/f': 'new' }, false, undefined],
+      ['moved aside, the new one not yet moved', { 'old-1/out/f': 'old', 'tree/f': 'new' }, false, 'old'],
+      ['replaced, and removed since', { 'gone-1/out/f': 'old' }, false, undefined],
+      ['another is there', { 'old-1/out/f': 'old', 'tree/f': 'new' }, true, 'another'],
+      ['the new tree is gone', { 'old-1/out/f': 'old' }, false, 'old'],
+      ['nothing was moved aside', { 'tree/f': 'new', 'old-1/': '' }, false, undefined],
+      [
+        'two were moved aside',
+        { 'old-1/out/f': 'first', 'old-2/out/f': 'second', 'old-10/out/f': 'last', 'tree/f': 'new' },
+        false,
+        'last',
+      ],
     ];
   for (const [name, shape, taken, expected] of cases) {
     const directory = tempDirectory();
     const destination = join(directory, 'out');
-    await abandoned(destination, shape);
+    await leftover(directory, shape);
     if (taken) addToTree(destination, { f: 'another' });
-    await removeAbandoned(destination);
+    await clear(directory);
     const content = existsSync(destination) ? readFileSync(join(destination, 'f'), 'utf8') : undefined;
     assert.is(content, expected, name);
     assert.equal(readdirSync(directory), expected === undefined ? [] : ['out'], name);
   }
 });
 
-leftovers(
-  'what has their name and is something else stays, and what it leads to is not touched',
-  async () => {
-    const directory = tempDirectory();
-    const destination = join(directory, 'out');
-    const outside = makeTree({ 'tree/f': 'x', 'previous/f': 'x' });
-    const link = await abandoned(destination, {});
-    rmSync(link, { recursive: true });
-    symlinkSync(outside, link);
-    const file = await abandoned(destination, {});
-    rmSync(file, { recursive: true });
-    writeFileSync(file, '');
-    const last = await abandoned(destination, { 'tree/f': 'x' });
-    await removeAbandoned(destination);
-    assert.not.ok(existsSync(last), 'what comes after them goes');
-    assert.equal(readdirSync(directory).sort(), [basename(link), basename(file)].sort());
-    assert.equal(readdirSync(outside).sort(), ['previous', 'tree']);
-    assert.ok(existsSync(join(outside, 'tree/f')));
-  },
-);
+leftovers('of a destination beside are put back, too', async () => {
+  const directory = tempDirectory();
+  await leftover(directory, { 'old-1/other/f': 'old', 'tree/f': 'new' });
+  await clear(directory);
+  assert.is(readFileSync(join(directory, 'other/f'), 'utf8'), 'old');
+  assert.equal(readdirSync(directory), ['other']);
+});
 
-if (isRoot) {
-  leftovers('of another user stay', async () => {
+leftovers('an old tree that its owner may not write to is put back, and keeps its mode', async () => {
+  for (const mode of [0o555, 0o500]) {
     const directory = tempDirectory();
-    const destination = join(directory, 'out');
-    const path = await abandoned(destination, { 'previous/f': 'old', 'tree/f': 'x' });
-    giveAway(path);
-    await removeAbandoned(destination);
-    assert.equal(readdirSync(directory), [basename(path)]);
-    assert.ok(existsSync(join(path, 'tree/f')));
-    assert.equal(openDirectories(), []);
+    const path = await leftover(directory, { 'old-1/out/f': 'old', 'old-1/out/': mode, 'tree/f': 'new' });
+    giveAway(directory);
+    assert.ok(existsSync(path));
+    await withoutRights(() => clear(directory));
+    assert.is(modeOf(directory, 'out'), mode);
+    assert.equal(readdirSync(directory), ['out']);
+  }
+});
+
+leftovers('of another boot: the old tree is put back at once, the rest goes after a day', async () => {
+  const directory = tempDirectory();
+  const path = await leftover(directory, { 'old-1/out/f': 'old', 'tree/f': 'new' }, ELSEWHERE);
+  const setAge = (seconds: number) => {
+    const time = Date.now() / 1000 - seconds;
+    utimesSync(join(path, ELSEWHERE), time, time);
+  };
+  setAge(DAY_SECONDS - 60);
+  await clear(directory);
+  assert.is(readFileSync(join(directory, 'out/f'), 'utf8'), 'old');
+  assert.ok(existsSync(join(path, 'tree/f')));
+  setAge(DAY_SECONDS + 60);
+  await clear(directory);
+  assert.equal(readdirSync(directory), ['out']);
+});
+
+leftovers('a link in one leads nowhere', async () => {
+  const directory = tempDirectory();
+  const outside = makeTree({ 'out/f': 'x', f: 'x' });
+  await leftover(directory, {
+    'old-1': `-> ${outside}`,
+    tree: `-> ${outside}`,
+    'old-2/out': `-> ${outside}`,
   });
-}
+  await clear(directory);
+  assert.equal(readdirSync(directory), ['out']);
+  assert.is(readlinkSync(join(directory, 'out')), outside, 'what was moved aside was a link');
+  assert.equal(readdirSync(outside).sort(), ['f', 'out']);
+  assert.ok(existsSync(join(outside, 'out/f')));
+});
 
 if (isReplaceable) {
-  leftovers('whose old tree cannot be put back stay as they are', async () => {
+  leftovers('whose old tree cannot be put back stay as they are, and are warned of once', async () => {
     const directory = tempDirectory();
-    const destination = join(directory, 'out');
-    const path = await abandoned(destination, { 'previous/f': 'old', 'tree/f': 'new' });
-    const failing = (): AsyncCall => () => Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' }));
-    await around('rename', failing, () => removeAbandoned(destination));
-    assert.is(readFileSync(join(path, 'previous/f'), 'utf8'), 'old');
+    const path = await leftover(directory, { 'old-1/out/f': 'old', 'tree/f': 'new' });
+    const failing = (): Call => () => {
+      throw systemFailure('EIO', 'rename');
+    };
+    const warnings = await warningsOf(async () => {
+      for (let times = 0; times < 2; times += 1) await around('renameSync', failing, () => clear(directory));
+    });
+    assert.is(readFileSync(join(path, 'old-1/out/f'), 'utf8'), 'old');
     assert.ok(existsSync(join(path, 'tree/f')));
+    assert.is(warnings.length, 1);
+    assert.match(warnings[0]?.message ?? '', `permwalk could not remove ${JSON.stringify(path)}`);
     assert.equal(openDirectories(), []);
+    await clear(directory);
+    assert.equal(readdirSync(directory), ['out']);
   });
 
   leftovers('hide no mistake', async () => {
-    const destination = join(tempDirectory(), 'out');
-    const path = await abandoned(destination, { 'tree/f': 'new' });
+    const directory = tempDirectory();
+    await leftover(directory, { 'tree/f': 'new' });
     const mistake = new TypeError('not a path');
+    let calls = 0;
     const failing =
-      (original: AsyncCall): AsyncCall =>
-      (given, ...rest) =>
-        given === dirname(path) ? original(given, ...rest) : Promise.reject(mistake);
-    assert.is(await around('readdir', failing, () => rejection(removeAbandoned(destination))), mistake);
-  });
-
-  leftovers('of another host, or of another process namespace, stay', async () => {
-    const { hostname } = os;
-    const { readlinkSync: readlink } = fs;
-    const elsewhere: [string, () => void][] = [
-      ['host', () => Object.assign(os, { hostname: () => 'elsewhere' })],
-      ['namespace', () => Object.assign(fs, { readlinkSync: () => 'pid:[1]' })],
-    ];
-    const fail = () => {
-      throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' });
-    };
-    if (process.platform === 'linux')
-      elsewhere.push(['no namespace', () => Object.assign(fs, { readlinkSync: fail })]);
-    const names = new Set<string>();
-    for (const [where, go] of elsewhere) {
-      const directory = tempDirectory();
-      const destination = join(directory, 'out');
-      const remove = () => removeAbandoned(destination);
-      const be = async <T>(act: () => Promise<T>): Promise<T> => {
-        go();
-        syncBuiltinESMExports();
-        try {
-          return await act();
-        } finally {
-          Object.assign(os, { hostname });
-          Object.assign(fs, { readlinkSync: readlink });
-          syncBuiltinESMExports();
-        }
+      (original: Call): Call =>
+      (...parameters) => {
+        calls += 1;
+        if (calls > 1) throw mistake;
+        return original(...parameters);
       };
-      const path = await be(() => abandoned(destination, { 'tree/f': 'x' }));
-      names.add(basename(path).split('-')[1] ?? '');
-      await remove();
-      assert.ok(existsSync(join(path, 'tree/f')), where);
-      await be(remove);
-      assert.equal(readdirSync(directory), [], where);
-    }
-    assert.is(names.size, elsewhere.length);
+    assert.is(await around('readdirSync', failing, () => rejection(clear(directory))), mistake);
   });
 }
 
-leftovers('are not looked for where nobody may look; anything else is an error', async () => {
+leftovers('are not looked for where nobody may look', async () => {
   const directory = tempDirectory();
   giveAway(directory);
   chmodSync(directory, 0o300);
-  await withoutRights(() => removeAbandoned(join(directory, 'out')));
+  await withoutRights(() => clear(directory));
   chmodSync(directory, 0o700);
-  assert.is((await rejection(removeAbandoned(join(directory, 'gone/out')))).code, 'ENOENT');
+});
+
+leftovers('of a process that listens without end are its own', async () => {
+  const directory = tempDirectory();
+  const path = await leftover(directory, { 'tree/f': 'x' }, '');
+  await deadSocket(join(path, 'owner-other'));
+  await at(directory, async (destination) => {
+    const alive = await createStaging(destination);
+    // The marker of a living owner counts, wherever its directory is.
+    renameSync(join(path, 'owner-other'), join(path, 'other'));
+    renameSync(join(alive.path, MARKER), join(path, MARKER));
+    await clearLeftovers(destination);
+    assert.ok(existsSync(join(path, 'tree/f')));
+    await removeStaging(alive, undefined);
+    await clearLeftovers(destination);
+  });
+  assert.equal(readdirSync(directory), []);
 });
 
 leftovers.run();
 
 const publishing = suite('publish');
 
-/** A staging directory with a finished tree for `out` in a directory. */
-async function finished(
-  directory = tempDirectory(),
-): Promise<{ directory: string; destination: string; staging: Staging; names(): string[] }> {
-  const destination = join(directory, 'out');
-  const staging = await createStaging(destination);
-  writeFileSync(join(staging.tree, 'f'), 'new');
-  return {
-    directory,
-    destination,
-    staging,
-    names: () => readdirSync(directory).filter((name) => !name.startsWith('.')),
-  };
+interface Finished {
+  directory: string;
+  path: string;
+  destination: Destination;
+  staging: Staging;
+  publish(existing: Existing, durably?: boolean): Promise<Published>;
+  names(): string[];
+}
+
+/** Do something with a staging directory that has a finished tree for `out` in a directory; then it goes. */
+async function withFinished(
+  act: (finished: Finished) => unknown,
+  { directory = tempDirectory(), mode = 0o755 } = {},
+): Promise<void> {
+  await at(directory, async (destination) => {
+    const made = await createStaging(destination);
+    writeFileSync(join(made.treePath, 'f'), 'new');
+    chmodSync(made.treePath, mode);
+    const identity = lstatSync(made.treePath);
+    await act({
+      directory,
+      path: destination.path,
+      destination,
+      staging: made,
+      publish: (existing, durably = false) => (durably ? publishDurably : publish)(made, identity, existing),
+      names: () => readdirSync(directory).filter((name) => !name.startsWith('.permwalk-')),
+    });
+    await removeStaging(made, undefined);
+  });
+  assert.equal(openDirectories(), []);
 }
 
 const contentOf = (destination: string) => readFileSync(join(destination, 'f'), 'utf8');
 
 publishing('where nothing is there', async () => {
   for (const existing of ['error', 'keep', 'replace'] as const) {
-    const { destination, staging } = await finished();
-    assert.is(await publish(staging, destination, existing), 'created');
-    assert.is(contentOf(destination), 'new');
-    assert.equal(readdirSync(staging.held.path), []);
-    staging.held.close();
+    await withFinished(async ({ path, staging: made, publish }) => {
+      assert.is(await publish(existing), 'created');
+      assert.is(contentOf(path), 'new');
+      assert.equal(readdirSync(made.path), [MARKER]);
+    });
   }
 });
 
@@ -409,59 +514,121 @@ publishing(
     };
     for (const [name, make] of Object.entries(shapes)) {
       for (const existing of ['error', 'keep'] as const) {
-        const { destination, staging } = await finished();
-        make(destination);
-        const { ino } = lstatSync(destination);
-        assert.is(await publish(staging, destination, existing), undefined, name);
-        assert.is(lstatSync(destination).ino, ino, name);
-        assert.ok(existsSync(join(staging.tree, 'f')), name);
-        staging.held.close();
+        await withFinished(async ({ path, staging: made, publish }) => {
+          make(path);
+          const { ino } = lstatSync(path);
+          assert.is(await publish(existing), undefined, name);
+          assert.is(lstatSync(path).ino, ino, name);
+          assert.ok(existsSync(join(made.treePath, 'f')), name);
+        });
       }
-      const { destination, staging } = await finished();
-      make(destination);
-      const { ino } = lstatSync(destination);
-      assert.is(await publish(staging, destination, 'replace'), 'replaced', name);
-      assert.is(contentOf(destination), 'new', name);
-      assert.is(lstatSync(join(staging.held.path, PREVIOUS)).ino, ino, name);
-      staging.held.close();
+      const directory = tempDirectory();
+      await withFinished(
+        async ({ path, staging: made, publish }) => {
+          make(path);
+          const { ino } = lstatSync(path);
+          assert.is(await publish('replace'), 'replaced', name);
+          assert.is(contentOf(path), 'new', name);
+          assert.is(lstatSync(join(made.path, 'gone-1/out')).ino, ino, name);
+        },
+        { directory },
+      );
+      assert.equal(readdirSync(directory), ['out'], name);
     }
   },
 );
 
-publishing('only a directory', async () => {
-  for (const make of [
-    (path: string) => symlinkSync('/', path),
-    (path: string) => writeFileSync(path, 'no tree'),
-  ]) {
-    const { destination, staging, names } = await finished();
-    rmSync(staging.tree, { recursive: true });
-    make(staging.tree);
-    const error = await rejection(publish(staging, destination, 'replace'));
-    assert.is(error.code, 'ERR_PERMWALK_SYMLINK_IN_PATH');
-    assert.is(error.path, staging.tree);
-    assert.equal(names(), []);
-    staging.held.close();
+publishing('only the directory that was finished', async () => {
+  for (const [code, make] of [
+    ['ERR_PERMWALK_SYMLINK_IN_PATH', (path: string) => symlinkSync('/', path)],
+    ['ERR_PERMWALK_SYMLINK_IN_PATH', (path: string) => writeFileSync(path, 'no tree')],
+    ['ERR_PERMWALK_SWAPPED', (path: string) => addToTree(path, { f: 'another' })],
+    ['ERR_PERMWALK_SWAPPED', () => {}],
+  ] as const) {
+    await withFinished(async ({ directory, path, staging: made, publish, names }) => {
+      addToTree(path, { f: 'old' });
+      renameSync(made.treePath, join(directory, '.permwalk-elsewhere'));
+      make(made.treePath);
+      const error = await rejection(publish('replace'));
+      assert.is(error.code, code);
+      assert.is(error.path, made.treePath);
+      assert.equal(names(), ['out']);
+      assert.is(contentOf(path), 'old');
+      rmSync(join(directory, '.permwalk-elsewhere'), { recursive: true });
+    });
   }
 });
 
+publishing('only from the staging directory that was made, and as it was made', async () => {
+  const exchanges: [string, (path: string) => void][] = [
+    [
+      'another one',
+      (path) => {
+        renameSync(path, `${path}-moved`);
+        addToTree(path, { 'tree/f': 'planted' });
+        chmodSync(path, 0o700);
+      },
+    ],
+    ['another mode', (path) => chmodSync(path, 0o777)],
+    ['gone', (path) => renameSync(path, `${path}-moved`)],
+  ];
+  if (isRoot) exchanges.push(['another owner', (path) => chownSync(path, NOBODY, NOBODY)]);
+  for (const [name, exchange] of exchanges) {
+    await withFinished(async ({ path, staging: made, publish, names }) => {
+      addToTree(path, { f: 'old' });
+      exchange(made.path);
+      const error = await rejection(publish('replace'));
+      assert.is(error.code, 'ERR_PERMWALK_SWAPPED', name);
+      assert.is(error.path, made.path, name);
+      assert.is(contentOf(path), 'old', name);
+      assert.equal(names(), ['out'], name);
+    });
+  }
+});
+
+publishing('only where the path still leads to the directory that was held', async () => {
+  const base = tempDirectory();
+  addToTree(base, { 'p/out/f': 'old', 'sys/out/f': 'important' });
+  await withFinished(
+    async ({ publish }) => {
+      renameSync(join(base, 'p'), join(base, 'q'));
+      symlinkSync('sys', join(base, 'p'));
+      const error = await rejection(publish('replace'));
+      assert.is(error.code, 'ERR_PERMWALK_SWAPPED');
+      assert.is(error.path, join(base, 'p/out'));
+      assert.match(error.message, 'nothing was published');
+    },
+    { directory: join(base, 'p') },
+  );
+  assert.is(contentOf(join(base, 'q/out')), 'old');
+  assert.equal(readdirSync(join(base, 'q')), ['out'], 'its own staging directory is gone');
+  assert.equal(readdirSync(join(base, 'sys')), ['out']);
+  assert.is(contentOf(join(base, 'sys/out')), 'important');
+});
+
 if (isReplaceable) {
-  /** Do something before, or after, the renames that lead to a path. */
+  /** Do something before, or after, the renames to or from the destination: `out` in the parent's descriptor. */
   const meanwhile =
     (
       isMeant: (from: string, to: string) => boolean,
-      event: { before?: () => void; after?: () => void },
-    ): ((original: AsyncCall) => AsyncCall) =>
-    (original) =>
-    async (...parameters) => {
-      const [from, to] = parameters as [string, string];
-      if (!isMeant(from, to)) return original(...parameters);
-      event.before?.();
-      try {
-        return await original(...parameters);
-      } finally {
-        event.after?.();
-      }
+      event: { before?: (count: number) => void; after?: (count: number) => void },
+    ): ((original: Call) => Call) =>
+    (original) => {
+      let count = 0;
+      return (...parameters) => {
+        const [from, to] = parameters.map(String) as [string, string];
+        if (!isMeant(from, to)) return original(...parameters);
+        count += 1;
+        event.before?.(count);
+        try {
+          return original(...parameters);
+        } finally {
+          event.after?.(count);
+        }
+      };
     };
+  const isAside = (from: string, to: string) => from.endsWith('/out') && to.endsWith('/out');
+  const isNew = (from: string) => from.endsWith(`/${TREE}`);
 
   publishing('what another process puts there first is kept, or replaced', async () => {
     for (const existing of ['error', 'keep', 'replace'] as const) {
@@ -469,189 +636,262 @@ if (isReplaceable) {
         (path: string) => addToTree(path, { f: 'first' }),
         (path: string) => writeFileSync(path, 'first'),
       ]) {
-        const { destination, staging } = await finished();
-        let isFirst = true;
-        const before = () => {
-          if (isFirst) make(destination);
-          isFirst = false;
-        };
-        const racing = meanwhile((_, to) => to === destination, { before });
-        const outcome = await around('rename', racing, () => publish(staging, destination, existing));
-        assert.not.ok(isFirst);
-        assert.is(outcome, existing === 'replace' ? 'replaced' : undefined);
-        const isNew = existsSync(join(destination, 'f')) && contentOf(destination) === 'new';
-        assert.is(isNew, existing === 'replace');
-        staging.held.close();
+        await withFinished(async ({ path, publish }) => {
+          const before = (count: number) => count === 1 && make(path);
+          const outcome = await around('renameSync', meanwhile(isNew, { before }), () => publish(existing));
+          assert.is(outcome, existing === 'replace' ? 'replaced' : undefined);
+          const isReplaced = lstatSync(path).isDirectory() && contentOf(path) === 'new';
+          assert.is(isReplaced, existing === 'replace');
+        });
       }
     }
   });
 
-  publishing(
-    'what another process puts there while nothing was there to move aside is replaced',
-    async () => {
-      const { destination, staging } = await finished();
-      let isFirst = true;
-      const after = () => {
-        if (isFirst) addToTree(destination, { f: 'first' });
-        isFirst = false;
-      };
-      const racing = meanwhile((from) => from === destination, { after });
-      assert.is(await around('rename', racing, () => publish(staging, destination, 'replace')), 'replaced');
-      assert.is(contentOf(destination), 'new');
-      staging.held.close();
-    },
-  );
+  publishing('what another process puts there between the two renames is replaced, too', async () => {
+    const directory = tempDirectory();
+    await withFinished(
+      async ({ path, staging: made, publish }) => {
+        addToTree(path, { f: 'old' });
+        const before = (count: number) => count < 3 && addToTree(path, { f: `${count}` });
+        const outcome = await around('renameSync', meanwhile(isNew, { before }), () => publish('replace'));
+        assert.is(outcome, 'replaced');
+        assert.is(contentOf(path), 'new');
+        const old = [1, 2, 3].map((number) => contentOf(join(made.path, `gone-${number}/out`)));
+        assert.equal(old, ['old', '1', '2']);
+      },
+      { directory },
+    );
+    assert.equal(readdirSync(directory), ['out']);
+  });
 
-  publishing(
-    'an old tree that was moved aside is replaced, were what came in its place gone again',
-    async () => {
-      const { destination, staging } = await finished();
-      addToTree(destination, { f: 'old' });
-      let renames = 0;
-      const before = () => {
-        renames += 1;
-        // Ours goes aside, another is put there, and is taken away before it is moved aside, too.
-        if (renames === 2) addToTree(destination, { f: 'first' });
-        if (renames === 3) rmSync(destination, { recursive: true });
-      };
-      const racing = meanwhile((from, to) => from === destination || to === destination, { before });
-      const outcome = await around('rename', racing, () => publish(staging, destination, 'replace'));
-      assert.is(outcome, 'replaced');
-      assert.is(contentOf(destination), 'new');
-      assert.is(renames, 4);
-      staging.held.close();
-    },
-  );
-
-  publishing('what is put there while the old tree is put back is replaced, too', async () => {
-    const { destination, staging } = await finished();
-    addToTree(destination, { f: 'old' });
-    let renames = 0;
-    const before = () => {
-      renames += 1;
-      // Ours goes aside, another is put there and goes; the old one is put back, and another is there again.
-      if (renames === 2) addToTree(destination, { f: 'first' });
-      if (renames === 3) addToTree(destination, { f: 'second' });
-    };
-    const after = () => {
-      if (renames === 2) rmSync(destination, { recursive: true });
-    };
-    const racing = meanwhile((from, to) => from === destination || to === destination, { before, after });
-    const outcome = await around('rename', racing, () => publish(staging, destination, 'replace'));
-    assert.is(outcome, 'replaced');
-    assert.is(contentOf(destination), 'new');
-    staging.held.close();
+  publishing('what goes away before it is moved aside needs not be', async () => {
+    await withFinished(async ({ path, publish }) => {
+      addToTree(path, { f: 'old' });
+      const before = () => rmSync(path, { recursive: true });
+      assert.is(
+        await around('renameSync', meanwhile(isAside, { before }), () => publish('replace')),
+        'replaced',
+      );
+      assert.is(contentOf(path), 'new');
+    });
   });
 
   publishing('who was overtaken does not try again where nothing is to be replaced', async () => {
     for (const existing of ['error', 'keep'] as const) {
-      const { destination, staging } = await finished();
-      const before = () => addToTree(destination, { f: 'first' });
-      const after = () => rmSync(destination, { recursive: true });
-      const racing = meanwhile((_, to) => to === destination, { before, after });
-      assert.is(await around('rename', racing, () => publish(staging, destination, existing)), undefined);
-      assert.not.ok(existsSync(destination));
-      staging.held.close();
+      await withFinished(async ({ path, publish }) => {
+        const before = () => addToTree(path, { f: 'first' });
+        const after = () => rmSync(path, { recursive: true });
+        const racing = meanwhile(isNew, { before, after });
+        assert.is(await around('renameSync', racing, () => publish(existing)), undefined);
+        assert.not.ok(existsSync(path));
+      });
     }
   });
 
   publishing('who is always overtaken gives up, and the last that was there stays', async () => {
-    const { destination, staging } = await finished();
-    // That its owner may not write to it is not what is in the way.
-    chmodSync(staging.tree, 0o500);
-    let tries = 0;
-    const before = () => {
-      // Without root, such a tree moves in two renames.
-      if (existsSync(destination)) return;
-      tries += 1;
-      addToTree(destination, { f: `${tries}` });
-    };
-    const racing = meanwhile((_, to) => to === destination, { before });
-    const error = await around('rename', racing, () => rejection(publish(staging, destination, 'replace')));
-    assert.is(error.code, 'ENOTEMPTY');
-    assert.is(tries, 101);
-    assert.is(contentOf(destination), '101');
-    staging.held.close();
+    const directory = tempDirectory();
+    let last = 0;
+    const warnings = await warningsOf(() =>
+      withFinished(
+        async ({ path, publish }) => {
+          const before = (count: number) => {
+            last = count;
+            addToTree(path, { f: `${count}` });
+          };
+          const racing = meanwhile(isNew, { before });
+          const error = await around('renameSync', racing, () => rejection(publish('replace')));
+          assert.is(error.code, 'ENOTEMPTY');
+          assert.is(error.path, path);
+          assert.is(last, 101);
+          assert.is(contentOf(path), '101');
+        },
+        { directory },
+      ),
+    );
+    // What it had moved aside is not its to remove: its own tree is not there.
+    assert.match(warnings[0]?.message ?? '', /could not put back the old tree, which is in /);
+    await clear(directory);
+    assert.equal(readdirSync(directory), ['out']);
+  });
+
+  publishing('that fails puts the old tree back, however often it has to try', async () => {
+    for (const mode of [0o755, 0o555]) {
+      for (const failures of [0, 1, 3]) {
+        const directory = tempDirectory();
+        await withFinished(
+          async ({ path, staging: made, publish }) => {
+            addToTree(directory, { 'out/f': 'old', 'out/': mode });
+            giveAway(path);
+            let puttings = 0;
+            const failing =
+              (original: Call): Call =>
+              (from, to) => {
+                if (isNew(`${from}`)) throw systemFailure('EIO', 'rename');
+                if (`${from}`.endsWith('/out') && existsSync(join(made.path, 'old-1/out'))) {
+                  puttings += 1;
+                  if (puttings <= failures) throw systemFailure('EIO', 'rename');
+                }
+                return original(from, to);
+              };
+            const { ino } = lstatSync(path);
+            const error = await around('renameSync', failing, () => rejection(publish('replace')));
+            assert.is(error.code, 'EIO');
+            assert.is(error.path, path);
+            assert.is(contentOf(path), 'old');
+            assert.equal([lstatSync(path).ino, modeOf(path)], [ino, mode]);
+          },
+          { directory },
+        );
+        assert.equal(readdirSync(directory), ['out']);
+      }
+    }
+  });
+
+  publishing('whose new tree vanishes between the two renames puts the old one back', async () => {
+    const directory = tempDirectory();
+    await withFinished(
+      async ({ path, staging: made, publish }) => {
+        addToTree(path, { f: 'old' });
+        const after = () => rmSync(made.treePath, { recursive: true });
+        const racing = meanwhile(isAside, { after: (count) => count === 1 && after() });
+        const error = await around('renameSync', racing, () => rejection(publish('replace')));
+        assert.is(error.code, 'ENOENT');
+        assert.is(contentOf(path), 'old');
+      },
+      { directory },
+    );
+    assert.equal(readdirSync(directory), ['out']);
   });
 
   publishing(
-    'whose staging directory is taken away in the middle fails, and the destination is as it was',
+    'an old tree that cannot be put back is never removed, and put back by the next call',
     async () => {
-      const { destination, staging } = await finished();
-      addToTree(destination, { f: 'old' });
-      const before = () => rmSync(staging.held.path, { recursive: true, force: true });
-      const racing = meanwhile((from) => from === destination, { before });
-      const error = await around('rename', racing, () => rejection(publish(staging, destination, 'replace')));
-      assert.is(error.code, 'ENOENT');
-      assert.is(contentOf(destination), 'old');
-      staging.held.close();
+      const directory = tempDirectory();
+      const failing =
+        (original: Call): Call =>
+        (from, to) => {
+          if (isNew(`${from}`) || `${from}`.includes('/old-') || existsSync(join(directory, 'failing'))) {
+            throw systemFailure('EIO', 'rename');
+          }
+          const result = original(from, to);
+          if (isAside(`${from}`, `${to}`)) writeFileSync(join(directory, 'failing'), '');
+          return result;
+        };
+      const warnings = await warningsOf(() =>
+        withFinished(
+          async ({ path, publish }) => {
+            addToTree(path, { f: 'old' });
+            await around('renameSync', failing, () => rejection(publish('replace')));
+            assert.not.ok(existsSync(path));
+          },
+          { directory },
+        ),
+      );
+      rmSync(join(directory, 'failing'));
+      assert.equal(
+        warnings.map(({ code }) => code),
+        ['ERR_PERMWALK_LEFTOVER'],
+      );
+      const [left] = readdirSync(directory);
+      assert.match(warnings[0]?.message ?? '', JSON.stringify(join(directory, left ?? '')));
+      assert.is(contentOf(join(directory, left ?? '', 'old-1/out')), 'old');
+      await clear(directory);
+      assert.equal(readdirSync(directory), ['out']);
+      assert.is(contentOf(join(directory, 'out')), 'old');
     },
   );
 
-  publishing('that fails otherwise puts the old tree back', async () => {
-    const { destination, staging } = await finished();
-    addToTree(destination, { f: 'old' });
-    const failure = Object.assign(new Error('EIO: broken'), { code: 'EIO' });
-    let failures = 0;
-    const failing =
-      (original: AsyncCall): AsyncCall =>
-      async (from, to) => {
-        if (`${from}`.endsWith(`/${TREE}`)) {
-          failures += 1;
-          throw failure;
-        }
-        return original(from, to);
-      };
-    const error = await around('rename', failing, () => rejection(publish(staging, destination, 'replace')));
-    assert.is(error, failure);
-    assert.is(failures, 1);
-    assert.is(contentOf(destination), 'old');
-    assert.equal(readdirSync(staging.held.path), [TREE]);
-    staging.held.close();
+  publishing('a link that takes the destination right after the rename is not followed', async () => {
+    const outside = makeTree({ 'd/f': 0o600, 'd/': 0o700 });
+    giveAway(outside);
+    const directory = tempDirectory();
+    await withFinished(
+      async ({ path, publish, staging: made }) => {
+        giveAway(directory);
+        chmodSync(made.treePath, 0o555);
+        const after = () => {
+          if (existsSync(made.treePath)) return;
+          renameSync(path, join(directory, 'moved'));
+          symlinkSync(join(outside, 'd'), path);
+        };
+        const racing = meanwhile(isNew, { after });
+        const outcome = await withoutRights(() =>
+          around('renameSync', racing, () => publish('error').catch((error: Error) => error)),
+        );
+        assert.ok(outcome === 'created' || outcome instanceof Error);
+        if (!isRoot || process.platform === 'linux') assert.is(modeOf(directory, 'moved'), 0o555);
+      },
+      { directory },
+    );
+    assert.is(modeOf(outside, 'd'), 0o700);
+    chmodSync(join(directory, 'moved'), 0o755);
+  });
+
+  publishing('errors name the cause and the way out, and no descriptor', async () => {
+    const cases: [code: string, message: RegExp][] = [
+      ['EXDEV', /lower layer of an overlay .*, or set publish to 'in-place'$/],
+      ['EBUSY', /is a mount point, .* set publish to 'in-place'$/],
+      ['EPERM', /run as its owner, or set publish to 'in-place'$/],
+      ['EROFS', /mounted read-only: remount it read-write$/],
+      ['EIO', /extract to "[^"]*out"$/],
+    ];
+    for (const [code, message] of cases) {
+      await withFinished(async ({ path, publish }) => {
+        addToTree(path, { f: 'old' });
+        const failing = (): Call => () => {
+          throw systemFailure(code, 'rename');
+        };
+        const error = await around('renameSync', failing, () => rejection(publish('replace')));
+        assert.is(error.code, code);
+        assert.is(error.path, path);
+        assert.ok(error.message.startsWith(`${code}: `) && error.message.includes(JSON.stringify(path)));
+        assert.match(error.message, message);
+        assert.not.match(error.message, '/proc/');
+        assert.is(contentOf(path), 'old');
+      });
+    }
   });
 }
 
 publishing(
   'a directory that its owner may not write to is moved all the same, and keeps its mode',
   async () => {
-    const { directory, destination, staging } = await finished();
-    addToTree(directory, { 'out/': 0o500 });
-    chmodSync(staging.tree, 0o1550);
+    const directory = tempDirectory();
     giveAway(directory);
-    chmodSync(staging.tree, 0o1550);
-    assert.is(await withoutRights(() => publish(staging, destination, 'replace')), 'replaced');
-    assert.is(modeOf(destination), 0o1550);
-    assert.is(modeOf(staging.held.path, PREVIOUS), 0o500);
-    chmodSync(destination, 0o700);
-    chmodSync(join(staging.held.path, PREVIOUS), 0o700);
-    staging.held.close();
+    await withoutRights(() =>
+      withFinished(
+        async ({ path, publish, staging: made }) => {
+          addToTree(directory, { 'out/': 0o500 });
+          assert.is(await publish('replace'), 'replaced');
+          assert.is(modeOf(path), 0o1550);
+          assert.is(modeOf(made.path, 'gone-1/out'), 0o500);
+        },
+        { directory, mode: 0o1550 },
+      ),
+    );
+    assert.equal(readdirSync(directory), ['out']);
+    chmodSync(join(directory, 'out'), 0o700);
   },
 );
 
 publishing('what cannot be moved keeps its mode, and its place', async () => {
-  for (const [mode, most] of [
-    [0o500, 2],
-    [0o700, 1],
-  ] as const) {
-    const { directory, destination, staging } = await finished();
-    addToTree(directory, { 'out/': mode });
+  for (const mode of [0o500, 0o700]) {
+    const directory = tempDirectory();
     giveAway(directory);
-    chmodSync(directory, 0o500);
-    let renames = 0;
-    const counting =
-      (original: AsyncCall): AsyncCall =>
-      (...parameters) => {
-        renames += 1;
-        return original(...parameters);
-      };
-    const publishIt = () => rejection(publish(staging, destination, 'replace'));
-    const error = await around('rename', counting, () => withoutRights(publishIt));
-    chmodSync(directory, 0o700);
-    assert.is(error.code, 'EACCES');
-    assert.is(modeOf(destination), mode);
-    if (isReplaceable) assert.is(renames, most, 'only what is locked is tried again');
-    assert.is(readFileSync(join(staging.tree, 'f'), 'utf8'), 'new');
-    staging.held.close();
+    await withoutRights(() =>
+      withFinished(
+        async ({ path, publish, staging: made }) => {
+          addToTree(directory, { 'out/': mode });
+          chmodSync(directory, 0o500);
+          const error = await rejection(publish('replace'));
+          assert.is(error.code, 'EACCES');
+          assert.is(modeOf(path), mode);
+          assert.is(readFileSync(join(made.treePath, 'f'), 'utf8'), 'new');
+          chmodSync(directory, 0o700);
+        },
+        { directory },
+      ),
+    );
   }
 });
 
@@ -663,64 +903,52 @@ if (isReplaceable) {
   /** Notes what is synced, and what is moved. */
   async function syncsOf(act: () => Promise<unknown>, onSync = () => {}): Promise<string[]> {
     const noted: string[] = [];
-    const nameOf = (fd: number) => readlinkSync(`/proc/self/fd/${fd}`);
-    const handle = await fsPromises.open('/', 'r');
-    const prototype: { sync(this: { fd: number }): Promise<void> } = Object.getPrototypeOf(handle);
-    await handle.close();
     const { fsyncSync } = fs;
-    const { sync } = prototype;
     fs.fsyncSync = (fd) => {
-      noted.push(`sync ${nameOf(fd)}`);
+      noted.push(`sync ${readlinkSync(`/proc/self/fd/${fd}`)}`);
       fsyncSync(fd);
       onSync();
     };
-    prototype.sync = function () {
-      noted.push(`sync ${nameOf(this.fd)}`);
-      return sync.call(this);
-    };
     syncBuiltinESMExports();
     const noting =
-      (original: AsyncCall): AsyncCall =>
+      (original: Call): Call =>
       (...parameters) => {
-        noted.push(`move to ${parameters[1]}`);
+        const [from] = parameters;
+        if (!basename(`${from}`).startsWith('bind-')) noted.push(`move ${basename(`${from}`)}`);
         return original(...parameters);
       };
     try {
-      await around('rename', noting, act);
+      await around('renameSync', noting, act);
     } finally {
       fs.fsyncSync = fsyncSync;
-      prototype.sync = sync;
       syncBuiltinESMExports();
     }
     return noted;
   }
 
-  durable('the parent is synced after the move, and let go of', async () => {
-    const { directory, destination, staging } = await finished();
-    const open = readdirSync('/proc/self/fd').length;
-    const noted = await syncsOf(async () => {
-      assert.is(await publishDurably(staging, destination, 'error'), 'created');
+  durable('the parent is synced after the move', async () => {
+    await withFinished(async ({ directory, publish }) => {
+      const noted = await syncsOf(() => publish('error', true));
+      assert.equal(noted, [`sync ${directory}`, 'move tree', `sync ${directory}`]);
     });
-    assert.equal(noted, [`move to ${destination}`, `sync ${directory}`]);
-    assert.is(readdirSync('/proc/self/fd').length, open);
-    staging.held.close();
   });
 
   durable('a tree is synced whole: itself, every directory and every file', async () => {
-    const { staging } = await finished();
-    addToTree(staging.tree, { 'a/b/g': 'x', 'a/l': '-> b', 'c/': 0o700 });
-    const noted = await syncsOf(() => syncTree(staging, undefined));
-    const expected = ['', '/f', '/a', '/a/b', '/a/b/g', '/c'].map((path) => `sync ${staging.tree}${path}`);
-    assert.equal(noted.sort(), expected.sort());
-    assert.equal(openDirectories(), [staging.held.path]);
-    staging.held.close();
+    await withFinished(async ({ staging: { treePath, directory } }) => {
+      addToTree(treePath, { 'a/b/g': 'x', 'a/l': '-> b', 'c/': 0o700 });
+      const tree = openTreeIn(directory, TREE, treePath);
+      const noted = await syncsOf(() => syncTree(tree, undefined));
+      tree.close();
+      const expected = ['', '/f', '/a', '/a/b', '/a/b/g', '/c'].map((path) => `sync ${treePath}${path}`);
+      assert.equal(noted.sort(), expected.sort());
+    });
   });
 
   durable('a wrapped extractor syncs where it is asked to, before it moves and after', async () => {
     for (const [options, expected] of [
       [{}, 'move'],
       [{ durable: false }, 'move'],
-      [{ durable: true }, 'sync sync move sync'],
+      [{ durable: true }, 'sync sync sync move sync'],
     ] as const) {
       const extract = wrapExtractor((_: string, to: string) => writeFileSync(join(to, 'f'), ''), {
         manifest: false,
@@ -732,37 +960,42 @@ if (isReplaceable) {
   });
 
   durable('an abort ends the syncing with the reason of the signal', async () => {
-    const { staging } = await finished();
-    addToTree(
-      staging.tree,
-      Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`f${index}`, 0o600])),
-    );
-    const controller = new AbortController();
-    const reason = new Error('enough');
-    const abort = () => {
-      controller.abort(reason);
-      // It is looked at between slices: this one is over.
-      const start = performance.now();
-      while (performance.now() < start + 5);
-    };
-    const noted = await syncsOf(async () => {
-      assert.is(await rejection(syncTree(staging, controller.signal)), reason);
-    }, abort);
-    assert.ok(noted.length < 20, `${noted.length} were synced`);
-    assert.equal(openDirectories(), [staging.held.path]);
-    staging.held.close();
+    await withFinished(async ({ staging: { treePath, directory } }) => {
+      addToTree(treePath, Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`f${index}`, 0o600])));
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      const abort = () => {
+        controller.abort(reason);
+        // It is looked at between slices: this one is over.
+        const start = performance.now();
+        while (performance.now() < start + 5);
+      };
+      const tree = openTreeIn(directory, TREE, treePath);
+      const noted = await syncsOf(async () => {
+        assert.is(await rejection(syncTree(tree, controller.signal)), reason);
+      }, abort);
+      tree.close();
+      assert.ok(noted.length < 20, `${noted.length} were synced`);
+    });
   });
 }
 
 durable('a parent that cannot be synced is refused before anything is moved', async () => {
-  const { directory, destination, staging, names } = await finished();
+  const directory = tempDirectory();
   giveAway(directory);
-  chmodSync(directory, 0o300);
-  const error = await withoutRights(() => rejection(publishDurably(staging, destination, 'error')));
-  chmodSync(directory, 0o700);
-  assert.is(error.code, 'EACCES');
-  assert.equal(names(), []);
-  staging.held.close();
+  await withoutRights(() =>
+    withFinished(
+      async ({ publish, names }) => {
+        chmodSync(directory, 0o300);
+        const error = await rejection(publish('error', true));
+        chmodSync(directory, 0o700);
+        assert.is(error.code, 'EACCES');
+        assert.is(error.path, directory);
+        assert.equal(names(), []);
+      },
+      { directory },
+    ),
+  );
 });
 
 durable.run();

@@ -1,22 +1,22 @@
-import fsPromises from 'node:fs/promises';
+import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { canRunOn } from './runtime.ts';
 
-/** A function of node:fs/promises. */
-export type AsyncCall = (...parameters: unknown[]) => Promise<unknown>;
+/** A function of node:fs. */
+export type Call = (...parameters: unknown[]) => unknown;
 
 /** Elsewhere what takes the place of a function is not seen by those who import it by name. */
 export const canReplace = (): boolean =>
   canRunOn(['node'], 'the functions of its node:fs cannot be replaced');
 
-/** Put something around a function of node:fs/promises while something else is done. */
+/** Put something around a function of node:fs while something else is done. */
 export async function around<T>(
-  name: 'rename' | 'mkdtemp' | 'rm' | 'lstat' | 'readdir',
-  wrap: (original: AsyncCall) => AsyncCall,
-  act: () => Promise<T>,
+  name: 'renameSync' | 'mkdirSync' | 'unlinkSync' | 'rmdirSync' | 'readdirSync',
+  wrap: (original: Call) => Call,
+  act: () => T | Promise<T>,
 ): Promise<T> {
-  const table = fsPromises as unknown as Record<string, AsyncCall>;
-  const original = table[name] as AsyncCall;
+  const table = fs as unknown as Record<string, Call>;
+  const original = table[name] as Call;
   table[name] = wrap(original);
   syncBuiltinESMExports();
   try {
@@ -25,4 +25,13 @@ export async function around<T>(
     table[name] = original;
     syncBuiltinESMExports();
   }
+}
+
+/** An error of a system call. */
+export function systemFailure(code: string, syscall: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: broken, ${syscall} 'somewhere'`), {
+    code,
+    syscall,
+    path: 'somewhere',
+  });
 }
