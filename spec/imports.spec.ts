@@ -14,19 +14,7 @@ const allowed: Record<string, { names: string[]; reason: string }> = {
   'manifest/archive.ts': { names: ['constants', 'open'], reason: 'reads the archive that the caller names' },
   'manifest/read.ts': { names: ['stat'], reason: 'asks what kind of source the caller names' },
   'manifest/record.ts': { names: ['stat'], reason: 'asks what kind of source the caller names' },
-  'extract/held.ts': { names: ['lstatSync'], reason: 'staging goes by path: to follow' },
-  'extract/publish.ts': {
-    names: ['chmod', 'lstat', 'open', 'rename'],
-    reason: 'publishing goes by path: to follow',
-  },
-  'extract/staging.ts': {
-    names: ['lstat', 'mkdir', 'mkdtemp', 'readdir', 'readlinkSync', 'rename', 'rm', 'rmdir'],
-    reason: 'staging goes by path: to follow',
-  },
-  'extract/wrap.ts': {
-    names: ['lstatSync', 'mkdir', 'mkdirSync', 'realpathSync'],
-    reason: 'finds the destination that the caller names, and makes its parents: to follow',
-  },
+  'extract/marker.ts': { names: ['readFileSync'], reason: 'reads the boot id in /proc' },
 };
 
 const lib = fileURLToPath(new URL('../lib', import.meta.url));

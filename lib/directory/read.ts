@@ -165,7 +165,12 @@ export function syncOpened(open: (access: number) => number, readOnly: number, w
     fd = open(readOnly);
   } catch (error) {
     if (errorCode(error) !== 'EACCES') throw error;
-    fd = open(writeOnly);
+    try {
+      fd = open(writeOnly);
+    } catch (again) {
+      // A directory cannot be opened to write: what counts is that it may not be read.
+      throw errorCode(again) === 'EISDIR' ? error : again;
+    }
   }
   try {
     fsyncSync(fd);

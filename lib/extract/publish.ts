@@ -9,7 +9,7 @@ import { type Staging, TREE, verifyStaging } from './staging.ts';
 /** How often another process may publish its tree between our two renames. */
 const MAX_COLLISIONS = 100;
 /** Milliseconds between tries to put an old tree back. */
-const PUT_BACK_DELAYS_MS = [0, 10, 100, 500, 1000];
+const PUT_BACK_DELAYS_MS = [0, 10, 100, 400];
 
 /** Milliseconds between looks for what another process puts in the place of our new tree. */
 const SUPERSEDED_DELAYS_MS = [1, 10, 100, 500];

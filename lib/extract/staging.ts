@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import type { Directory } from '../directory/directory.ts';
 import { type EntryStats, type Identity, isSameEntry } from '../directory/entry-stats.ts';
-import { errorCode, located, swapped } from '../directory/errors.ts';
+import { errorCode, located, swapped, UnsafePathError } from '../directory/errors.ts';
 import { removal } from '../directory/remove.ts';
 import { runInSlices, Slices } from '../pass/slices.ts';
 import { quoted } from '../printable.ts';
@@ -91,7 +91,9 @@ async function attempt(destination: Destination): Promise<Staging> {
   } catch (error) {
     marker?.close();
     for (const spare of reserve) spare.close();
-    await reported(path, () => undo(destination, { name, path, directory, made }));
+    // What was put in its place is not ours.
+    const isOurs = !(error instanceof UnsafePathError);
+    if (isOurs) await reported(path, () => undo(destination, { name, path, directory, made }));
     directory?.close();
     throw located(error, path);
   }
@@ -109,8 +111,7 @@ async function undo({ parent }: Destination, { name, path, directory, made }: Un
   try {
     removeNamed(parent, name, made);
   } catch (error) {
-    // What was put in its place is not ours.
-    if (directory === undefined || !isAsMade(directory.opened, made)) throw error;
+    if (directory === undefined) throw error;
     await dismantle(parent, { name, path, directory });
   }
 }
