@@ -106,7 +106,7 @@ export interface Directory {
 
 /** A Unix socket that is listened on. It does not keep the process alive. */
 export interface Listener {
-  /** Stop listening. The entry stays. */
+  /** Stop listening. The entry stays where it was renamed, for then it is known no more. */
   close(): void;
 }
 

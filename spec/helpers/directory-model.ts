@@ -380,7 +380,7 @@ function performed(tree: Tree, other: Tree, operation: Operation): unknown {
     case 'symlink':
       return directory.symlink(name, target);
     case 'remove':
-      remove(directory, name);
+      remove(directory, name, name);
       // The tree would go on with what was removed or renamed, were it on its way.
       return tree.rewind();
     case 'removeDirectory':
