@@ -1,0 +1,70 @@
+/**
+ * Replaces a tree by a new one as another user, and prints what lies beside and at the destination after each call. Plain
+ * JavaScript, with permwalk as it is built, for it is started by the hundred.
+ *
+ *     node replace-child.js DESTINATION UID ok|fail…
+ */
+import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const FILES = 8;
+
+/**
+ * What lies at the destination: `absent`, one version that is whole, or what must never be.
+ *
+ * @param {string} path
+ * @returns {string}
+ */
+export function contentAt(path) {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return 'absent';
+  const names = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const versions = new Set(
+    names.map(({ parentPath, path, name }) => readFileSync(join(parentPath ?? path, name), 'utf8')),
+  );
+  return names.length === FILES && versions.size === 1
+    ? [...versions][0]
+    : `${names.length} files of ${[...versions]}`;
+}
+
+/**
+ * A tree of one version.
+ *
+ * @param {string} directory
+ * @param {string} version
+ */
+export function makeVersion(directory, version) {
+  for (let index = 0; index < FILES; index += 1) {
+    const below = join(directory, `d${index % 2}`);
+    mkdirSync(below, { recursive: true });
+    writeFileSync(join(below, `f${index}`), version);
+  }
+}
+
+/** One call after the other, as another user where this one is root. */
+async function main([destination, uid, ...calls]) {
+  const { wrapExtractor } = await import('../../dist/index.js');
+  if (process.getuid() === 0) {
+    process.setgroups([]);
+    process.setgid(Number(uid));
+    process.setuid(Number(uid));
+  }
+  for (const call of calls) {
+    const extract = (_, directory) => {
+      makeVersion(directory, 'new');
+      if (call === 'fail') throw new Error('failed');
+    };
+    const outcome = await wrapExtractor(extract, { manifest: false, existing: 'replace' })(
+      'archive',
+      destination,
+    ).then(
+      (report) => report.outcome,
+      (error) => error.message,
+    );
+    const mode = (lstatSync(destination, { throwIfNoEntry: false })?.mode ?? 0) & 0o7777;
+    const names = readdirSync(dirname(destination)).sort();
+    process.stdout.write(`${JSON.stringify({ outcome, content: contentAt(destination), mode, names })}\n`);
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));

@@ -1,0 +1,156 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { canMount, NOBODY } from './helpers/child.ts';
+import { extent } from './helpers/extent.ts';
+import { contentAt, makeVersion } from './helpers/replace-child.js';
+import { giveAway } from './helpers/rights.ts';
+import { runtime } from './helpers/runtime.ts';
+import { tempDirectory } from './helpers/tree.ts';
+
+const child = fileURLToPath(new URL('helpers/replace-child.js', import.meta.url));
+/** System calls that change something, or say that somebody is there. */
+const CHANGING = ['mkdir', 'rename', 'unlink', 'rmdir', 'chmod', 'fchmodat', 'bind', 'listen', 'utimensat'];
+const MODES = [0o755, 0o555, 0o500];
+/** The short run kills at some of the calls only, and each mode and place in turn. */
+const STRIDE = extent({ short: 12, full: 1 });
+
+/** Where the calls after a kill come from. */
+const places = ['the same namespace', 'another process namespace', 'another boot'] as const;
+type Where = (typeof places)[number];
+
+interface Facts {
+  outcome: string;
+  content: string;
+  mode: number;
+  names: string[];
+}
+
+/** Another boot id, over the one of the system. */
+const bootId = join(tempDirectory(), 'boot_id');
+writeFileSync(bootId, 'another boot');
+const enter: Record<Where, string[]> = {
+  'the same namespace': [],
+  'another process namespace': ['unshare', '-p', '-f', '--mount-proc'],
+  'another boot': [
+    'unshare',
+    '-m',
+    'sh',
+    '-c',
+    `mount --bind ${bootId} /proc/sys/kernel/random/boot_id && exec "$@"`,
+    'sh',
+  ],
+};
+
+/** Replace the tree, with something before the command; `undefined` where it was killed. */
+async function run(
+  before: readonly string[],
+  destination: string,
+  calls: readonly string[],
+): Promise<Facts[] | undefined> {
+  const [program = '', ...args] = [...before, process.execPath, child, destination, String(NOBODY), ...calls];
+  const running = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  running.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  const [status] = await once(running, 'close');
+  if (status !== 0 && before[0] === 'strace') return undefined;
+  assert.is(status, 0);
+  return output
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Facts);
+}
+
+/** A directory of nobody's with an old tree. */
+function makeOld(mode: number): { directory: string; destination: string } {
+  const directory = tempDirectory();
+  const destination = join(directory, 'cache');
+  makeVersion(destination, 'old');
+  giveAway(directory);
+  chmodSync(destination, mode);
+  return { directory, destination };
+}
+
+const strace = ['strace', '-f', '-qq', '-o'];
+
+/** How often each system call is made while a tree is replaced. */
+async function countCalls(mode: number): Promise<Map<string, number>> {
+  const { directory, destination } = makeOld(mode);
+  const trace = join(directory, '.trace');
+  await run([...strace, trace, '-e', `trace=${CHANGING.join(',')}`], destination, ['ok']);
+  const counts = new Map<string, number>();
+  for (const [, call = ''] of readFileSync(trace, 'utf8').matchAll(/^\d+ +(\w+)\(/gm)) {
+    counts.set(call, (counts.get(call) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Let the markers of what was left be two days old. */
+function age(directory: string): void {
+  const time = Date.now() / 1000 - 2 * 24 * 3600;
+  for (const name of readdirSync(directory).filter((each) => each.startsWith('.permwalk-'))) {
+    for (const entry of readdirSync(join(directory, name))) {
+      if (/^(owner|bind)-/.test(entry)) utimesSync(join(directory, name, entry), time, time);
+    }
+  }
+}
+
+/** Kill a replacement at a system call, then call again; what lies at the destination is always whole. */
+async function killAt(call: string, count: number, mode: number, where: Where): Promise<boolean> {
+  const { directory, destination } = makeOld(mode);
+  const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${count}`];
+  if ((await run([...strace, '/dev/null', ...inject], destination, ['ok'])) !== undefined) return false;
+  const what = `killed at ${call} ${count}, root ${mode.toString(8)}, ${where}`;
+  const before = contentAt(destination);
+  assert.ok(['absent', 'old', 'new'].includes(before), `${what}: ${before}`);
+  const isElsewhere = where === 'another boot';
+  const [failed, succeeded] =
+    (await run(enter[where], destination, isElsewhere ? ['fail'] : ['fail', 'ok'])) ?? [];
+  assert.is(failed?.outcome, 'failed', what);
+  assert.is(failed?.content, before === 'absent' ? 'old' : before, what);
+  if (failed?.content === 'old') assert.is(failed.mode, mode, `${what}: its mode`);
+  if (isElsewhere) age(directory);
+  else assert.equal(failed?.names, ['cache'], what);
+  const done = succeeded ?? (await run(enter[where], destination, ['ok']))?.[0];
+  assert.equal([done?.outcome, done?.content, done?.names], ['replaced', 'new', ['cache']], what);
+  rmSync(directory, { recursive: true });
+  return true;
+}
+
+const test = suite('killed at a system call');
+const canTrace = canMount && runtime === 'node' && spawnSync('strace', ['-V']).status === 0;
+
+if (!canTrace) console.log('  skipped: needs Linux, root, Node and strace');
+else {
+  for (const mode of MODES) {
+    test(`the old or the new tree is whole, and nothing is left (root ${mode.toString(8)})`, async () => {
+      const kills = [...(await countCalls(mode))].flatMap(([call, times]) =>
+        Array.from({ length: times }, (_, index) => [call, index + 1] as const),
+      );
+      assert.ok(kills.length > 20, `${kills.length} calls`);
+      const chosen = kills.flatMap(([call, count], index) => {
+        if (index % STRIDE !== MODES.indexOf(mode) % STRIDE) return [];
+        const where = STRIDE === 1 ? places : [places[index % places.length] as Where];
+        return where.map((each) => [call, count, mode, each] as const);
+      });
+      let killed = 0;
+      const lane = async () => {
+        for (let next = chosen.pop(); next !== undefined; next = chosen.pop()) {
+          killed += Number(await killAt(...next));
+        }
+      };
+      await Promise.all(Array.from({ length: availableParallelism() }, lane));
+      console.log(`  ${killed} kills at ${kills.length} calls`);
+      assert.ok(killed > 0);
+    });
+  }
+}
+
+test.run();
