@@ -87,7 +87,8 @@ const causes: Record<string, string> = {
  */
 export function explained(error: unknown, path: string): unknown {
   const code = errorCode(error) ?? '';
-  if (!(error instanceof Error) || !('syscall' in error) || own.has(error)) return located(error, path);
+  if (error instanceof Error && own.has(error)) return error;
+  if (!(error instanceof Error) || !('syscall' in error)) return located(error, path);
   if (code === 'EBUSY') return mountedOn(path, error);
   const cause = causes[code];
   // Runtimes name descriptors, and the calls, in their own ways.

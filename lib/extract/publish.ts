@@ -39,9 +39,9 @@ export async function publish(staging: Staging, finished: Identity, existing: Ex
   const { destination, directory, asides } = staging;
   for (let collisions = 0; ; collisions += 1) {
     verify(staging, finished);
-    const isThere = destination.lstat() !== undefined;
-    if (isThere && existing !== 'replace') return undefined;
-    const aside = isThere ? new Aside(directory, asides.length + 1) : undefined;
+    const found = destination.lstat();
+    if (found !== undefined && existing !== 'replace') return undefined;
+    const aside = found && new Aside(directory, asides.length + 1, found);
     if (aside !== undefined) asides.push(aside);
     try {
       aside?.take(destination);
@@ -54,7 +54,7 @@ export async function publish(staging: Staging, finished: Identity, existing: Ex
       continue;
     }
     for (const each of asides) if (each.isTaken) each.retire();
-    return isThere || collisions > 0 ? 'replaced' : 'created';
+    return found !== undefined || collisions > 0 ? 'replaced' : 'created';
   }
 }
 
