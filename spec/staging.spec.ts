@@ -365,6 +365,20 @@ leftovers('an old tree that its owner may not write to is put back, and keeps it
   }
 });
 
+leftovers('a root that was given w to move it gets its mode back, wherever it is by now', async () => {
+  for (const isMoved of [true, false]) {
+    const directory = tempDirectory();
+    addToTree(directory, { 'out/f': 'old', 'out/': 0o755, 'other/': 0o755 });
+    const { ino } = lstatSync(join(directory, 'out'));
+    const path = await leftover(directory, { [`old-1-555-${ino}/`]: 0o700, 'tree/f': 'new' });
+    if (isMoved) renameSync(join(directory, 'out'), join(path, `old-1-555-${ino}/out`));
+    await clear(directory);
+    assert.is(modeOf(directory, 'out'), 0o555, isMoved ? 'moved aside' : 'not yet moved');
+    assert.is(modeOf(directory, 'other'), 0o755);
+    assert.equal(readdirSync(directory), ['other', 'out']);
+  }
+});
+
 leftovers('of another boot: the old tree is put back at once, the rest goes after a day', async () => {
   const directory = tempDirectory();
   const path = await leftover(directory, { 'old-1/out/f': 'old', 'tree/f': 'new' }, ELSEWHERE);

@@ -89,7 +89,7 @@ export function retireAll(staging: Directory): void {
 }
 
 function retire(staging: Directory, name: string): void {
-  staging.rename(name, staging, GONE + name.slice(OLD.length));
+  staging.rename(name, staging, GONE + Number.parseInt(name.slice(OLD.length), 10));
 }
 
 /** A directory that its owner cannot move: it is given w for a moment. */
