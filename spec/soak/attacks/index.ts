@@ -1,5 +1,6 @@
 import type { Attack } from '../attack.ts';
 import { archiveBombs } from './archive-bombs.ts';
+import { besideDestination } from './beside-destination.ts';
 import { churn } from './churn.ts';
 import { deepTree } from './deep-tree.ts';
 import { exchangeDirectory } from './exchange-directory.ts';
@@ -29,6 +30,7 @@ export const attacks: ReadonlyMap<string, Attack> = new Map<string, Attack>([
   ['exchange-root', exchangeRoot],
   ['exchange-parent', exchangeParent],
   ['exchange-staging', exchangeStaging],
+  ['beside-destination', besideDestination],
   ['move-out', moveOut],
   ['hard-link', hardLink],
   ['special-file', specialFile],
