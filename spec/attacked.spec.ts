@@ -442,14 +442,17 @@ else {
     elsewhere(`a live owner in ${name} is never disturbed, a dead one is cleared up after`, async () => {
       const directory = tempDirectory();
       const { child, staging, end } = await startHanging(join(directory, 'other'), before);
-      addToTree(staging, { 'tree/f': 'x' });
-      if (before.length === 0) child.kill('SIGSTOP');
-      for (let times = 0; times < 3; times += 1) {
-        await extractTo(directory, { existing: 'replace' });
-        assert.equal(readdirSync(staging).length, 2, name);
-        assert.ok(existsSync(join(staging, 'tree/f')));
+      try {
+        addToTree(staging, { 'tree/f': 'x' });
+        if (before.length === 0) child.kill('SIGSTOP');
+        for (let times = 0; times < 3; times += 1) {
+          await extractTo(directory, { existing: 'replace' });
+          assert.equal(readdirSync(staging).length, 2, name);
+          assert.ok(existsSync(join(staging, 'tree/f')));
+        }
+      } finally {
+        await end();
       }
-      await end();
       await rejection(extractTo(directory, {}));
       assert.equal(readdirSync(directory), ['app']);
     });
