@@ -425,7 +425,8 @@ async function startHanging(destination: string, before: string[] = []) {
     .replace(/\/tree$/, '');
   const end = async () => {
     const closed = once(child, 'close');
-    child.kill('SIGKILL');
+    // Not child.kill: some runtimes do it once only.
+    process.kill(child.pid as number, 'SIGKILL');
     await closed;
   };
   return { child, staging, end };
@@ -444,7 +445,7 @@ else {
       const { child, staging, end } = await startHanging(join(directory, 'other'), before);
       try {
         addToTree(staging, { 'tree/f': 'x' });
-        if (before.length === 0) child.kill('SIGSTOP');
+        if (before.length === 0) process.kill(child.pid as number, 'SIGSTOP');
         for (let times = 0; times < 3; times += 1) {
           await extractTo(directory, { existing: 'replace' });
           assert.equal(readdirSync(staging).length, 2, name);
