@@ -30,7 +30,7 @@ import { canMount, isRoot, NOBODY, outputOf } from './helpers/child.ts';
 import { leftover } from './helpers/leftover.ts';
 import { impatient, reasonsOf } from './helpers/passes.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
-import { javascriptCommand, runtime } from './helpers/runtime.ts';
+import { canRunOn, javascriptCommand, runtime } from './helpers/runtime.ts';
 import { addToTree, makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';
 
 async function rejection(promise: Promise<unknown>): Promise<NodeJS.ErrnoException> {
@@ -460,6 +460,7 @@ else {
   }
 
   elsewhere('its socket does not keep a process alive', async () => {
+    if (!canRunOn(['node', 'bun'], 'it looks for packages where the script is')) return;
     const directory = tempDirectory();
     const script = `
       import { wrapExtractor } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)};
