@@ -323,6 +323,73 @@ else {
     assert.match(output, /:\ncache\n\n.*:\nVERSION\nold$/s);
   });
 
+  /** Extract a bundle to `m/cache` in a directory, in a private mount namespace; what the child printed. */
+  const extractMounted = async (directory: string, setUp: string, options: Record<string, unknown>) => {
+    const archive = writeBundle(join(directory, 'one.zip'), numberedFiles(FILES, 'one'));
+    const task = { archive, destination: join(directory, 'm/cache'), options };
+    return outputOf(startScript(childScript, [JSON.stringify(task)], { root: directory, setUp }));
+  };
+
+  disk('a tree of a lower layer of overlayfs: a clear error, the old tree intact, nothing left', async () => {
+    const directory = tempDirectory();
+    for (const name of ['lower/cache', 'upper', 'work', 'm']) {
+      mkdirSync(join(directory, name), { recursive: true });
+    }
+    writeFileSync(join(directory, 'lower/cache/VERSION'), 'old');
+    const layers = 'lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work';
+    const setUp = `mount -t overlay none -o "redirect_dir=off,${layers}" "$1/m"`;
+    const output = await extractMounted(directory, setUp, { existing: 'replace' });
+    assert.is(errorIn(output).code, 'EXDEV', output);
+    assert.match(errorIn(output).message ?? '', /lower layer .* set publish to 'in-place'$/);
+    assert.equal(readdirSync(join(directory, 'upper')), [], 'nothing was left, nor copied up');
+    assert.is(readFileSync(join(directory, 'lower/cache/VERSION'), 'utf8'), 'old');
+    const inPlace = await extractMounted(directory, setUp, { existing: 'replace', publish: 'in-place' });
+    assert.match(inPlace, /^in-place$/m);
+  });
+
+  disk('a mount point: a clear error before anything is extracted, and in-place as the way out', async () => {
+    const directory = tempDirectory();
+    mkdirSync(join(directory, 'm/cache'), { recursive: true });
+    const setUp = 'mount -t tmpfs none "$1/m/cache"';
+    for (const [existing, code] of [
+      ['replace', 'EBUSY'],
+      ['error', 'EEXIST'],
+    ] as const) {
+      const output = await extractMounted(directory, setUp, { existing });
+      assert.is(errorIn(output).code, code, output);
+      assert.match(errorIn(output).message ?? '', /is a mount point.* set publish to 'in-place'/);
+      assert.not.match(output, 'extracting');
+    }
+    const output = await extractMounted(directory, setUp, { existing: 'replace', publish: 'in-place' });
+    assert.match(output, /^in-place$/m, output);
+    assert.equal(namesIn(join(directory, 'm')), ['cache']);
+  });
+
+  disk('what is mounted below the old tree is not removed with it', async () => {
+    for (const bound of [true, false]) {
+      const directory = tempDirectory();
+      for (const name of ['m/cache/volume', 'volume/d'])
+        mkdirSync(join(directory, name), { recursive: true });
+      writeFileSync(join(directory, 'volume/d/precious'), '');
+      const setUp = `${bound ? '' : 'mount -t tmpfs none "$1/volume"; mkdir "$1/volume/d"; : > "$1/volume/d/precious"'}
+        mount --bind "$1/volume" "$1/m/cache/volume"`;
+      const output = await extractMounted(directory, setUp, { existing: 'replace' });
+      assert.match(output, /^replaced$/m, output);
+      assert.is(versionAt(join(directory, 'm/cache'), FILES), 'one');
+      if (bound) assert.ok(existsSync(join(directory, 'volume/d/precious')), 'what is mounted is not ours');
+    }
+  });
+
+  disk('a file system that gives everything to one user is served, and nothing is left', async () => {
+    if (spawnSync('bindfs', ['--version']).status !== 0) return console.log('  skipped: needs bindfs');
+    const directory = tempDirectory();
+    for (const name of ['real', 'm']) mkdirSync(join(directory, name));
+    const setUp = 'bindfs --force-user=nobody "$1/real" "$1/m"';
+    const output = await extractMounted(directory, setUp, { existing: 'replace', manifest: false });
+    assert.match(output, /^created$/m, output);
+    assert.equal(namesIn(join(directory, 'real')), ['cache']);
+  });
+
   disk('a parent without write permission: a clear error', async () => {
     const directory = tempDirectory();
     const archive = writeBundle(join(directory, 'one.zip'), numberedFiles(FILES, 'one'));
