@@ -317,6 +317,25 @@ test('links that lead into the staging directory are unresolved, and the way out
   assert.not.ok(inPlace.links.some(({ path }) => path === 'absolute'));
 });
 
+test('a tree that the extractor makes anew only after it has returned is waited for', async () => {
+  const directory = tempDirectory();
+  const late = (to: string) => {
+    rmSync(to, { recursive: true });
+    setTimeout(() => addToTree(to, { f: 'x' }), 20);
+  };
+  const report = await extractTo(directory, { manifest: ['f'] }, late);
+  assert.is(report.outcome, 'created');
+  assert.ok(report.settle.rounds > 0);
+  const gone = await rejection(
+    extractTo(directory, { manifest: ['f'], existing: 'replace', retry: impatient, strict: false }, (to) =>
+      rmSync(to, { recursive: true }),
+    ),
+  );
+  assert.is(gone.code, 'ENOENT');
+  assert.equal(readdirSync(directory), ['app']);
+  assert.is(contentOf(directory, 'app/f'), 'x');
+});
+
 test('names are printable in messages and warnings', async () => {
   const name = 'x\u001b]0;t\u0007\u009b31m\u202e\u2028';
   const directory = tempDirectory();

@@ -23,9 +23,8 @@ const specs: Record<string, readonly string[]> = {
   'directory/': ['directory', 'hostile', 'apply', 'settle'],
   'extract/completion.ts': ['completion'],
   'extract/options.ts': ['extract'],
-  'extract/publish.ts': ['staging', 'extract', 'extractors'],
-  'extract/staging.ts': ['staging', 'extract', 'extractors'],
-  'extract/': ['extract', 'completion', 'extractors'],
+  'extract/queue.ts': ['extract'],
+  'extract/': ['staging', 'attacked', 'extract', 'extractors'],
 };
 
 /** A call that every mutated file makes; all mutants are in the code, and this switches to one of them. */

@@ -1,6 +1,6 @@
 import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { errorCode, systemError } from './errors.ts';
+import { errorCode, located, systemError } from './errors.ts';
 import { decodeName, encodeName } from './names.ts';
 
 /** As many links as Linux follows before it says ELOOP (path_resolution(7)). */
@@ -20,7 +20,7 @@ export function realPath(path: string): string {
     try {
       return decodeName(realpathSync.native(encodeName(at), { encoding: 'buffer' }));
     } catch (error) {
-      if (errorCode(error) !== 'EACCES' || dirname(at) === at) throw error;
+      if (errorCode(error) !== 'EACCES' || dirname(at) === at) throw located(error, at);
       const parent = realPath(dirname(at));
       const named = join(parent, basename(at));
       if (!lstatSync(encodeName(named)).isSymbolicLink()) return named;

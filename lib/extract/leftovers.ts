@@ -1,5 +1,5 @@
 import type { Directory } from '../directory/directory.ts';
-import { errorCode } from '../directory/errors.ts';
+import { errorCode, located } from '../directory/errors.ts';
 import { quoted } from '../printable.ts';
 import { putBackAll, retireAll } from './aside.ts';
 import type { Destination } from './destination.ts';
@@ -16,7 +16,7 @@ const warned = new Set<string>();
  */
 export async function clearLeftovers(destination: Destination): Promise<void> {
   const { parent, parentPath } = destination;
-  for (const name of leftoversIn(parent)) {
+  for (const name of leftoversIn(destination)) {
     const path = `${parentPath === '/' ? '' : parentPath}/${name}`;
     try {
       await clear(parent, name, path);
@@ -32,7 +32,7 @@ export async function clearLeftovers(destination: Destination): Promise<void> {
 }
 
 /** Names that staging directories may have; none where we may not list, for then we can find nothing of ours. */
-function leftoversIn(parent: Directory): string[] {
+function leftoversIn({ parent, parentPath }: Destination): string[] {
   const names: string[] = [];
   try {
     const listing = parent.list();
@@ -41,7 +41,7 @@ function leftoversIn(parent: Directory): string[] {
       if (STAGING_NAME.test(name) && isOurs(parent, name)) names.push(name);
     }
   } catch (error) {
-    if (errorCode(error) !== 'EACCES') throw error;
+    if (errorCode(error) !== 'EACCES') throw located(error, parentPath);
   }
   return names;
 }

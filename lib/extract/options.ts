@@ -14,13 +14,14 @@ export interface WrapOptions<Archive = unknown> extends Omit<ApplyOptions, 'mani
     | undefined;
   /**
    * `'atomic'` (default): extract to a staging directory beside the destination, run the pass there, then rename it once;
-   * readers see the whole tree or none. `'in-place'`: the extractor writes to the destination itself.
+   * readers see the whole tree or none. `'in-place'`: the extractor writes to the destination itself, which serves mount
+   * points, lower layers of overlayfs, and extractors that write absolute paths into the tree.
    */
   publish?: 'atomic' | 'in-place' | undefined;
   /**
    * What happens if the destination exists. `'error'` (default): reject with code `EEXIST`. `'keep'`: verify it with a
-   * pass and use it. `'replace'`: put the new tree in its place, with a moment in between at which nothing is there; with
-   * `publish: 'in-place'`, extract over it.
+   * pass and use it; a link in its place is refused. `'replace'`: put the new tree in its place by two renames, between
+   * which nothing is there; with `publish: 'in-place'`, extract over it.
    */
   existing?: 'error' | 'keep' | 'replace' | undefined;
   /** fsync every file and directory before the rename, and the parent directory after it. Default false. */

@@ -5,7 +5,11 @@ import { runInSlices, Slices } from '../pass/slices.ts';
 /** fsync every file and directory of a tree. */
 export async function syncTree(tree: Tree, signal: AbortSignal | undefined): Promise<void> {
   const slices = new Slices();
-  await runInSlices(syncSteps(tree, slices), slices, signal);
+  try {
+    await runInSlices(syncSteps(tree, slices), slices, signal);
+  } finally {
+    tree.rewind();
+  }
 }
 
 function* syncSteps(tree: Tree, slices: Slices): Generator<void> {

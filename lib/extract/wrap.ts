@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
 import { abortable } from '../abortable.ts';
+import type { Directory } from '../directory/directory.ts';
 import { type Identity, isSameEntry } from '../directory/entry-stats.ts';
-import { errorCode, located } from '../directory/errors.ts';
+import { errorCode, located, systemError } from '../directory/errors.ts';
 import { directoriesAbove, openTreeIn } from '../directory/open.ts';
-import type { Tree } from '../directory/tree.ts';
+import { Tree } from '../directory/tree.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
 import { runPass } from '../pass/apply.ts';
@@ -57,7 +58,9 @@ export type WrappedExtractor<Archive, Rest extends unknown[]> = (
  * the modes and waits for entries that the archive names; then it publishes the tree with one rename.
  *
  * Calls in this process for one destination share one extraction if they ask for the same archive; otherwise they take
- * turns. If anything fails, the destination stays as it was, and the staging directory is removed.
+ * turns. If anything fails, the destination stays as it was, and the staging directory is removed. The destination is
+ * resolved once, when the call begins; its parent is held open until the call ends, and everything is done in it by name.
+ * What processes left that were killed is cleared up by the next call for a destination beside it.
  *
  * @param extract called with the archive, an empty directory to write to, and the rest of the arguments. It may return a
  * promise, a stream, a child process, an emitter that ends with `close`, `finish`, `end` or `error`, or nothing. It hears
@@ -65,6 +68,10 @@ export type WrappedExtractor<Archive, Rest extends unknown[]> = (
  * @returns a function with the same parameters. It rejects with
  * - whatever the extractor fails with;
  * - an error with code `EEXIST` if the destination exists and `existing` is `'error'`;
+ * - a system error that names the cause and the way out if it cannot be staged or published (`EACCES`, `EBUSY`, `EXDEV`,
+ *   `ENOSPC`, …), with the destination as its `path`;
+ * - an error with code `ERR_PERMWALK_SWAPPED` or `ERR_PERMWALK_SYMLINK_IN_PATH` if another process has replaced the
+ *   destination's parent, the staging directory or the tree by something else; nothing is published;
  * - {@link ManifestError} if the manifest of the archive cannot be read, before anything is extracted;
  * - {@link UnresolvedEntriesError} if the tree is not as the manifest says, unless `strict` is false;
  * - the signal's reason.
@@ -139,43 +146,50 @@ async function extractAtomically<Archive>(
   const running = run(staging.treePath).finally(() => {
     isRunning = false;
   });
-  let tree: Tree | undefined;
+  let root: Directory | undefined;
   try {
     await abortable(running, signal);
-    const { report, root } = await finish(staging, pass);
-    tree = root;
-    if (durable) await syncTree(tree, signal);
+    const finished = await finish(staging, pass);
+    root = finished.root;
+    if (durable) await syncTree(treeAround(staging, root), signal);
     signal?.throwIfAborted();
-    const outcome = await (durable ? publishDurably : publish)(staging, tree.rootStats(), existing);
-    return outcome && { ...report, root: destination.path, destination: destination.path, outcome };
+    const outcome = await (durable ? publishDurably : publish)(staging, root.opened, existing);
+    return outcome && { ...finished.report, root: destination.path, destination: destination.path, outcome };
   } finally {
-    tree?.close();
+    root?.close();
     await removeStaging(staging, isRunning ? running : undefined);
   }
 }
 
-/** The pass in the staging directory, and the tree that it has finished, which is held. */
+/** The pass in the staging directory, and the root that it has worked on: held, so that nothing else can have its identity. */
 async function finish(
   staging: Staging,
   pass: ApplyOptions,
-): Promise<{ report: PermissionReport; root: Tree }> {
-  const { directory, treePath, path, destination } = staging;
+): Promise<{ report: PermissionReport; root: Directory }> {
+  const { directory, treePath, destination } = staging;
+  let root: Directory | undefined;
   const open = () => {
     try {
-      return openTreeIn(directory, TREE, treePath, path);
+      root = directory.openRoot(TREE, treePath);
+      return treeAround(staging, root);
     } catch (error) {
       throw located(error, treePath);
     }
   };
-  // Held from before the pass, so that no other directory can have its identity.
-  const root = open();
   try {
-    return { report: await runPass(treePath, pass, open), root };
+    const report = await runPass(treePath, pass, open);
+    if (root === undefined) throw systemError('ENOENT', 'no such file or directory', 'open', treePath);
+    return { report, root };
   } catch (error) {
-    root.close();
-    if (!(error instanceof UnresolvedEntriesError)) throw error;
+    root?.close();
+    if (!(error instanceof UnresolvedEntriesError) || error.report.root !== treePath) throw error;
     throw new UnresolvedEntriesError({ ...error.report, root: destination.path });
   }
+}
+
+/** The tree of a root in the staging directory that stays held. */
+function treeAround({ treePath, path }: Staging, root: Directory): Tree {
+  return new Tree(treePath, root, () => {}, { temporaryPath: path });
 }
 
 async function extractInPlace(

@@ -26,7 +26,7 @@ def make_foreign():
     if os.path.exists(os.path.join(foreign, "tree", "foreign")):
         return
     shutil.rmtree(foreign, ignore_errors=True)
-    for name in ("tree", "previous"):
+    for name in ("tree", "old-1"):
         os.makedirs(os.path.join(foreign, name))
         with open(os.path.join(foreign, name, "foreign"), "w") as file:
             file.write("foreign")

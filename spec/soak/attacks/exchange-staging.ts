@@ -54,7 +54,7 @@ export async function exchangeStaging(seconds: number): Promise<Result> {
 function makeCourse(): Course {
   const directory = tempDirectory();
   const outside = join(tempDirectory(), 'outside');
-  const canaries = ['tree', 'previous'].flatMap((tree) =>
+  const canaries = ['tree', 'old-1/app', 'gone-1'].flatMap((tree) =>
     ['a', 'b/c'].map((name) => join(outside, tree, name)),
   );
   for (const path of canaries) {
