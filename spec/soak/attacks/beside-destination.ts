@@ -24,6 +24,8 @@ const attacker = new URL('../attackers/beside.py', import.meta.url);
 /** Linux's O_PATH, which `fs.constants` lacks. */
 const OPEN_DIRECTORY = 0o10000000 | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const FILES = 20;
+/** In so many rounds each kind of attack has had its turn a few times. */
+const MIN_ROUNDS = 12;
 
 /** Parents of a destination: who may write to them. */
 const parents: [name: string, mode: number][] = [
@@ -108,6 +110,7 @@ async function race(watch: Watch, seconds: number, name: string, mode: number): 
   const before = fatesOf(course);
   watch.watching(before.length);
   const outcomes = new Map<string, number>();
+  let rounds = 0;
   /** The attacker rests: nothing is a link, and root may name a destination without being led astray by its path. */
   const tidy = async () => {
     while (!existsSync(idle)) await sleep(1);
@@ -142,6 +145,7 @@ async function race(watch: Watch, seconds: number, name: string, mode: number): 
       outcome = (error as NodeJS.ErrnoException).code ?? String(error);
     }
     rmSync(go, { force: true });
+    rounds += 1;
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     const after = fatesOf(course);
     const changed = after.filter((fate) => !before.includes(fate));
@@ -151,8 +155,10 @@ async function race(watch: Watch, seconds: number, name: string, mode: number): 
       `${name}, ${outcome}: changed outside: ${[...changed, ...gone]}`,
     );
   };
-  const process = [parent, base, outside, own, String(NOBODY)];
-  const attacks = await whileAttacking(attacker, process, () => watch.rounds(seconds, round));
+  const attackerArguments = [parent, base, outside, own, String(NOBODY)];
+  const attacks = await whileAttacking(attacker, attackerArguments, () =>
+    watch.rounds(seconds, round, () => rounds >= MIN_ROUNDS),
+  );
   watch.exchanged(attacks);
   watch.must(attacks > 0, `${name}: the attacker did nothing`);
   watch.figure(`${name}: ${[...outcomes].map(([outcome, times]) => `${times} ${outcome}`).join(', ')}`);
