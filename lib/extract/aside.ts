@@ -7,10 +7,11 @@ import type { Destination } from './destination.ts';
 
 /** Before a number in the name of a directory that holds an old tree, by the name that it had. */
 export const OLD = 'old-';
+/** Its name: the number, and the mode and inode of a root that has to be given w to move it. */
 const OLD_NAME = /^old-(\d+)(?:-([0-7]+)-(\d+))?$/;
-const OWNER_WRITE = 0o200;
-/** The same once a new tree has taken its place: it is to be removed, and never put back. */
+/** Before the number once a new tree has taken its place: it is to be removed, and never put back. */
 const GONE = 'gone-';
+const OWNER_WRITE = 0o200;
 
 /** The old tree, moved aside in a staging directory while the new one takes its place. */
 export class Aside {

@@ -18,12 +18,17 @@ const RANDOM_BYTES = 6;
 export const STAGING_NAME = /^\.permwalk-[\w-]{8}$/;
 /** Name of the directory that becomes the destination. */
 export const TREE = 'tree';
-/** To list a directory takes one descriptor, to hold one another. */
+/** Descriptors that a clean-up needs: to list a directory takes one, to hold one another. */
 const RESERVE = 2;
-/** How often another process may remove a staging directory while it is still empty, or have its name. */
+/** How often another process may remove a staging directory while it is still empty, or fill one that was emptied. */
 const MAX_TRIES = 8;
 /** The longest path that the system resolves, with its NUL: limits.h. Windows says so itself. */
-const PATH_MAX: Partial<Record<NodeJS.Platform, number>> = { linux: 4096, darwin: 1024 };
+const PATH_MAX: Partial<Record<NodeJS.Platform, number>> = {
+  linux: 4096,
+  darwin: 1024,
+  freebsd: 1024,
+  openbsd: 1024,
+};
 
 /**
  * A private directory beside the destination, on the same file system, so that publishing is one rename. It is held, so that
@@ -197,10 +202,18 @@ export async function dismantle(
   keepsOld = false,
 ): Promise<void> {
   const isKept = (entry: string) => isMarkerName(entry) || (keepsOld && entry.startsWith(OLD));
-  await removeWithin(directory, path, (entry) => !isKept(entry));
-  if (keepsOld) return;
-  await removeWithin(directory, path, () => true);
-  removeNamed(parent, name, directory.stats());
+  for (let tries = 1; ; tries += 1) {
+    await removeWithin(directory, path, (entry) => !isKept(entry));
+    if (keepsOld) return;
+    await removeWithin(directory, path, () => true);
+    try {
+      return removeNamed(parent, name, directory.stats());
+    } catch (error) {
+      // An extractor that had not told when it was done may still write.
+      const isFilled = ['ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '');
+      if (!isFilled || tries === MAX_TRIES) throw located(error, path);
+    }
+  }
 }
 
 async function removeWithin(
