@@ -1,4 +1,5 @@
 import type { UnresolvedEntryError } from './errors.ts';
+import type { ManifestWarning } from './manifest/manifest.ts';
 
 /**
  * How many entries had which outcome. Each entry counts once: `visited = changed + unchanged + links + special`.
@@ -21,6 +22,8 @@ export interface PermissionCounts {
   vanished: number;
   /** Entries that were found but are not in the manifest. They count here and in one of the others. */
   unlisted: number;
+  /** Entries of the manifest that may be absent, and are. They count in none of the others. */
+  absent: number;
 }
 
 /** A link that dangles, loops or leads out of the tree. Links to entries of the tree are not listed. */
@@ -57,6 +60,8 @@ export interface PermissionReport {
   links: LinkReport[];
   unresolved: UnresolvedEntryError[];
   settle: SettleReport;
+  /** What was odd in the manifest, and in how it was used; the first 1,000 of the manifest's. */
+  warnings: readonly ManifestWarning[];
   /** Milliseconds from call to report. */
   durationMs: number;
 }
@@ -113,5 +118,6 @@ export function createCounts(): PermissionCounts {
     special: 0,
     vanished: 0,
     unlisted: 0,
+    absent: 0,
   };
 }

@@ -928,6 +928,7 @@ const emptyCounts = {
   special: 0,
   vanished: 0,
   unlisted: 0,
+      absent: 0,
 };
 
 rendering('the whole report', () => {

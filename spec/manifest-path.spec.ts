@@ -5,8 +5,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ManifestError } from '../lib/errors.ts';
 import { applyPermissions, readManifest } from '../lib/index.ts';
+import { EntryCollector } from '../lib/manifest/collector.ts';
 import type { ManifestEntry } from '../lib/manifest/manifest.ts';
-import { EntryCollector, normalizeManifestPath } from '../lib/manifest/path.ts';
+import { normalizeManifestPath } from '../lib/manifest/path.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 /** The error that an action throws. */

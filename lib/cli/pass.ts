@@ -11,6 +11,7 @@ import {
 } from '../report.ts';
 import { type PassFlags, toApplyOptions } from './flags.ts';
 import { Interruption, watchInterrupts } from './interrupt.ts';
+import { renderNotes } from './notes.ts';
 import { createLineBuffer, createPaint, type Paint, writeError, writeOut } from './output.ts';
 import { printableJson, printableName } from './printable.ts';
 import { createProgressLine, type ProgressLine } from './progress.ts';
@@ -51,6 +52,7 @@ export async function runPass(root: string, flags: PassFlags, command: Command =
   };
   try {
     const report = await run().finally(end);
+    writeError(renderNotes(report.warnings));
     print(flags, report, renderReport);
     const resolved = report.ok || flags.strict === false;
     return resolved && isWell(report) ? 0 : 1;

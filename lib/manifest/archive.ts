@@ -18,11 +18,15 @@ export interface Archive {
  * Open an archive for reading.
  *
  * @param source path of a regular file, or bytes, which must not change until the archive is closed.
+ * @param signal looked at before each read
  * @throws ManifestError where the file cannot be opened (`code` is the errno's name) or is not a regular file,
  *   TypeError for any other source.
  */
-export async function openArchive(source: string | Uint8Array): Promise<Archive> {
-  if (typeof source === 'string') return openFile(source);
+export async function openArchive(
+  source: string | Uint8Array,
+  signal?: AbortSignal | undefined,
+): Promise<Archive> {
+  if (typeof source === 'string') return openFile(source, signal);
   if (!(source instanceof Uint8Array)) throw new TypeError('source is neither a path nor bytes (Uint8Array)');
   const bytes = Buffer.from(source.buffer, source.byteOffset, source.byteLength);
   return {
@@ -33,7 +37,7 @@ export async function openArchive(source: string | Uint8Array): Promise<Archive>
   };
 }
 
-async function openFile(path: string): Promise<Archive> {
+async function openFile(path: string, signal: AbortSignal | undefined): Promise<Archive> {
   const fail = (error: unknown): never => {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new ManifestError(`cannot be read: ${message}`, {
@@ -45,6 +49,7 @@ async function openFile(path: string): Promise<Archive> {
   // Without O_NONBLOCK, opening a FIFO would wait for its writer.
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch(fail);
   const read = async (position: number, length: number): Promise<Buffer> => {
+    signal?.throwIfAborted();
     const bytes = Buffer.allocUnsafeSlow(length);
     let filled = 0;
     while (filled < length) {

@@ -13,13 +13,22 @@ export class ByteStream {
   #chunk: Buffer = Buffer.alloc(0);
   #start = 0;
   readonly #archive: Archive;
+  readonly #signal: AbortSignal | undefined;
   /** What a compressed archive decompresses to. */
   readonly #chunks: AsyncIterator<Buffer, void, undefined> | undefined;
 
-  /** @param archive is not closed by it */
-  constructor(archive: Archive, compression: Compression | undefined) {
+  /**
+   * @param archive is not closed by it
+   * @param signal looked at between chunks of what is decompressed
+   */
+  constructor(archive: Archive, compression: Compression | undefined, signal?: AbortSignal | undefined) {
     this.#archive = archive;
-    if (compression !== undefined) this.#chunks = decompress(archive, compression);
+    this.#signal = signal;
+    if (compression !== undefined) this.#chunks = decompress(archive, compression, () => this.isAborted);
+  }
+
+  get isAborted(): boolean {
+    return this.#signal?.aborted === true;
   }
 
   /** The next bytes; fewer than `length` only at the end. */
@@ -76,6 +85,7 @@ export class ByteStream {
   /** The next chunk behind the `held` bytes; empty at the end. */
   async #read(held = 0): Promise<Buffer> {
     if (this.#chunks !== undefined) {
+      this.#signal?.throwIfAborted();
       const { value } = await this.#chunks.next();
       return value ?? Buffer.alloc(0);
     }

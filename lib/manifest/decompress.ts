@@ -8,6 +8,12 @@ export type Compression = 'gzip' | 'zstd' | 'brotli';
 
 /** Compressed bytes that are read at once. */
 const SPAN = 1 << 16;
+/**
+ * How much compressed data may decompress to, whatever it says: so many bytes, and so many times what was read of it. Deflate
+ * makes nothing more than 1,032 times as long; Brotli and zstd have no such bound.
+ */
+const FREE_LENGTH = 1 << 26;
+const MOST_TIMES = 1100;
 
 /** First bytes of the compressions that have any: RFC 1952 2.3.1, RFC 8878 3.1.1. */
 const signatures: readonly (readonly [Compression, string])[] = [
@@ -37,22 +43,40 @@ export async function* chunksOf(archive: Archive): AsyncGenerator<Buffer, void, 
  * The bytes that an archive decompresses to, in chunks that are never empty. They are made as they are asked for, off
  * the event loop.
  *
- * @throws ManifestError where the compressed data is broken or cut off, or the runtime lacks the compression.
+ * @param isAborted whether an error is why the reading was aborted
+ * @throws ManifestError where the compressed data is broken or cut off, makes more bytes than {@link FREE_LENGTH} and
+ *   {@link MOST_TIMES} allow, or the runtime lacks the compression.
  */
 export async function* decompress(
   archive: Archive,
   compression: Compression,
+  isAborted?: () => boolean,
 ): AsyncGenerator<Buffer, void, undefined> {
   const transform = createTransform(compression);
   if (transform === undefined) {
     const fault = `is ${compression}-compressed, which this runtime (${process.version}) cannot decompress`;
     throw new ManifestError(fault, { source: archive.source });
   }
-  const decompressed = pipeline(Readable.from(chunksOf(archive)), transform, () => {});
+  let read = 0;
+  let made = 0;
+  const counted = async function* () {
+    for await (const chunk of chunksOf(archive)) {
+      read += chunk.length;
+      yield chunk;
+    }
+  };
+  const decompressed = pipeline(Readable.from(counted()), transform, () => {});
   try {
-    for await (const chunk of decompressed) yield chunk as Buffer;
+    for await (const chunk of decompressed) {
+      made += (chunk as Buffer).length;
+      if (made > FREE_LENGTH + MOST_TIMES * read) {
+        const fault = `is compressed (${compression}) beyond what archives are: ${read} bytes of it make more than ${made}`;
+        throw new ManifestError(fault, { source: archive.source });
+      }
+      yield chunk as Buffer;
+    }
   } catch (error) {
-    if (error instanceof ManifestError) throw error;
+    if (error instanceof ManifestError || isAborted?.() === true) throw error;
     const fault = `cannot be decompressed (${compression}): ${(error as Error).message}`;
     throw new ManifestError(fault, { source: archive.source, cause: error });
   }

@@ -1,10 +1,13 @@
 import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
-import { quoted } from '../printable.ts';
 import { openArchive } from './archive.ts';
+import { EntryCollector } from './collector.ts';
+import { jsonItems } from './json-items.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
-import { EntryCollector } from './path.ts';
+import { Notes } from './notes.ts';
+import type { ReadOptions } from './options.ts';
+import { looksLikePath } from './path-like.ts';
 
 /** Longest list in bytes: it is held while it is read. */
 const MAX_LENGTH = 1 << 28;
@@ -33,30 +36,42 @@ interface Item {
  * - paths separated by NUL, as `find -print0` writes them
  * - a JSON array of paths, or of objects with the properties of a {@link ManifestEntry}
  *
- * A path that ends in `/` is a directory. Bytes that are not UTF-8 are kept, as everywhere in a manifest, except in JSON,
- * which must be UTF-8. A byte order mark is skipped.
+ * A path that ends in `/` is a directory; a mode of 0 is 0000. Bytes that are not UTF-8 are kept, as everywhere in a manifest, except in JSON,
+ * which must be UTF-8. A byte order mark is skipped. No message quotes what stands in the file, which may be no list at all.
  *
  * @param source path of the list, at most 256 MiB long.
  * @throws ManifestError where it cannot be read (`code` is the errno's name), is broken JSON, or has an item that
  *   {@link EntryCollector} refuses.
  */
-export async function readListManifest(source: string): Promise<Manifest> {
-  const collector = new EntryCollector();
-  const pace = createPace(undefined, () => {});
-  for (const { where, given } of itemsOf(await readText(source), source)) {
-    if (pace.isOver()) await pace.pause();
-    try {
-      collector.add(given);
-    } catch (error) {
-      const { message, path } = error as ManifestError;
-      throw new ManifestError(`is read as a list of paths; ${where}: ${message}`, {
-        source,
-        path,
-        cause: error,
-      });
+export async function readListManifest(source: string, { signal }: ReadOptions = {}): Promise<Manifest> {
+  const collector = new EntryCollector(undefined, 0, { quotes: false });
+  const notes = new Notes();
+  const pace = createPace(signal, () => {});
+  const text = await readText(source, signal);
+  const isJson = startsLikeJsonArray(text);
+  try {
+    for (const { where, given } of isJson ? itemsOf(text) : textItemsOf(text)) {
+      if (pace.isOver()) await pace.pause();
+      addItem(collector, where, given);
     }
+  } catch (error) {
+    if (!(error instanceof ManifestError)) throw error;
+    throw new ManifestError(`is read as a list of paths; ${error.message}`, { source, cause: error.cause });
   }
-  return createManifest('list', source, collector.entries);
+  const { entries } = collector;
+  if (!isJson) {
+    const form = text.includes(NUL) ? 'separated by NUL' : 'one a line';
+    notes.add('read-as-list', `is read as a list of paths, ${form}: ${entries.length}`);
+  }
+  return createManifest({ format: 'list', source, entries, notes });
+}
+
+function addItem(collector: EntryCollector, where: string, given: string | ManifestEntry): void {
+  try {
+    collector.add(given);
+  } catch (error) {
+    throw new ManifestError(`${where}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** True where a file begins like a JSON array of paths or entries. */
@@ -69,12 +84,25 @@ export function startsLikeJsonObject(head: Buffer): boolean {
   return jsonObject.test(beginningOf(head));
 }
 
-/** True where a file begins like a list of paths that is no JSON: text that is neither blank nor a script. */
-export function startsLikeList(head: Buffer): boolean {
+/**
+ * True where a file begins like a list of paths that is no JSON: text that is neither blank, nor a script, nor markup, and most
+ * of whose lines look like paths.
+ *
+ * @param isWhole true where there is no more of the file
+ */
+export function startsLikeList(head: Buffer, isWhole: boolean): boolean {
   const text = withoutMark(head);
   const beginning = beginningOf(text);
   if (beginning.trim() === '' || beginning.startsWith('#!') || startsLikeJsonObject(text)) return false;
-  return text.includes(NUL) ? isTextOfNames(text) : isTextOfLines(text);
+  return text.includes(NUL) ? isTextOfNames(text) : isTextOfLines(text) && isTextOfPaths(text, isWhole);
+}
+
+function isTextOfPaths(text: Buffer, isWhole: boolean): boolean {
+  const lines = text.toString('latin1').split(/\r?\n/);
+  // The last line may be cut.
+  if (!isWhole && lines.length > 1) lines.pop();
+  const written = lines.filter((line) => line.trim() !== '');
+  return 2 * written.filter(looksLikePath).length >= written.length;
 }
 
 function isTextOfLines(text: Buffer): boolean {
@@ -97,8 +125,8 @@ function isControl(byte: number): boolean {
   return byte < 0x20 || byte === 0x7f;
 }
 
-async function readText(source: string): Promise<Buffer> {
-  const archive = await openArchive(source);
+async function readText(source: string, signal: AbortSignal | undefined): Promise<Buffer> {
+  const archive = await openArchive(source, signal);
   try {
     if (archive.size > MAX_LENGTH) {
       throw new ManifestError(`is a list of ${archive.size} bytes; at most ${MAX_LENGTH} are read`, {
@@ -111,19 +139,14 @@ async function readText(source: string): Promise<Buffer> {
   }
 }
 
-function itemsOf(text: Buffer, source: string): Iterable<Item> {
-  if (startsLikeJsonArray(text)) return parseJson(text, source);
-  return text.includes(NUL) ? namesOf(text) : linesOf(text, source);
+function* itemsOf(text: Buffer): Generator<Item, void, undefined> {
+  for (const { number, value } of jsonItems(text)) {
+    yield { where: `item ${number}`, given: value as string | ManifestEntry };
+  }
 }
 
-function* parseJson(text: Buffer, source: string): Generator<Item, void, undefined> {
-  let given: readonly (string | ManifestEntry)[];
-  try {
-    given = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
-  } catch (error) {
-    throw new ManifestError(`is broken JSON: ${(error as Error).message}`, { source, cause: error });
-  }
-  for (const [index, item] of given.entries()) yield { where: `item ${index + 1}`, given: item };
+function textItemsOf(text: Buffer): Iterable<Item> {
+  return text.includes(NUL) ? namesOf(text) : linesOf(text);
 }
 
 function* namesOf(text: Buffer): Generator<Item, void, undefined> {
@@ -134,17 +157,14 @@ function* namesOf(text: Buffer): Generator<Item, void, undefined> {
   }
 }
 
-function* linesOf(text: Buffer, source: string): Generator<Item, void, undefined> {
+function* linesOf(text: Buffer): Generator<Item, void, undefined> {
   let number = 0;
   for (const ended of split(text, LINE_FEED)) {
     number += 1;
     const bytes = ended.at(-1) === CARRIAGE_RETURN ? ended.subarray(0, -1) : ended;
     const line = decodeName(bytes);
     if (line.trim() === '') continue;
-    if (bytes.some(isControl)) {
-      const fault = `is read as a list of paths; line ${number} has a control character: ${quoted(line)}`;
-      throw new ManifestError(fault, { source, path: line });
-    }
+    if (bytes.some(isControl)) throw new ManifestError(`line ${number} has a control character`);
     yield { where: `line ${number}`, given: line };
   }
 }

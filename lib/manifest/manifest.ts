@@ -4,12 +4,32 @@ export interface ManifestEntry {
   path: string;
   /** Kind of the entry; without one it may be anything but a link that dangles. */
   type?: 'file' | 'directory' | 'symlink' | undefined;
-  /** Permission bits; only `mode & 0o777` is used. `undefined` and 0 mean unknown. */
+  /** Permission bits; only `mode & 0o777` is used. `undefined` means unknown; 0 means 0000. */
   mode?: number | undefined;
   /** Size in bytes of a file's content. */
   size?: number | undefined;
   /** Text of a symbolic link, compared byte for byte. */
   linkTarget?: string | undefined;
+  /**
+   * True where the entry may be absent: it is checked where it is there, and never waited for. So are the companions
+   * that macOS puts into archives (`__MACOSX/`, `._NAME`). Default false.
+   */
+  optional?: boolean | undefined;
+  /**
+   * The whole path in a second spelling. Extractors disagree about some names; the entry may have either. It is below the
+   * root as the path is, and that of no other entry.
+   */
+  alternative?: string | undefined;
+}
+
+/** Something odd and harmless in a source: it was read as most extractors read it. */
+export interface ManifestWarning {
+  /** Stable name of the kind of oddity: `'duplicate'`, `'no-end-mark'`, … */
+  readonly code: string;
+  /** The entry that it is about, where it is about one. */
+  readonly path?: string;
+  /** What is odd, and how it was read, as a sentence. */
+  readonly message: string;
 }
 
 /** What an archive or list says must exist. Iterating it yields its entries. */
@@ -25,6 +45,10 @@ export interface Manifest extends Iterable<ManifestEntry> {
    * RECORD has them: its scripts.
    */
   readonly outside?: readonly string[];
+  /** What was odd in the source and was read all the same; the first 1,000. */
+  readonly warnings: readonly ManifestWarning[];
+  /** How many oddities there were, also beyond those in `warnings`. */
+  readonly warningCount: number;
 }
 
 /** Everything that is taken where a manifest is asked for. */
@@ -33,20 +57,37 @@ export type ManifestInput =
   | Iterable<string | ManifestEntry>
   | AsyncIterable<string | ManifestEntry>;
 
+/** What our own readers know of an entry, and what concerns nobody else. */
+export interface EntryTraits {
+  /** A hard link that the archive gives an absolute target: some extractors link the file outside. */
+  readonly isAbsoluteHardLink?: boolean;
+  /** Of a hard link, the path of the file that it is another name of. */
+  readonly firstName?: string;
+  /** A directory of which some extractors make an empty file. */
+  readonly isPerhapsEmptyFile?: boolean;
+  /** A link of which most extractors make a file: it need not lead anywhere. */
+  readonly isPerhapsLink?: boolean;
+  /** Its exec bits are not the archive's own: the manifest of the bundle says that it is run. */
+  readonly isMarkedExecutable?: boolean;
+}
+
+/** A source that was read, before it is a {@link Manifest}. */
+export interface ManifestParts {
+  readonly format: Manifest['format'];
+  readonly source: string | undefined;
+  /** Normal and unique. */
+  readonly entries: readonly ManifestEntry[];
+  readonly outside?: readonly string[];
+  readonly notes?: { readonly warnings: readonly ManifestWarning[]; readonly count: number };
+}
+
 /** Manifests whose entries our own readers have checked. */
 const checked = new WeakSet<object>();
+const traits = new WeakMap<ManifestEntry, EntryTraits>();
+const noTraits: EntryTraits = {};
 
-/**
- * Make a {@link Manifest} of entries that are already normal and unique.
- *
- * @param outside see {@link Manifest.outside}
- */
-export function createManifest(
-  format: Manifest['format'],
-  source: string | undefined,
-  entries: readonly ManifestEntry[],
-  outside?: readonly string[],
-): Manifest {
+/** Make a {@link Manifest} of entries that are already normal and unique. */
+export function createManifest({ format, source, entries, outside, notes }: ManifestParts): Manifest {
   // Frozen, so that what was checked when it was read is still so when it is used.
   for (const entry of entries) Object.freeze(entry);
   Object.freeze(entries);
@@ -55,13 +96,27 @@ export function createManifest(
     source,
     entries,
     ...(outside && { outside: Object.freeze(outside) }),
+    warnings: Object.freeze([...(notes?.warnings ?? [])]),
+    warningCount: notes?.count ?? 0,
     [Symbol.iterator]: () => entries[Symbol.iterator](),
   };
   checked.add(Object.freeze(manifest));
   return manifest;
 }
 
-/** Entries that need not be checked again: those of a manifest that {@link createManifest} made. */
-export function checkedEntries(manifest: ManifestInput): readonly ManifestEntry[] | undefined {
-  return checked.has(manifest) && 'entries' in manifest ? manifest.entries : undefined;
+/** A manifest that one of our own readers made, with entries that need not be checked again. */
+export function checkedManifest(manifest: unknown): Manifest | undefined {
+  return typeof manifest === 'object' && manifest !== null && checked.has(manifest)
+    ? (manifest as Manifest)
+    : undefined;
+}
+
+/** Remember something of an entry beside what it says. */
+export function setTraits(entry: ManifestEntry, more: EntryTraits): void {
+  traits.set(entry, { ...traits.get(entry), ...more });
+}
+
+/** What is known of an entry beside what it says. */
+export function traitsOf(entry: ManifestEntry | undefined): EntryTraits {
+  return (entry && traits.get(entry)) ?? noTraits;
 }

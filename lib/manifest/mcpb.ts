@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { ManifestEntry } from './manifest.ts';
+import { type ManifestEntry, setTraits } from './manifest.ts';
 
 /** Path of an MCP bundle's own manifest, and the longest that is read, in bytes. */
 export const BUNDLE_MANIFEST = 'manifest.json';
@@ -32,7 +32,9 @@ export function markBundleExecutables(entries: readonly ManifestEntry[], text: U
   const executables = findExecutables(text);
   if (executables.size === 0) return;
   for (const entry of entries) {
-    if (entry.type === 'file' && executables.has(entry.path)) entry.mode = executableMode(entry.mode ?? 0);
+    if (entry.type !== 'file' || !executables.has(entry.path)) continue;
+    if (((entry.mode ?? 0) & EXEC_BITS) === 0) setTraits(entry, { isMarkedExecutable: true });
+    entry.mode = executableMode(entry.mode);
   }
 }
 
@@ -46,8 +48,8 @@ export function signatureLength(tail: Buffer): number {
   return content + tail.readUInt32LE(content - 4) === footer ? tail.length - start : 0;
 }
 
-function executableMode(mode: number): number {
-  if (mode === 0) return EXECUTABLE;
+function executableMode(mode: number | undefined): number {
+  if (mode === undefined) return EXECUTABLE;
   return (mode & EXEC_BITS) === 0 ? mode | ((mode & READ_BITS) >> 2) : mode;
 }
 

@@ -1,5 +1,5 @@
 import { decodeName } from '../directory/names.ts';
-import { quoted } from '../printable.ts';
+import { createPace } from '../pace.ts';
 
 /** Facts of an entry that its own header has no room for; they count in place of that header's. */
 export interface ExtendedFacts {
@@ -14,23 +14,39 @@ export interface ExtendedFacts {
 /** Where tar programs that know sparse files say how long such a file is: GNU tar's formats 1.0 and 0.x, and star. */
 const realSizeKeys = ['GNU.sparse.realsize', 'GNU.sparse.size', 'SCHILY.realsize'];
 
+/** More digits than the length of any record has. */
+const MAX_DIGITS = 16;
+/** What records are kept of; of all other keywords of GNU tar's sparse files one. */
+const keptKeys: ReadonlySet<string> = new Set([
+  'path',
+  'linkpath',
+  'size',
+  'GNU.sparse.name',
+  ...realSizeKeys,
+]);
+const OTHER_SPARSE = 'GNU.sparse.*';
+
 /**
  * Read the records of an extended header: `<length> <keyword>=<value>\n` each (POSIX, pax, "pax Extended Header").
  *
- * @returns values by keyword; where one stands more than once, the last
+ * @returns values by keyword, of those that say something of names and sizes; where one stands more than once, the last
  * @throws Error where the bytes are no such records
  */
-export function parsePax(bytes: Buffer): Map<string, Buffer> {
+export async function parsePax(bytes: Buffer): Promise<Map<string, Buffer>> {
   const records = new Map<string, Buffer>();
+  const pace = createPace(undefined, () => {});
   // Some programs fill the rest of the block with NUL.
   for (let start = 0; start < bytes.length && bytes[start] !== 0; ) {
+    if (pace.isOver()) await pace.pause();
     const space = bytes.indexOf(' ', start);
-    const digits = bytes.toString('latin1', start, Math.max(start, space));
+    const digits = bytes.toString('latin1', start, Math.min(Math.max(start, space), start + MAX_DIGITS));
     const end = /^\d+$/.test(digits) ? start + Number(digits) : Number.NaN;
     const equals = bytes.indexOf('=', space);
     const isRecord = end <= bytes.length && equals > space + 1 && equals < end - 1 && bytes[end - 1] === 0x0a;
     if (!isRecord) throw new Error(`has an extended header with a broken record at its byte ${start}`);
-    records.set(bytes.toString('utf8', space + 1, equals), bytes.subarray(equals + 1, end - 1));
+    const key = bytes.toString('utf8', space + 1, equals);
+    const kept = isSparseKey(key) && !keptKeys.has(key) ? OTHER_SPARSE : key;
+    if (kept === OTHER_SPARSE || keptKeys.has(kept)) records.set(kept, bytes.subarray(equals + 1, end - 1));
     start = end;
   }
   return records;
@@ -83,5 +99,5 @@ function readNumber(records: ReadonlyMap<string, Buffer>, key: string): number |
   if (text === undefined) return undefined;
   const number = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number;
-  throw new Error(`has an extended header with the ${key} ${quoted(text)}`);
+  throw new Error(`has an extended header with the ${key} ${JSON.stringify(text)}`);
 }

@@ -1,10 +1,12 @@
 import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { ManifestError } from '../errors.ts';
-import { quoted } from '../printable.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { type Compression, compressionOf, decompress, isNamedLikeBrotli } from './decompress.ts';
-import { readListManifest, startsLikeJsonArray, startsLikeJsonObject, startsLikeList } from './list.ts';
+import { archiveSuffix, describeStart, hasBinarySignature, isText, remedyFor } from './describe.ts';
+import { readListManifest, startsLikeJsonArray, startsLikeList } from './list.ts';
 import type { Manifest } from './manifest.ts';
+import { checkReadOptions, type ReadOptions } from './options.ts';
 import { readRecordManifest, startsLikeRecord } from './record.ts';
 import { readTarManifest, startsLikeTar } from './tar.ts';
 import { readZipManifest } from './zip.ts';
@@ -12,6 +14,8 @@ import { endsLikeZip, startsLikeZip } from './zip-directory.ts';
 
 /** Both ends of a file; they overlap where it is short. */
 interface Sample {
+  /** Its name without directories. */
+  readonly name: string;
   /** The first 64 KiB: more than any signature, and enough rows to know a table by. */
   readonly head: Buffer;
   /** Whether the head is all there is. */
@@ -33,7 +37,7 @@ interface Recogniser {
   /** What it is called in a message. */
   readonly name: string;
   recognises(sample: Sample): boolean | Promise<boolean>;
-  read(source: string): Promise<Manifest>;
+  read(source: string, options: ReadOptions): Promise<Manifest>;
 }
 
 const zip = { name: 'a zip archive (.zip, .mcpb, .whl)', read: readZipManifest };
@@ -50,42 +54,47 @@ const recognisers: readonly Recogniser[] = [
   {
     name: 'a Python RECORD (also a directory with *.dist-info/RECORD)',
     read: readRecordManifest,
-    recognises: ({ head, isWhole }) => startsLikeRecord(head, isWhole),
+    recognises: ({ name, head, isWhole }) =>
+      !isNamedLikeArchive(name) &&
+      !hasBinarySignature(head) &&
+      (startsLikeRecord(head, isWhole) || (name === 'RECORD' && isText(head))),
   },
-  { ...list, recognises: ({ head }) => startsLikeJsonArray(head) },
-  { ...list, recognises: ({ head }) => !hasBinarySignature(head) && startsLikeList(head) },
+  { ...list, recognises: ({ name, head }) => !isNamedLikeArchive(name) && startsLikeJsonArray(head) },
+  {
+    ...list,
+    recognises: ({ name, head, isWhole }) =>
+      !isNamedLikeArchive(name) && !hasBinarySignature(head) && startsLikeList(head, isWhole),
+  },
 ];
 
-/** What a file that no recogniser takes is called, by its first bytes. */
-const signatures: readonly (readonly [name: string, bytes: string, position?: number])[] = [
-  ['bzip2-compressed data', 'BZh'],
-  ['xz-compressed data', '\xfd7zXZ\0'],
-  ['a 7-Zip archive', '7z\xbc\xaf\x27\x1c'],
-  ['a RAR archive', 'Rar!\x1a\x07'],
-  ['a tar archive whose first header is broken', 'ustar', 257],
-  ['an ELF program', '\x7fELF'],
-  ['a Windows program', 'MZ'],
-  ['a script', '#!'],
-  ['UTF-16 text', '\xff\xfe'],
-  ['UTF-16 text', '\xfe\xff'],
-];
+/** A file that is named like an archive, and is none, is no list of paths either: a server's answer, or a placeholder. */
+function isNamedLikeArchive(name: string): boolean {
+  return archiveSuffix(name) !== undefined;
+}
 
 /**
  * Read a manifest from a file, recognised by its content, not by its name: a zip archive (`.zip`, `.mcpb`, `.whl`), also
  * behind a self-extracting prefix; a tar archive, also compressed with gzip, zstd or Brotli (of these, Brotli data can be
  * known only by the name's end, `.tar.br` or `.tbr`); the RECORD of a Python distribution, or a directory with such; a
- * list of paths, one a line, separated by NUL, or as JSON.
+ * list of paths, one a line, separated by NUL, or as JSON. A file that is named like an archive, and is text, is an error that
+ * says what it is.
  *
  * @param source path of the file, or of a directory with `*.dist-info/RECORD` directly below it.
  * @throws ManifestError where it cannot be read (`code` is the errno's name), is nothing that a manifest is read
  *   from (the message says what it is), or is broken; see {@link readZipManifest}, {@link readTarManifest},
- *   {@link readRecordManifest} and {@link readListManifest}.
+ *   {@link readRecordManifest} and {@link readListManifest}. No message quotes the content of what is no archive.
+ * @throws the signal's reason when it is aborted
+ *
+ * @example
+ * const manifest = await readManifest('bundle.mcpb', { signal: AbortSignal.timeout(60_000) });
+ * for (const { code, message } of manifest.warnings) console.warn(code, message);
  */
-export async function readManifest(source: string): Promise<Manifest> {
+export async function readManifest(source: string, options: ReadOptions = {}): Promise<Manifest> {
   if (typeof source !== 'string') throw new TypeError('source is not a path');
-  if (await isDirectory(source)) return readRecordManifest(source);
-  const recogniser = await recognise(source);
-  return recogniser.read(source);
+  const checked = checkReadOptions(options);
+  if (await isDirectory(source)) return readRecordManifest(source, checked);
+  const recogniser = await recognise(source, checked);
+  return recogniser.read(source, checked);
 }
 
 /** True for a directory. What cannot be looked at is left to the reading, which says why. */
@@ -94,14 +103,12 @@ async function isDirectory(source: string): Promise<boolean> {
   return stats?.isDirectory() === true;
 }
 
-async function recognise(source: string): Promise<Recogniser> {
-  const archive = await openArchive(source);
+async function recognise(source: string, { signal }: ReadOptions): Promise<Recogniser> {
+  const archive = await openArchive(source, signal);
   try {
     const sample = await takeSample(archive, source);
     for (const recogniser of recognisers) if (await recogniser.recognises(sample)) return recogniser;
-    const what = await describe(sample);
-    const names = [...new Set(recognisers.map(({ name }) => name))].join(', ');
-    throw new ManifestError(`is ${what}; a manifest is read from ${names}`, { source });
+    throw new ManifestError(await describe(sample), { source });
   } finally {
     await archive.close();
   }
@@ -114,6 +121,7 @@ async function takeSample(archive: Archive, source: string): Promise<Sample> {
   const compression = compressionOf(head) ?? (isNamedLikeBrotli(source) ? 'brotli' : undefined);
   let inner: Promise<Buffer> | undefined;
   return {
+    name: basename(source),
     head,
     isWhole: head.length === archive.size,
     tail,
@@ -136,40 +144,16 @@ async function decompressStart(archive: Archive, compression: Compression | unde
   return start.subarray(0, INNER_LENGTH);
 }
 
-/** What a file is, in words. */
-async function describe({ head, compression, decompress }: Sample): Promise<string> {
-  if (compression === undefined) return describeStart(head.subarray(0, INNER_LENGTH));
-  return `${compression}-compressed: ${describeStart(await decompress())}`;
-}
-
-/** True where the first bytes are those of a known format, and no text. */
-function hasBinarySignature(head: Buffer): boolean {
-  if (compressionOf(head) !== undefined) return true;
-  const start = head.toString('latin1', 0, 8);
-  return signatures.some(([, bytes]) => /[^ -~]/.test(bytes) && start.startsWith(bytes));
-}
-
-/** What data is that begins like this, in words. */
-function describeStart(head: Buffer): string {
-  if (head.length === 0) return 'an empty file';
-  const latin1 = head.toString('latin1');
-  const known = signatures.find(([, bytes, position = 0]) => latin1.startsWith(bytes, position));
-  if (known !== undefined) return known[0];
-  if (startsLikeJsonObject(head)) return 'a JSON object';
-  const text = decodeText(head);
-  if (text?.trim() === '') return 'blank text';
-  if (text !== undefined) return `text that begins with ${quoted(text.slice(0, 40))}`;
-  const bytes = [...head.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0'));
-  return `data that begins with the bytes ${bytes.join(' ')}`;
-}
-
-/** The text of these first bytes, or `undefined` where they are not UTF-8 text. */
-function decodeText(head: Buffer): string | undefined {
-  try {
-    // The last character may be cut.
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true });
-    return text.includes('\0') ? undefined : text;
-  } catch {
-    return undefined;
+/** What a file is, in words, and what to do. */
+async function describe({ name, head, compression, decompress }: Sample): Promise<string> {
+  const inner = compression === undefined ? head.subarray(0, INNER_LENGTH) : await decompress();
+  const what = `${compression === undefined ? '' : `${compression}-compressed: `}${describeStart(inner)}`;
+  const remedy = remedyFor(inner);
+  const suffix = archiveSuffix(name);
+  if (suffix !== undefined && isText(inner)) {
+    return `is named like an archive (${suffix}), but is ${what}: ${remedy ?? 'get the archive itself'}`;
   }
+  if (remedy !== undefined) return `is ${what}: ${remedy}`;
+  const names = [...new Set(recognisers.map((recogniser) => recogniser.name))].join(', ');
+  return `is ${what}; a manifest is read from ${names}`;
 }

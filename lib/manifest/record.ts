@@ -1,25 +1,19 @@
 import { stat } from 'node:fs/promises';
-import { join, posix } from 'node:path';
-import { pipeline, Readable } from 'node:stream';
+import { join } from 'node:path';
 import type { Directory, OpenFile } from '../directory/directory.ts';
 import { errorCode, located } from '../directory/errors.ts';
-import { decodeName } from '../directory/names.ts';
 import { openDirectory } from '../directory/open.ts';
 import { ManifestError } from '../errors.ts';
-import { quoted } from '../printable.ts';
 import { type Archive, openArchive } from './archive.ts';
-import { chunksOf } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
-import { EntryCollector } from './path.ts';
+import { Notes } from './notes.ts';
+import { checkReadOptions, type ReadOptions } from './options.ts';
+import { byteOrderMark, RecordReader } from './record-rows.ts';
 
-/** Longest row in bytes: far beyond any path, so that a quote that is never closed is found early. */
-const MAX_ROW = 1 << 16;
-/** A row as it stands in a RECORD: path, `algorithm=digest`, size; the last two may be empty. */
-const rowForm = /^(?:"(?:[^"]|"")+"|[^",]+),(?<hash>[a-z]\w*=[\w-]+=*)?,\d*$/i;
+/** A row with a hash as it stands in a RECORD: path, `algorithm=digest`, size. */
+const hashRow = /^(?:"(?:[^"]|"")+"|[^"]+),"?[a-z]\w*=[\w-]+=*"?,\s*"?\d*"?\s*$/i;
 /** The row of the RECORD itself has neither hash nor size. */
 const ownRow = /\.dist-info[\\/]RECORD"?,,$/;
-const byteOrderMark = '\xef\xbb\xbf';
-const isAscii = /^[\0-\x7f]*$/;
 
 /**
  * Read which files the RECORD of a Python distribution lists (PyPA, "Recording installed projects", "The RECORD file"):
@@ -31,28 +25,41 @@ const isAscii = /^[\0-\x7f]*$/;
  * - `size` is `undefined` where the row has none; `mode` always is.
  * - What lies outside that directory, as `../../../bin/pip`, is no entry, but one of the manifest's
  *   {@link Manifest.outside}.
- * - A path that several RECORDs list with different sizes has none: which one came last cannot be told.
+ * - A path that is listed with different sizes has none: which one came last cannot be told.
+ * - An odd row is a warning, as in pip: of one with too few fields, or a size that is no number, the path is taken. No message
+ *   quotes what stands in the file, which may be no RECORD at all.
  *
  * @param source path of a RECORD, or of a directory.
  * @throws ManifestError where it cannot be read (`code` is the errno's name), a directory holds no RECORD, or a RECORD is
- *   broken or lists a path twice with different sizes, or one that {@link EntryCollector} refuses.
+ *   broken, has no row of path, hash and size, or lists a path that {@link normalizeManifestPath} refuses.
+ * @throws the signal's reason when it is aborted
  */
-export async function readRecordManifest(source: string): Promise<Manifest> {
+export async function readRecordManifest(source: string, options: ReadOptions = {}): Promise<Manifest> {
   if (typeof source !== 'string') throw new TypeError('source is not a path');
+  const { signal } = checkReadOptions(options);
   const entries = new Map<string, ManifestEntry>();
   const outside = new Set<string>();
-  for await (const { path, archive } of findRecords(source)) {
-    for (const entry of await readRecord(path, archive, outside)) {
+  const notes = new Notes();
+  for await (const { path, archive } of findRecords(source, signal)) {
+    signal?.throwIfAborted();
+    const where = path === source ? '' : `${path}: `;
+    for (const entry of await new RecordReader(path, outside, notes, where).read(archive, signal)) {
       const known = entries.get(entry.path);
       if (known === undefined) entries.set(entry.path, entry);
       else keepCommon(known, entry);
     }
   }
-  return createManifest('record', source, [...entries.values()], [...outside]);
+  return createManifest({
+    format: 'record',
+    source,
+    entries: [...entries.values()],
+    outside: [...outside],
+    notes,
+  });
 }
 
 /**
- * True where text begins like a RECORD: every row has its three columns, and one a hash, or is the row of the RECORD.
+ * True where text begins like a RECORD: a row has three columns and a hash, or is the row of the RECORD itself.
  *
  * @param head first bytes of a file
  * @param isWhole true where there are no more
@@ -63,8 +70,7 @@ export function startsLikeRecord(head: Buffer, isWhole: boolean): boolean {
   // The last line may be cut.
   if (!isWhole) lines.pop();
   const rows = lines.filter((line) => line !== '');
-  const isMarked = rows.some((row) => rowForm.exec(row)?.groups?.hash !== undefined || ownRow.test(row));
-  return isMarked && rows.every((row) => rowForm.test(row));
+  return rows.some((row) => hashRow.test(row) || ownRow.test(row));
 }
 
 /** A RECORD that is open: by its path in messages. */
@@ -74,9 +80,9 @@ interface OpenRecord {
 }
 
 /** The RECORD that is meant, or all of a directory, one after the other; each is closed when the next one is asked for. */
-async function* findRecords(source: string): AsyncGenerator<OpenRecord> {
+async function* findRecords(source: string, signal: AbortSignal | undefined): AsyncGenerator<OpenRecord> {
   if (!(await isDirectory(source))) {
-    const archive = await openArchive(source);
+    const archive = await openArchive(source, signal);
     try {
       yield { path: source, archive };
     } finally {
@@ -161,75 +167,8 @@ function unreadable(source: string, error: unknown): ManifestError {
   return new ManifestError(`cannot be read: ${(error as Error).message}`, details);
 }
 
-/** The entries of one RECORD. What lies outside is added to `outside`. */
-async function readRecord(source: string, archive: Archive, outside: Set<string>): Promise<ManifestEntry[]> {
-  const collector = new EntryCollector(source);
-  let number = 0;
-  for await (const row of parseRows(source, archive)) {
-    number += 1;
-    const [path, hash, size] = row;
-    if (path === undefined || hash === undefined || size === undefined || row.length > 3) {
-      const fault = `row ${number} has ${row.length} fields, not path, hash and size`;
-      throw new ManifestError(fault, { source });
-    }
-    if (!/^\d*$/.test(size)) {
-      const fault = `row ${number} has a size that is no number: ${quoted(size)}`;
-      throw new ManifestError(fault, { source });
-    }
-    addRow(collector, outside, decodePath(path), size === '' ? undefined : Number(size));
-  }
-  return collector.entries;
-}
-
-/** A path as it is written in a manifest, from its bytes. */
-function decodePath(bytes: string): string {
-  const path = isAscii.test(bytes) ? bytes : decodeName(Buffer.from(bytes, 'latin1'));
-  return path.replaceAll('\\', '/');
-}
-
-function addRow(
-  collector: EntryCollector,
-  outside: Set<string>,
-  listed: string,
-  size: number | undefined,
-): void {
-  const path = listed.includes('..') ? posix.normalize(listed) : listed;
-  const isOutside = path === '..' || path.startsWith('../') || /^(?:\/|[A-Za-z]:)/.test(path);
-  if (isOutside) outside.add(listed);
-  else collector.add({ path, type: path.endsWith('/') ? 'directory' : 'file', size });
-}
-
-/** Leave of what two RECORDs say of one path what both say. */
+/** Leave of what is said twice of one path what is the same. */
 function keepCommon(known: ManifestEntry, entry: ManifestEntry): void {
   if (known.size !== entry.size) known.size = undefined;
   if (known.type !== entry.type) known.type = undefined;
-}
-
-/** The rows of a CSV file in the dialect of a RECORD, read as they are asked for; each character is a byte. */
-async function* parseRows(source: string, archive: Archive): AsyncGenerator<string[], void, undefined> {
-  const { parse } = await import('csv-parse');
-  try {
-    const parser = parse({
-      encoding: 'latin1',
-      max_record_size: MAX_ROW,
-      record_delimiter: ['\r\n', '\n'],
-      relax_column_count: true,
-      skip_empty_lines: true,
-    });
-    const rows = pipeline(Readable.from(withoutMark(chunksOf(archive))), parser, () => {});
-    for await (const row of rows) yield row;
-  } catch (error) {
-    if (error instanceof ManifestError) throw error;
-    throw new ManifestError(`is broken: ${(error as Error).message}`, { source, cause: error });
-  }
-}
-
-/** Bytes without the byte order mark that some editors put before them. */
-async function* withoutMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-  let isFirst = true;
-  for await (const chunk of chunks) {
-    const hasMark = isFirst && chunk.toString('latin1', 0, 3) === byteOrderMark;
-    yield hasMark ? chunk.subarray(3) : chunk;
-    isFirst = false;
-  }
 }

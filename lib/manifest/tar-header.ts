@@ -1,10 +1,8 @@
-import type { Header } from 'tar/header';
 import { decodeName } from '../directory/names.ts';
 import type { ManifestEntry } from './manifest.ts';
 
 /** Everything in an archive fills whole blocks (POSIX, pax, "ustar Interchange Format"). */
 export const BLOCK_LENGTH = 512;
-const FILE_FLAG = '0'.charCodeAt(0);
 /** Type flags of entries. What is none of them is taken for a file, as POSIX says. */
 export const types: Readonly<Record<string, ManifestEntry['type']>> = {
   '2': 'symlink',
@@ -24,42 +22,93 @@ export const skipped = 'VAI';
 /** Type flags of what is not read. */
 export const refused: Readonly<Record<string, string>> = {
   M: 'continues on from another volume of a multi-volume archive',
-  N: 'is a table of mangled names, as only very old GNU tar made them',
 };
 /** Type flags of extended headers: of POSIX, of Solaris, of all entries, and GNU tar's two. */
 export const extendedHeaders = 'xXgLK';
 
-/** Fields of a header that are read here, by offset and length. */
-const NAME = [0, 100] as const;
-export const SIZE = [124, 12] as const;
-export const TYPE_FLAG = 156;
-export const LINK_NAME = [157, 100] as const;
+/** Fields of a header, by offset and length. */
+type Field = readonly [offset: number, length: number];
+const NAME: Field = [0, 100];
+export const MODE: Field = [100, 8];
+export const SIZE: Field = [124, 12];
+const CHECKSUM: Field = [148, 8];
+const TYPE_FLAG = 156;
+export const LINK_NAME: Field = [157, 100];
 const MAGIC = 257;
-const PREFIX = [345, 155] as const;
+const PREFIX: Field = [345, 155];
 /** Of GNU tar's old sparse format: "more headers follow", the real size; and "more follow" in such a header. */
 export const SPARSE_EXTENDED = 482;
-export const SPARSE_REAL_SIZE = [483, 12] as const;
+export const SPARSE_REAL_SIZE: Field = [483, 12];
 export const SPARSE_MORE_EXTENDED = 504;
 
-/** A header with no name and the type of a file: `tar` sets sizes of its own by the name's last byte and the type. */
-export function onlyNumbers(block: Buffer): Buffer {
-  const copy = Buffer.from(block);
-  copy.fill(0, NAME[0], NAME[0] + NAME[1]);
-  copy[TYPE_FLAG] = FILE_FLAG;
-  return copy;
-}
+const SPACE = 0x20;
+/** First bytes of numbers that are not octal: the bits that follow are a number to the base of 256, or its complement to two. */
+const POSITIVE = 0x80;
+const NEGATIVE = 0xff;
 
 /** How many bytes fill up the last block of some content. */
 export function paddingOf(size: number): number {
   return (BLOCK_LENGTH - (size % BLOCK_LENGTH)) % BLOCK_LENGTH;
 }
 
-/** The size field of a header; blank means 0. */
-export function readSize(header: Header, block: Buffer): number {
-  if (header.size !== undefined) return header.size;
-  const field = block.subarray(SIZE[0], SIZE[0] + SIZE[1]);
-  if (field.every((byte) => byte === 0 || byte === 0x20)) return 0;
-  throw new Error(`has a size field that is no number: ${JSON.stringify(field.toString('latin1'))}`);
+/** The type flag of a header; NUL means a file, as before there were any. */
+export function readTypeFlag(block: Buffer): string {
+  const flag = block.toString('latin1', TYPE_FLAG, TYPE_FLAG + 1);
+  return flag === '\0' ? '0' : flag;
+}
+
+/**
+ * How the checksum of a header was made: the sum of its bytes, or, as some old programs made it, of its bytes as signed
+ * numbers. `undefined` where it is wrong. The field itself counts as blanks.
+ */
+export function checksumOf(block: Buffer): 'plain' | 'signed' | undefined {
+  const stated = readNumber(block, CHECKSUM);
+  let sum = CHECKSUM[1] * SPACE;
+  let above = 0;
+  for (let position = 0; position < BLOCK_LENGTH; position += 1) {
+    if (position >= CHECKSUM[0] && position < CHECKSUM[0] + CHECKSUM[1]) continue;
+    const byte = block[position] as number;
+    sum += byte;
+    if (byte > 0x7f) above += 1;
+  }
+  if (stated === sum) return 'plain';
+  return stated === sum - 0x100 * above ? 'signed' : undefined;
+}
+
+/**
+ * A number of a header: octal digits between blanks and NULs, or to the base of 256 (GNU tar, star).
+ *
+ * @returns `undefined` where the field is blank; NaN where it is no number, or none that can be represented exactly
+ */
+export function readNumber(block: Buffer, [offset, length]: Field): number | undefined {
+  const first = block[offset] as number;
+  if (first === POSITIVE || first === NEGATIVE) return readBase256(block, offset, length);
+  const text = block.toString('latin1', offset, offset + length);
+  const digits = /^[ \0]*([0-7]*)[ \0]*/.exec(text);
+  if (digits?.[1] === '') return digits[0].length === length ? undefined : Number.NaN;
+  const isEnded = digits !== null && (digits[0].length === length || /[ \0]$/.test(digits[0]));
+  const number = isEnded ? Number.parseInt(digits[1] as string, 8) : Number.NaN;
+  return Number.isSafeInteger(number) ? number : Number.NaN;
+}
+
+function readBase256(block: Buffer, offset: number, length: number): number {
+  let number = block[offset] === NEGATIVE ? -1n : 0n;
+  for (let position = offset + 1; position < offset + length; position += 1) {
+    number = (number << 8n) | BigInt(block[position] as number);
+  }
+  return Number.isSafeInteger(Number(number)) ? Number(number) : Number.NaN;
+}
+
+/**
+ * A size: blank means 0.
+ *
+ * @throws Error where it is no number, or negative
+ */
+export function readSize(block: Buffer, field: Field): number {
+  const size = readNumber(block, field) ?? 0;
+  if (size >= 0) return size;
+  const bytes = block.toString('latin1', field[0], field[0] + field[1]);
+  throw new Error(`has a size field that is no number: ${JSON.stringify(bytes)}`);
 }
 
 /** The path of a header: its name, in a ustar header behind its prefix. */
@@ -71,7 +120,7 @@ export function readPath(block: Buffer): string {
   return prefix === '' ? name : `${prefix}/${name}`;
 }
 
-export function readField(block: Buffer, [offset, length]: readonly [number, number]): string {
+export function readField(block: Buffer, [offset, length]: Field): string {
   return readText(block.subarray(offset, offset + length));
 }
 

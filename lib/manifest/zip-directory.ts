@@ -1,9 +1,12 @@
 import { ManifestError } from '../errors.ts';
 import type { Archive } from './archive.ts';
+import type { Notes } from './notes.ts';
 
 /** First four bytes of the records as little-endian numbers, APPNOTE 4.3.7 and 4.3.14 to 4.3.16. */
 const LOCAL_HEADER_SIGNATURE = 0x04034b50;
 const END_SIGNATURE = 0x06054b50;
+/** First four bytes of a central directory header, APPNOTE 4.3.12. */
+export const HEADER_SIGNATURE = 0x02014b50;
 const ZIP64_END_SIGNATURE = 0x06064b50;
 const ZIP64_LOCATOR_SIGNATURE = 0x07064b50;
 const END_LENGTH = 22;
@@ -25,13 +28,28 @@ export function endsLikeZip(tail: Buffer): boolean {
   return end !== -1 && end + END_LENGTH + tail.readUInt16LE(end + 20) === tail.length;
 }
 
-/** Where in the tail of an archive its end of central directory record begins, or -1. */
+/** Where in the tail of an archive its end of central directory record begins, or -1. The last one counts, as everywhere. */
 function findEnd(tail: Buffer): number {
+  return findEndBefore(tail, tail.length - END_LENGTH);
+}
+
+function findEndBefore(tail: Buffer, last: number): number {
   const earliest = Math.max(0, tail.length - MAX_END_LENGTH);
-  for (let position = tail.length - END_LENGTH; position >= earliest; position -= 1) {
+  for (let position = last; position >= earliest; position -= 1) {
     if (tail.readUInt32LE(position) === END_SIGNATURE) return position;
   }
   return -1;
+}
+
+/**
+ * Programs that go by the comment's length take an earlier end record than those that take the last one, where the earlier
+ * one's comment ends exactly at the end of the file. They would read two archives in one file.
+ */
+function isAmbiguous(tail: Buffer, found: number): boolean {
+  for (let end = findEndBefore(tail, found - 1); end !== -1; end = findEndBefore(tail, end - 1)) {
+    if (end + END_LENGTH + tail.readUInt16LE(end + 20) === tail.length) return true;
+  }
+  return false;
 }
 
 /** A stretch of the archive in memory. It moves in reads of `span` bytes or more. */
@@ -76,33 +94,94 @@ export interface Directory {
   readonly end: number;
   /** What must be added to the archive's own offsets: the length of a prefix that they do not count. */
   readonly shift: number;
+  /** How many entries it has, as the archive says. */
+  readonly count: number;
+  /** What that number is counted by: programs that do not know zip64 let it wrap. */
+  readonly modulus: number;
 }
 
 /** Find the central directory by the end records (APPNOTE 4.3.14 to 4.3.16) in the archive's last bytes. */
-export async function locateDirectory(archive: Archive, tail: Window): Promise<Directory> {
+export async function locateDirectory(archive: Archive, tail: Window, notes: Notes): Promise<Directory> {
+  const { source } = archive;
   const found = findEnd(tail.bytes);
   if (found === -1) {
     const fault = 'has no end of central directory record: it is not a zip archive, or is cut off';
-    throw new ManifestError(fault, { source: archive.source });
+    throw new ManifestError(fault, { source });
   }
+  if (isAmbiguous(tail.bytes, found)) {
+    const fault =
+      'has two end of central directory records that programs disagree about: one is in the comment of the other';
+    throw new ManifestError(fault, { source });
+  }
+  noteTail(tail.bytes, found, notes);
   const end = tail.start + found;
+  const record = tail.slice(end, END_LENGTH);
   const zip64 = await locateZip64End(archive, tail, end);
-  const size = zip64?.size ?? tail.bytes.readUInt32LE(found + 12);
-  const offset = zip64?.offset ?? tail.bytes.readUInt32LE(found + 16);
+  if (zip64 === undefined) checkDisks(record, source);
+  else checkAgreement(record, zip64, source);
+  const size = zip64?.size ?? record.readUInt32LE(12);
+  const offset = zip64?.offset ?? record.readUInt32LE(16);
+  const count = zip64?.count ?? record.readUInt16LE(10);
   const limit = zip64?.position ?? end;
-  const shift = zip64?.shift ?? limit - size - offset;
+  let shift = zip64?.shift ?? limit - size - offset;
   if (shift < 0 || shift + offset + size > limit) {
     const fault = `has a central directory of ${size} bytes at offset ${offset} that would not end before`;
-    throw new ManifestError(`${fault} the end record at offset ${limit}`, { source: archive.source });
+    throw new ManifestError(`${fault} the end record at offset ${limit}`, { source });
   }
-  return { start: shift + offset, end: shift + offset + size, shift };
+  // Bytes before the end record that belong to nothing look like a prefix, until one looks.
+  const isGap = shift > 0 && count > 0 && !(await hasHeader(archive, shift + offset));
+  if (isGap && (await hasHeader(archive, offset))) {
+    notes.add(
+      'gap-before-end',
+      `${shift} bytes between the central directory and the end record are passed over`,
+    );
+    shift = 0;
+  }
+  const modulus = zip64 === undefined ? 0x10000 : Number.POSITIVE_INFINITY;
+  return { start: shift + offset, end: shift + offset + size, shift, count, modulus };
+}
+
+async function hasHeader(archive: Archive, position: number): Promise<boolean> {
+  if (position + 4 > archive.size) return false;
+  return (await archive.read(position, 4)).readUInt32LE(0) === HEADER_SIGNATURE;
+}
+
+/** Note what follows the end record, and is not its comment. */
+function noteTail(tail: Buffer, end: number, notes: Notes): void {
+  const stated = tail.readUInt16LE(end + 20);
+  const rest = tail.length - end - END_LENGTH;
+  if (rest > stated) {
+    notes.add('junk-after-end', `${rest - stated} bytes behind the archive and its comment are passed over`);
+  } else if (rest < stated) {
+    notes.add('comment-length', `the comment is stated to have ${stated} bytes, and has ${rest}`);
+  }
+}
+
+function checkDisks(record: Buffer, source: string | undefined): void {
+  const disk = record.readUInt16LE(4);
+  if (disk === 0 && record.readUInt16LE(6) === 0) return;
+  const fault = `is one part of an archive that was split into ${disk + 1}: join them first (zip -s 0 split.zip --out whole.zip)`;
+  throw new ManifestError(fault, { source });
+}
+
+/** What the end record says itself must be what the zip64 record says: programs differ in which one they take. */
+function checkAgreement(record: Buffer, zip64: Zip64End, source: string | undefined): void {
+  const [count, size, offset] = [record.readUInt16LE(10), record.readUInt32LE(12), record.readUInt32LE(16)];
+  const agrees =
+    (count === 0xffff || count === zip64.count) &&
+    (size === 0xffffffff || size === zip64.size) &&
+    (offset === 0xffffffff || offset === zip64.offset);
+  if (agrees) return;
+  const fault = 'has an end record and a zip64 end record that contradict each other';
+  throw new ManifestError(fault, { source });
 }
 
 interface Zip64End {
   /** Where the record really begins, and by how much that differs from where the archive says. */
   readonly position: number;
   readonly shift: number;
-  /** Size and offset of the central directory, as the archive says. */
+  /** Number of entries, size and offset of the central directory, as the archive says. */
+  readonly count: number;
   readonly size: number;
   readonly offset: number;
 }
@@ -119,8 +198,9 @@ async function locateZip64End(archive: Archive, tail: Window, end: number): Prom
     if (position < stated || position > adjacent) continue;
     const record = await archive.read(position, ZIP64_END_LENGTH);
     if (record.readUInt32LE(0) !== ZIP64_END_SIGNATURE) continue;
-    const [size, offset] = [readUInt64(record, 40), readUInt64(record, 48)];
-    return { position, shift: position - stated, size, offset };
+    const [count, size, offset] = [32, 40, 48].map((field) => readUInt64(record, field));
+    if (count === undefined || size === undefined || offset === undefined) continue;
+    return { position, shift: position - stated, count, size, offset };
   }
   throw new ManifestError(`has no zip64 end of central directory record at offset ${stated}`, {
     source: archive.source,

@@ -1,15 +1,15 @@
-import type * as Yauzl from 'yauzl';
-import type { ManifestEntry } from './manifest.ts';
-import { type Directory, readUInt64 } from './zip-directory.ts';
-
-export type YauzlModule = typeof Yauzl;
+import * as zlib from 'node:zlib';
+import { isPlainName, type SpelledName, zipName } from './file-names.ts';
+import { type Directory, HEADER_SIGNATURE, readUInt64 } from './zip-directory.ts';
 
 /** Length of a central directory header without its name, extra field and comment (APPNOTE 4.3.12). */
 export const HEADER_LENGTH = 46;
-/** First four bytes of such a header as a little-endian number. */
-const HEADER_SIGNATURE = 0x02014b50;
-/** General purpose bits, APPNOTE 4.4.4: strong encryption, and facts masked by an encrypted central directory. */
+/** Length of a local file header without its name and extra field, APPNOTE 4.3.7. */
+export const LOCAL_HEADER_LENGTH = 30;
+/** General purpose bits, APPNOTE 4.4.4: encrypted, strong encryption, UTF-8, facts masked by an encrypted central directory. */
+const FLAG_ENCRYPTED = 1 << 0;
 const FLAG_STRONG_ENCRYPTION = 1 << 6;
+const FLAG_UTF8 = 1 << 11;
 const FLAG_MASKED = 1 << 13;
 /** Bytes that traditional encryption puts before the data, APPNOTE 6.1.5. */
 const ENCRYPTION_HEADER_LENGTH = 12;
@@ -17,148 +17,145 @@ const ENCRYPTION_HEADER_LENGTH = 12;
 const EXTRA_HEADER_LENGTH = 4;
 /** Zip64 extended information extra field, APPNOTE 4.5.3. */
 const EXTRA_ZIP64 = 0x0001;
-/** Info-ZIP Unicode path extra field, APPNOTE 4.6.9. */
+/** Info-ZIP Unicode path extra field, APPNOTE 4.6.9: a version, the CRC-32 of the name it belongs to, and a name. */
 const EXTRA_UNICODE_PATH = 0x7075;
-/** Systems whose external attributes hold a Unix mode in the high 16 bits: Unix and macOS, APPNOTE 4.4.2. */
-const UNIX_SYSTEMS: readonly number[] = [3, 19];
-/** Bits of a Unix mode that say what kind of entry it is, and the kinds. */
-const S_IFMT = 0o170000;
-const S_IFREG = 0o100000;
-const S_IFDIR = 0o040000;
-const S_IFLNK = 0o120000;
-/** A compression method, APPNOTE 4.4.5. */
+const UNICODE_PATH_VERSION = 1;
+const UNICODE_PATH_NAME = 5;
+/** Compression methods, APPNOTE 4.4.5. */
 const METHOD_STORED = 0;
-/** Length of a local file header without its name and extra field, APPNOTE 4.3.7. */
-const LOCAL_HEADER_LENGTH = 30;
-const noExtraFields: Yauzl.ExtraField[] = [];
-const isAscii = /^[\0-\x7f]*$/;
+export const METHOD_DEFLATED = 8;
+/** What a 32-bit field says where the zip64 extra field has the number. */
+const IN_ZIP64 = 0xffffffff;
+/** Systems that an entry is made on, APPNOTE 4.4.2: those with a Unix mode in the high 16 bits of its attributes... */
+const UNIX_SYSTEMS: readonly number[] = [3, 19];
+/** ...and those of DOS and Windows: FAT, HPFS, NTFS (also under the number that Info-ZIP gives it), VFAT. */
+const DOS_SYSTEMS: readonly number[] = [0, 6, 10, 11, 14];
 
-/**
- * Read the header of the central directory that begins at `start` and must end at `limit`, APPNOTE 4.3.12, into yauzl's own
- * entry. yauzl's `readEntry` gives the same and takes three times as long, because it copies each header twice.
- */
-export function readEntry(
-  yauzl: YauzlModule,
-  entry: Yauzl.Entry,
-  bytes: Buffer,
-  start: number,
-  limit: number,
-): void {
-  if (start + HEADER_LENGTH > limit) throw new Error('would end behind the central directory');
-  const signature = bytes.readUInt32LE(start);
-  if (signature !== HEADER_SIGNATURE) {
-    throw new Error(`is no central directory header: its signature is 0x${signature.toString(16)}`);
+/** One header of a central directory. One is used for all: a new one each would leave more garbage than all else that is read. */
+export class ZipEntry {
+  system = 0;
+  flags = 0;
+  method = 0;
+  crc32 = 0;
+  compressedSize = 0;
+  size = 0;
+  /** DOS attributes, and on Unix the mode in the high 16 bits. */
+  attributes = 0;
+  /** Where its local header begins, as the archive says. */
+  offset = 0;
+  name: SpelledName = { path: '' };
+  /** Bytes of the whole header. */
+  length = 0;
+
+  get isEncrypted(): boolean {
+    return (this.flags & FLAG_ENCRYPTED) !== 0;
   }
-  entry.versionMadeBy = bytes.readUInt16LE(start + 4);
-  entry.generalPurposeBitFlag = bytes.readUInt16LE(start + 8);
-  entry.compressionMethod = bytes.readUInt16LE(start + 10);
-  entry.crc32 = bytes.readUInt32LE(start + 16);
-  entry.compressedSize = bytes.readUInt32LE(start + 20);
-  entry.uncompressedSize = bytes.readUInt32LE(start + 24);
-  entry.fileNameLength = bytes.readUInt16LE(start + 28);
-  entry.extraFieldLength = bytes.readUInt16LE(start + 30);
-  entry.fileCommentLength = bytes.readUInt16LE(start + 32);
-  entry.externalFileAttributes = bytes.readUInt32LE(start + 38);
-  entry.relativeOffsetOfLocalHeader = bytes.readUInt32LE(start + 42);
-  if (start + headerLength(entry) > limit) throw new Error('would end behind the central directory');
-  entry.extraFields = noExtraFields;
-  const extraStart = start + HEADER_LENGTH + entry.fileNameLength;
-  const extraEnd = extraStart + entry.extraFieldLength;
-  if (needsExtraFields(bytes, extraStart, extraEnd)) {
-    entry.extraFields = yauzl.parseExtraFields(bytes.subarray(extraStart, extraEnd));
-    readZip64Fields(entry);
+
+  get isUnixMade(): boolean {
+    return UNIX_SYSTEMS.includes(this.system);
+  }
+
+  get isDosMade(): boolean {
+    return DOS_SYSTEMS.includes(this.system);
+  }
+
+  /** Whether its content can be decoded here. */
+  get isReadable(): boolean {
+    return !this.isEncrypted && (this.method === METHOD_STORED || this.method === METHOD_DEFLATED);
+  }
+
+  /**
+   * Read the header of the central directory that begins at `start` and must end at `limit`, APPNOTE 4.3.12.
+   *
+   * @throws Error where the bytes are no such header
+   */
+  read(bytes: Buffer, start: number, limit: number): void {
+    if (start + HEADER_LENGTH > limit) throw new Error('would end behind the central directory');
+    const signature = bytes.readUInt32LE(start);
+    if (signature !== HEADER_SIGNATURE) {
+      throw new Error(`is no central directory header: its signature is 0x${signature.toString(16)}`);
+    }
+    this.system = bytes[start + 5] as number;
+    this.flags = bytes.readUInt16LE(start + 8);
+    this.method = bytes.readUInt16LE(start + 10);
+    this.crc32 = bytes.readUInt32LE(start + 16);
+    this.compressedSize = bytes.readUInt32LE(start + 20);
+    this.size = bytes.readUInt32LE(start + 24);
+    this.attributes = bytes.readUInt32LE(start + 38);
+    this.offset = bytes.readUInt32LE(start + 42);
+    const nameEnd = start + HEADER_LENGTH + bytes.readUInt16LE(start + 28);
+    const extraEnd = nameEnd + bytes.readUInt16LE(start + 30);
+    this.length = extraEnd + bytes.readUInt16LE(start + 32) - start;
+    if (start + this.length > limit) throw new Error('would end behind the central directory');
+    const zip64 = extraField(bytes, nameEnd, extraEnd, EXTRA_ZIP64);
+    if (zip64 !== undefined) this.#readZip64(zip64);
+    const unicode = extraField(bytes, nameEnd, extraEnd, EXTRA_UNICODE_PATH);
+    // Most names read the same in every encoding.
+    const latin1 = bytes.toString('latin1', start + HEADER_LENGTH, nameEnd);
+    if (unicode === undefined && isPlainName(latin1)) {
+      this.name = { path: latin1 };
+      return;
+    }
+    const raw = bytes.subarray(start + HEADER_LENGTH, nameEnd);
+    this.name = zipName(raw, {
+      isUtf8: (this.flags & FLAG_UTF8) !== 0,
+      unicodePath: unicode && unicodePathOf(unicode, raw),
+      isDosMade: this.isDosMade,
+    });
+  }
+
+  /**
+   * Refuse what contradicts itself, and what cannot be read.
+   *
+   * @throws Error
+   */
+  check({ start, shift }: Directory): void {
+    if (this.flags & (FLAG_STRONG_ENCRYPTION | FLAG_MASKED)) {
+      throw new Error('is strongly encrypted, which hides its facts');
+    }
+    const storedSize = this.size + (this.isEncrypted ? ENCRYPTION_HEADER_LENGTH : 0);
+    if (this.method === METHOD_STORED && this.compressedSize !== storedSize) {
+      throw new Error(`is stored, and states two sizes: ${this.compressedSize} and ${storedSize} bytes`);
+    }
+    const offset = this.offset + shift;
+    if (offset + LOCAL_HEADER_LENGTH + this.compressedSize > start) {
+      const data = `${this.compressedSize} bytes of data behind a header at offset ${offset}`;
+      throw new Error(`states ${data}, but the central directory begins at ${start}`);
+    }
+  }
+
+  /** Put in what did not fit into 32 bits: the zip64 extra field has it, in this order, APPNOTE 4.5.3. */
+  #readZip64(data: Buffer): void {
+    let position = 0;
+    const next = (field: string, value: number): number => {
+      if (value !== IN_ZIP64) return value;
+      if (position + 8 > data.length) throw new Error(`has a zip64 extra field without its ${field}`);
+      position += 8;
+      return readUInt64(data, position - 8);
+    };
+    this.size = next('size', this.size);
+    this.compressedSize = next('compressed size', this.compressedSize);
+    this.offset = next('offset', this.offset);
   }
 }
 
 /**
- * Whether extra fields (APPNOTE 4.5.1) are worth parsing: one of those that are asked for is among them, or they are
- * broken. Most entries have times and owners only, and would leave a heap of small objects for nothing.
+ * The data of the first extra field of this kind (APPNOTE 4.5.1). Fewer bytes than a field's header fill up the rest, as
+ * `zipalign` leaves them.
  */
-function needsExtraFields(bytes: Buffer, start: number, end: number): boolean {
-  let position = start;
-  while (position + EXTRA_HEADER_LENGTH <= end) {
-    const id = bytes.readUInt16LE(position);
-    if (id === EXTRA_ZIP64 || id === EXTRA_UNICODE_PATH) return true;
-    position += EXTRA_HEADER_LENGTH + bytes.readUInt16LE(position + 2);
+function extraField(bytes: Buffer, from: number, to: number, wanted: number): Buffer | undefined {
+  for (let position = from; position + EXTRA_HEADER_LENGTH <= to; ) {
+    const start = position + EXTRA_HEADER_LENGTH;
+    const end = start + bytes.readUInt16LE(position + 2);
+    if (end > to) throw new Error('has an extra field that is longer than all of them');
+    if (bytes.readUInt16LE(position) === wanted) return bytes.subarray(start, end);
+    position = end;
   }
-  return position > end;
+  return undefined;
 }
 
-/** Length of a central directory header in bytes, APPNOTE 4.3.12. */
-export function headerLength({ fileNameLength, extraFieldLength, fileCommentLength }: Yauzl.Entry): number {
-  return HEADER_LENGTH + fileNameLength + extraFieldLength + fileCommentLength;
-}
-
-/** Put in what did not fit into 32 bits: the zip64 extra field has it, in this order, APPNOTE 4.5.3. */
-function readZip64Fields(entry: Yauzl.Entry): void {
-  const data = entry.extraFields.find(({ id }) => id === EXTRA_ZIP64)?.data;
-  if (data === undefined) return;
-  let position = 0;
-  for (const field of ['uncompressedSize', 'compressedSize', 'relativeOffsetOfLocalHeader'] as const) {
-    if (entry[field] !== 0xffffffff) continue;
-    if (position + 8 > data.length) throw new Error(`has a zip64 extra field without its ${field}`);
-    entry[field] = readUInt64(data, position);
-    position += 8;
-  }
-}
-
-/** The name that begins at `start`. */
-export function decodePath(yauzl: YauzlModule, entry: Yauzl.Entry, bytes: Buffer, start: number): string {
-  const { extraFields, fileNameLength, generalPurposeBitFlag } = entry;
-  const end = start + fileNameLength;
-  const hasUnicodePath = extraFields.some(({ id }) => id === EXTRA_UNICODE_PATH);
-  // ASCII reads the same in UTF-8 and CP437, and most names are ASCII.
-  const latin1 = bytes.toString('latin1', start, end);
-  if (!hasUnicodePath && isAscii.test(latin1)) return latin1;
-  return yauzl.getFileNameLowLevel(generalPurposeBitFlag, bytes.subarray(start, end), extraFields, true);
-}
-
-/** Refuse what contradicts itself, and what cannot be read. */
-export function checkEntry(entry: Yauzl.Entry, path: string, { start, shift }: Directory): void {
-  const { generalPurposeBitFlag, compressionMethod, compressedSize, uncompressedSize } = entry;
-  if (path.includes('\\')) throw new Error('has a backslash in its name');
-  if (generalPurposeBitFlag & (FLAG_STRONG_ENCRYPTION | FLAG_MASKED)) {
-    throw new Error('is strongly encrypted, which hides its facts');
-  }
-  const storedSize = uncompressedSize + (entry.isEncrypted() ? ENCRYPTION_HEADER_LENGTH : 0);
-  if (compressionMethod === METHOD_STORED && compressedSize !== storedSize) {
-    throw new Error(`is stored, and states two sizes: ${compressedSize} and ${storedSize} bytes`);
-  }
-  const offset = entry.relativeOffsetOfLocalHeader + shift;
-  if (offset + LOCAL_HEADER_LENGTH + compressedSize > start) {
-    const data = `${compressedSize} bytes of data behind a header at offset ${offset}`;
-    throw new Error(`states ${data}, but the central directory begins at ${start}`);
-  }
-}
-
-export function readFacts(entry: Yauzl.Entry, path: string): ManifestEntry {
-  const mode = readUnixMode(entry);
-  const type = readType(mode ?? 0, path);
-  return {
-    path,
-    type,
-    mode: mode === undefined ? undefined : mode & 0o7777,
-    size: type === 'file' ? entry.uncompressedSize : undefined,
-  };
-}
-
-/** The mode of an entry that was made on a system that has them, APPNOTE 4.4.2 and 4.4.15. */
-function readUnixMode({ versionMadeBy, externalFileAttributes }: Yauzl.Entry): number | undefined {
-  if (!UNIX_SYSTEMS.includes(versionMadeBy >>> 8)) return undefined;
-  return externalFileAttributes >>> 16 || undefined;
-}
-
-function readType(mode: number, path: string): ManifestEntry['type'] {
-  const named = path.endsWith('/') ? 'directory' : 'file';
-  switch (mode & S_IFMT) {
-    case 0:
-    case S_IFREG:
-      return named;
-    case S_IFDIR:
-      return 'directory';
-    case S_IFLNK:
-      return 'symlink';
-    default:
-      return undefined;
-  }
+/** The Unicode path, where it belongs to the name: some programs rename an entry and leave the field. */
+function unicodePathOf(data: Buffer, raw: Buffer): Buffer | undefined {
+  if (data.length <= UNICODE_PATH_NAME || data[0] !== UNICODE_PATH_VERSION) return undefined;
+  return data.readUInt32LE(1) === zlib.crc32(raw) ? data.subarray(UNICODE_PATH_NAME) : undefined;
 }

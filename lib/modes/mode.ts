@@ -35,6 +35,8 @@ const ALL_PERMISSIONS = 0o777;
 const ALL_READ = 0o444;
 const ALL_EXECUTE = 0o111;
 const SETUID_SETGID = 0o6000;
+/** What a program leaves that knows no modes and no umask. */
+const WORLD_WRITABLE = 0o666;
 
 /** GNU chmod counts setuid to u, setgid to g and sticky to o. */
 const CLASS_BITS: Record<string, number> = { u: 0o4700, g: 0o2070, o: 0o1007, a: ALL_BITS };
@@ -49,9 +51,9 @@ const ACTION = /([-+=])([^-+=]*)/g;
  * Compiles the option `mode` to a rule; all parsing and all refusals happen here.
  *
  * - `'executable'`: x for every class that has r, masked by `umask`, for directories, for files that the
- *   manifest marks executable (any x bit), and for files that are `matched`. No bit is ever removed.
- * - `'manifest'`: the manifest's `mode & 0o777 & ~umask`; nothing changes where it is unknown or those bits
- *   are all 0.
+ *   manifest marks executable (any x bit), and for files that are `matched`. No bit is ever removed, but for one case: a
+ *   file of mode 0666 that gets x was made by a program that knows no modes, and gets `0o777 & ~umask`, as pip has it.
+ * - `'manifest'`: the manifest's `mode & 0o777 & ~umask`; nothing changes where it is unknown.
  * - a number, `0` to `0o777`, or a string of one to four octal digits: that mode for files; directories also
  *   get x for every class that has r in it.
  * - any other string: POSIX chmod's symbolic mode, without `s` and `t`. Clauses without a class obey `umask`.
@@ -69,6 +71,10 @@ const ACTION = /([-+=])([^-+=]*)/g;
  */
 export function compileMode(mode: number | string, umask: number): ModeRule {
   const rule = compileBaseRule(mode, umask);
+  if (mode === 'executable') {
+    return (present, directory, manifestMode, matched) =>
+      matched && !directory ? makeExecutable(present, umask) : rule(present, directory, manifestMode);
+  }
   return (present, directory, manifestMode, matched) => {
     const target = rule(present, directory, manifestMode);
     return matched && !directory ? addExecutable(target, umask) : target;
@@ -83,6 +89,12 @@ export function addExecutable(mode: number, umask: number): number {
   return mode | (((mode & ALL_READ) >> 2) & ~umask);
 }
 
+/** A file with x: see {@link compileMode}. */
+function makeExecutable(mode: number, umask: number): number {
+  const target = addExecutable(mode, umask);
+  return mode === WORLD_WRITABLE && target !== mode ? ALL_PERMISSIONS & ~umask : target;
+}
+
 function compileBaseRule(mode: number | string, umask: number): BaseRule {
   if (typeof mode === 'number') return numericRule(checkNumber(mode));
   if (typeof mode !== 'string') throw wrongType(mode);
@@ -94,15 +106,17 @@ function compileBaseRule(mode: number | string, umask: number): BaseRule {
 }
 
 function executableRule(umask: number): BaseRule {
-  return (mode, directory, manifestMode = 0) =>
-    directory || (manifestMode & ALL_EXECUTE) !== 0 ? addExecutable(mode, umask) : mode;
+  return (mode, directory, manifestMode = 0) => {
+    if (directory) return addExecutable(mode, umask);
+    return (manifestMode & ALL_EXECUTE) !== 0 ? makeExecutable(mode, umask) : mode;
+  };
 }
 
 function manifestRule(umask: number): BaseRule {
-  return (mode, directory, manifestMode = 0) => {
-    const permissions = manifestMode & ALL_PERMISSIONS;
-    return permissions === 0 ? mode : replacePermissions(mode, directory, permissions & ~umask);
-  };
+  return (mode, directory, manifestMode) =>
+    manifestMode === undefined
+      ? mode
+      : replacePermissions(mode, directory, manifestMode & ALL_PERMISSIONS & ~umask);
 }
 
 function numericRule(fileMode: number): BaseRule {

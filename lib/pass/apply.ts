@@ -10,14 +10,17 @@ import type { PermissionProgress, PermissionReport, SettleReport } from '../repo
 import { UnresolvedEntriesError } from '../report.ts';
 import { collisionsIn } from './collisions.ts';
 import { type Books, Course, type Globs } from './course.ts';
+import { entriesOf } from './entries.ts';
 import { type Ignored, ignoredIn } from './ignored.ts';
 import { byPath, Ledger } from './ledger.ts';
 import { Pass } from './pass.ts';
-import { entriesOf, type Plan, planOf } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { planOf } from './planner.ts';
 import { settle, waitFor } from './settle.ts';
 import { pause, runAtOnce, runInSlices, Slices } from './slices.ts';
 import { NO_SLOT, Slots, Subject } from './slots.ts';
 import { walk } from './walk.ts';
+import { warningsOf } from './warnings.ts';
 
 /**
  * Set the modes of an unpacked tree.
@@ -228,6 +231,7 @@ class Run {
       links: [...links.values()].sort(byPath),
       unresolved: [...unresolved.values()].sort(byPath),
       settle: { ...this.#settled, recovered },
+      warnings: warningsOf(this.#settings, this.#books.plan),
       durationMs: Math.round(performance.now() - this.#started),
     };
     if (strict && !report.ok) throw new UnresolvedEntriesError(report);

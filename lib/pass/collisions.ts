@@ -21,6 +21,8 @@ export function* collisionsIn(
     for (const below of directory.directories()) byName.set(fold(below.name), plan.slotOf(below));
     for (let position = directory.start; position < directory.end; position += 1) {
       const slot = plan.order[position] as number;
+      // Of two spellings of one thing only one is there.
+      if (plan.isAlternative(slot)) continue;
       const name = fold(nameOf((plan.entries[slot] as ManifestEntry).path));
       const other = byName.get(name);
       byName.set(name, slot);

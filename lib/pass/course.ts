@@ -159,20 +159,24 @@ export class Course {
     if (facts?.type === 'symlink') return false;
     if (modeFrom === 'all' || named.executable?.(name) === true) return true;
     if (this.isDetectable(named, name, facts)) return true;
-    return ((facts?.mode ?? 0) & (modeFrom === 'executable' ? 0o111 : 0o777)) !== 0;
+    if (modeFrom === 'manifest') return facts?.mode !== undefined;
+    return ((facts?.mode ?? 0) & 0o111) !== 0;
   }
 
-  /** Whether nothing but the content of a file can say whether it is executable. */
+  /**
+   * Whether nothing but the content of a file can say whether it is executable: its mode is unknown, or says nothing, as the
+   * manifest has no executable file at all.
+   */
   isDetectable(named: NamedIn, name: string, facts: ManifestEntry | undefined): boolean {
-    if (!this.settings.detect || ((facts?.mode ?? 0) & 0o777) !== 0) return false;
-    return named.executable?.(name) !== true;
+    if (!this.settings.detect || (facts?.mode !== undefined && !this.plan.lacksExecutables)) return false;
+    return ((facts?.mode ?? 0) & 0o111) === 0 && named.executable?.(name) !== true;
   }
 
-  /** Slot of what the manifest names in the place that a link dangles to; not of what the options ignore. */
+  /** Slot of what the manifest names in the place that a link dangles to; not of what is ignored, or need not come. */
   awaited(path: string): number | undefined {
     if (!this.hasManifest) return undefined;
     const slot = this.plan.find(path);
-    return slot === undefined || this.ignored.has(slot) ? undefined : slot;
+    return slot === undefined || this.ignored.has(slot) || !this.slots.isPromised(slot) ? undefined : slot;
   }
 
   /** Note what an error means for an entry. */

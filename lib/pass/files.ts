@@ -2,6 +2,7 @@ import type { ChmodResult, OpenFile } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
 import { crossDevice, errorCode } from '../directory/errors.ts';
 import type { EntryFacts } from '../errors.ts';
+import { traitsOf } from '../manifest/manifest.ts';
 import { isExecutableFile } from '../modes/detect.ts';
 import type { Course, Scope } from './course.ts';
 import type { Links } from './links.ts';
@@ -49,13 +50,15 @@ export class Files {
     const type = slot === NO_SLOT ? undefined : slots.type(slot);
     if (type === 'symlink') return this.#links.flattened(scope, name, slot);
     if (type === 'directory') {
+      if (traitsOf(facts).isPerhapsEmptyFile === true) return this.#visitEmpty(scope, name, slot, known);
       return this.#course.findings.mismatch(new Subject(scope.place, name, slot), { type: 'file' });
     }
     const size = this.#checksSize ? facts?.size : undefined;
     if (size === undefined && !this.#course.getsMode(scope, name, facts))
       return ledger.end(slot, 'unchanged');
     const isDetectable = this.#course.isDetectable(scope, name, facts);
-    if (known === undefined && this.#isChanging && this.#mayChangeAtOnce && !isDetectable) {
+    const mayChangeAtOnce = this.#mayChangeAtOnce && !this.#modes.mayBeOutside(slot);
+    if (known === undefined && this.#isChanging && mayChangeAtOnce && !isDetectable) {
       if (this.#changeAtOnce(scope, name, slot, size)) return;
     }
     const stats = known ?? this.#look(scope, name, slot);
@@ -68,6 +71,15 @@ export class Files {
       return ledger.end(NO_SLOT, 'unchanged');
     }
     this.#deal(new Subject(scope.place, name, slot), scope, stats, size, isMatched, isDetectable);
+  }
+
+  /** A file where the manifest has a directory that some extractors make an empty file of. */
+  #visitEmpty(scope: Scope, name: string, slot: number, known: EntryStats | undefined): void {
+    const stats = known ?? this.#look(scope, name, slot);
+    if (stats === undefined) return;
+    if (stats.type !== 'file') return this.#visitor.other(scope, name, slot, stats);
+    if (stats.size === 0) return this.#course.ledger.end(slot, 'unchanged');
+    this.#course.findings.mismatch(new Subject(scope.place, name, slot), { type: 'file', size: stats.size });
   }
 
   #isRight(scope: Scope, name: string, stats: EntryStats, isMatched: boolean): boolean {

@@ -17,6 +17,9 @@ const reasons: ReadonlyMap<string, UnresolvedReason> = new Map([
   ['EROFS', 'read-only'],
 ]);
 
+/** What the system says of a name that a directory cannot have: too long, or not in its encoding. */
+const unnameable: ReadonlySet<string> = new Set(['ENAMETOOLONG', 'EILSEQ', 'EINVAL']);
+
 /** Name of an errno. Not all runtimes tell the system call. */
 const errno = /^E[A-Z0-9]+$/;
 
@@ -44,7 +47,8 @@ export class Findings {
     const code = errorCode(error) ?? '';
     if (!errno.test(code)) throw error;
     const facts = { code, syscall: syscallOf(error), cause: error };
-    if (code === 'ENOENT' || code === 'ENOTDIR') this.missing(subject, facts);
+    const isNameless = unnameable.has(code) && slot !== NO_SLOT && this.#hasOtherSpelling(slot);
+    if (code === 'ENOENT' || code === 'ENOTDIR' || isNameless) this.missing(subject, facts);
     else if (transientCodes.has(code)) {
       this.#ledger.wait(this.#slots.adopt(subject), { reason: 'io-error', ...facts });
     } else this.#ledger.fail(subject, { reason: reasons.get(code) ?? 'io-error', ...facts });
@@ -62,9 +66,25 @@ export class Findings {
     if (slot === NO_SLOT || this.#slots.origin(slot) === 'walked') {
       return this.#ledger.end(slot, 'vanished');
     }
+    if (this.#slots.isOptional(slot)) return this.#absent(slot);
+    const twin = this.#slots.twin(slot);
+    if (twin !== undefined && this.#slots.state(twin) === 'done') return this.#ledger.drop(slot);
     // U+FFFD stands for bytes that were lost when the manifest was made: such a name can never be found.
     const reason = hasLostBytes(subject) ? 'undecodable-name' : 'missing';
     this.#ledger.wait(subject, { reason, ...facts, expected: this.expected(slot) });
+  }
+
+  /** Something that may be absent counts once, in whichever spelling. */
+  #absent(slot: number): void {
+    const twin = this.#slots.twin(slot);
+    const isUndecided = twin !== undefined && this.#slots.state(twin) !== 'done';
+    const isThere = twin !== undefined && this.#slots.ending(twin) !== undefined;
+    if (isUndecided || isThere) this.#ledger.drop(slot);
+    else this.#ledger.absent(slot);
+  }
+
+  #hasOtherSpelling(slot: number): boolean {
+    return this.#slots.twin(slot) !== undefined || this.#slots.isSoft(slot);
   }
 
   /** What the manifest says of an entry. */

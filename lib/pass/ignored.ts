@@ -31,12 +31,14 @@ export function* ignoredIn(
   slices: Slices,
 ): Generator<void, Ignored> {
   const { root, directories, entries } = plan;
-  let listed = entries.length - (root.facts === undefined || root.facts.path !== '.' ? 0 : 1);
+  let listed = plan.listed - (root.facts === undefined || root.facts.path !== '.' ? 0 : 1);
   if (ignore === undefined) return new Ignored(0, listed, undefined);
   const marks = new Uint8Array(plan.size);
   let topmost = 0;
   const mark = (slot: number, isTopmost: boolean, isListed: boolean) => {
     marks[slot] = 1;
+    // A second spelling counts with the first.
+    if (plan.isAlternative(slot)) return;
     if (isTopmost) topmost += 1;
     if (isListed) listed -= 1;
   };
@@ -57,6 +59,7 @@ export function* ignoredIn(
     }
     if (slices.isOver()) yield;
   }
+  for (const [slot, twin] of plan.twins) if (marks[twin] === 1 && marks[slot] === 0) mark(slot, true, true);
   // From the last to the first: what is on the way only to what is ignored is on the way to nothing.
   const needed = new Uint8Array(directories.length);
   for (let index = directories.length - 1; index > 0; index -= 1) {

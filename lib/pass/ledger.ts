@@ -29,6 +29,8 @@ export class Ledger {
   readonly #waits = new Map<number, Wait>();
   readonly #maxEntries: number;
   #met = 0;
+  /** How many waits are for what nothing is waited for alone. */
+  #soft = 0;
 
   constructor(slots: Slots, maxEntries: number) {
     this.#slots = slots;
@@ -43,7 +45,7 @@ export class Ledger {
 
   /** How many entries are waited for. */
   get pending(): number {
-    return this.#waits.size;
+    return this.#waits.size - this.#soft;
   }
 
   /** How many more entries may be there. */
@@ -79,6 +81,18 @@ export class Ledger {
     this.#counts.ignored += paths;
   }
 
+  /** Something that may be absent, and is. */
+  absent(slot: number): void {
+    this.#counts.absent += 1;
+    this.drop(slot);
+  }
+
+  /** Something of which nothing more is asked: it need not be there, or is there in its other spelling. */
+  drop(slot: number): void {
+    this.#slots.setState(slot, 'done');
+    this.#stopWaiting(slot);
+  }
+
   /** An entry that is dealt with. */
   end(slot: number, ending: Ending): void {
     this.#counts[ending] += 1;
@@ -95,15 +109,34 @@ export class Ledger {
     if (ending === 'links') this.links.delete(this.#slots.subject(slot).path);
     this.#slots.setEnding(slot, undefined);
     this.#slots.setState(slot, 'open');
+    // It may be in its other spelling by now.
+    const twin = this.#slots.twin(slot);
+    if (twin !== undefined && this.#slots.ending(twin) === undefined) this.#slots.setState(twin, 'open');
   }
 
   /** An entry that is as it was promised, whatever is still to be done to it: nothing waits for it any more. */
   arrived(slot: number): void {
     if (slot === NO_SLOT) return;
     this.#slots.setState(slot, 'done');
-    if (this.#waits.size === 0 || !this.#waits.delete(slot)) return;
+    if (this.#waits.size === 0) return;
+    this.#releaseTwin(slot);
+    if (!this.#stopWaiting(slot)) return;
     this.progressed = true;
     if (this.#slots.origin(slot) === 'listed') this.recovered += 1;
+  }
+
+  /** Nothing waits for a second spelling where one is there. */
+  #releaseTwin(slot: number): void {
+    const twin = this.#slots.twin(slot);
+    if (twin === undefined || !isMissing(this.#waits.get(twin)?.finding)) return;
+    this.drop(twin);
+    this.progressed = true;
+  }
+
+  #stopWaiting(slot: number): boolean {
+    if (!this.#waits.delete(slot)) return false;
+    if (this.#slots.isSoft(slot)) this.#soft -= 1;
+    return true;
   }
 
   /** An entry that has to be looked at again. */
@@ -112,6 +145,7 @@ export class Ledger {
     const wait = this.#waits.get(slot);
     if (wait === undefined) {
       this.#waits.set(slot, { finding, attempts: 1, since: performance.now() });
+      if (this.#slots.isSoft(slot)) this.#soft += 1;
       return;
     }
     wait.attempts += 1;
@@ -125,8 +159,9 @@ export class Ledger {
   fail({ path, slot }: Subject, finding: Finding): void {
     const wait = this.#waits.get(slot);
     if (slot !== NO_SLOT) {
-      if (this.#waits.delete(slot)) this.progressed = true;
+      if (this.#stopWaiting(slot)) this.progressed = true;
       this.#slots.setState(slot, 'done');
+      this.#releaseTwin(slot);
     }
     const attempts = (wait?.attempts ?? 0) + 1;
     const elapsedMs = wait === undefined ? 0 : Math.round(performance.now() - wait.since);
@@ -135,7 +170,9 @@ export class Ledger {
 
   /** True where something was put on the list after everything on it had been given up. */
   isWaitingForMore(): boolean {
-    return [...this.#waits.values()].some(({ attempts }) => attempts === 1);
+    for (const [slot, { attempts }] of this.#waits)
+      if (attempts === 1 && !this.#slots.isSoft(slot)) return true;
+    return false;
   }
 
   /** Give up on everything that is still waited for, one at a time. */
@@ -144,13 +181,28 @@ export class Ledger {
       this.#slots.setState(slot, 'done');
       // A directory that is only on the way to what is missing is named by what is missing.
       if (this.#slots.origin(slot) === 'implied' && finding.reason === 'missing') continue;
+      if (this.#isSaidByTwin(slot, finding)) continue;
       const elapsedMs = Math.round(performance.now() - since);
       const { path } = this.#slots.subject(slot);
       this.unresolved.set(path, new UnresolvedEntryError({ path, attempts, elapsedMs, ...finding }));
       yield;
     }
     this.#waits.clear();
+    this.#soft = 0;
   }
+
+  /** Of two spellings that are both missing the first is named; of two of which one is there, that one. */
+  #isSaidByTwin(slot: number, finding: Finding): boolean {
+    const twin = this.#slots.twin(slot);
+    if (twin === undefined) return false;
+    if (!isMissing(finding)) return this.#slots.ending(twin) !== undefined;
+    const other = this.#waits.get(twin)?.finding;
+    return this.#slots.isAlternative(slot) || (other !== undefined && !isMissing(other));
+  }
+}
+
+function isMissing(finding: Finding | undefined): boolean {
+  return finding?.reason === 'missing' || finding?.reason === 'undecodable-name';
 }
 
 /** Lists of a report are in the order of their paths' UTF-16 code units, on every system the same. */

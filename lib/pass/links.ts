@@ -4,6 +4,7 @@ import { errorCode } from '../directory/errors.ts';
 import { encodeName } from '../directory/names.ts';
 import { type LinkResolution, LinkResolver, leadsBelow } from '../directory/resolve-link.ts';
 import type { EntryFacts } from '../errors.ts';
+import { traitsOf } from '../manifest/manifest.ts';
 import type { Course, Scope } from './course.ts';
 import type { Finding } from './ledger.ts';
 import { NO_SLOT, Subject } from './slots.ts';
@@ -180,7 +181,8 @@ export class Links {
   /** What is listed without a type may be anything but a link that dangles. */
   #mustLead({ slot }: Subject): boolean {
     const { slots } = this.#course;
-    return slot !== NO_SLOT && slots.origin(slot) === 'listed' && slots.type(slot) === undefined;
+    if (slot === NO_SLOT || traitsOf(slots.facts(slot)).isPerhapsLink === true) return false;
+    return slots.origin(slot) === 'listed' && slots.type(slot) === undefined;
   }
 
   /** What becomes at the end of a link that nothing waited for. */

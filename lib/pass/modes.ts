@@ -2,6 +2,7 @@ import type { ChmodResult, Directory } from '../directory/directory.ts';
 import { type EntryStats, isSameEntry } from '../directory/entry-stats.ts';
 import type { EntryFacts } from '../errors.ts';
 import type { Course } from './course.ts';
+import { SharedFiles } from './shared-files.ts';
 import { NO_SLOT, type Subject } from './slots.ts';
 
 /** How often a file is looked at for other links: one may be removed while lstat looks, between the name and the count. */
@@ -25,10 +26,18 @@ export class Modes {
    */
   readonly #opened = new Map<string, { entry: string; from: number; to: number }>();
 
+  readonly #sharedFiles: SharedFiles;
+
   /** @param turned called for what turned into something else between two looks */
   constructor(course: Course, turned: (subject: Subject) => void) {
     this.#course = course;
     this.#turned = turned;
+    this.#sharedFiles = new SharedFiles(course.tree, course.plan, course.slots);
+  }
+
+  /** Whether it is a hard link that an extractor may have made to a file outside. */
+  mayBeOutside(slot: number): boolean {
+    return this.#sharedFiles.mayBeOutside(slot);
   }
 
   /** The mode that an entry gets. */
@@ -74,6 +83,10 @@ export class Modes {
     if (target === mode) return this.leave(subject.slot, mode, 'unchanged');
     if (settings.hardLinks !== 'apply' && stats.nlink > 1 && stats.type === 'file') {
       this.#shared(subject, stats, target);
+      return undefined;
+    }
+    if (stats.nlink > this.#sharedFiles.mostLinks(subject.slot, stats)) {
+      this.#failShared(subject, stats, target);
       return undefined;
     }
     if (settings.dryRun) {
@@ -128,6 +141,7 @@ export class Modes {
     seen: EntryStats,
     wanted: (found: EntryStats) => number,
   ): 'changed' | 'unchanged' | undefined {
+    const mostLinks = this.#sharedFiles.mostLinks(subject.slot, seen);
     let isOther = false;
     let target = 0;
     let result: ChmodResult;
@@ -135,6 +149,7 @@ export class Modes {
       result = directory.chmod(name, (found) => {
         isOther =
           found.type !== seen.type ||
+          found.nlink > mostLinks ||
           this.isBeyond(subject, directory, name, found) ||
           !this.#isOnlyHere(directory, name, found);
         if (isOther) return undefined;
@@ -173,8 +188,12 @@ export class Modes {
   }
 
   #shared(subject: Subject, stats: EntryStats, target: number): void {
-    const { settings, ledger } = this.#course;
-    if (settings.hardLinks === 'skip') return ledger.end(subject.slot, 'ignored');
+    if (this.#course.settings.hardLinks === 'skip') return this.#course.ledger.end(subject.slot, 'ignored');
+    this.#failShared(subject, stats, target);
+  }
+
+  #failShared(subject: Subject, stats: EntryStats, target: number): void {
+    const { ledger } = this.#course;
     const actual: EntryFacts = { type: 'file', mode: stats.mode };
     ledger.fail(subject, { reason: 'hard-linked', expected: { mode: target }, actual });
   }

@@ -1,20 +1,6 @@
-import { isEntryOf, nameOf, parentOf } from '../directory/names.ts';
+import { nameOf } from '../directory/names.ts';
 import { Place } from '../directory/place.ts';
-import { ManifestError } from '../errors.ts';
-import { checkedEntries, type ManifestEntry, type ManifestInput } from '../manifest/manifest.ts';
-import { EntryCollector } from '../manifest/path.ts';
-import { quoted } from '../printable.ts';
-import type { Slices } from './slices.ts';
-
-/**
- * Directories that a manifest may imply, so that a small hostile one cannot name millions: deep trees are far below.
- */
-const DIRECTORIES_PER_ENTRY = 16;
-const FREE_DIRECTORIES = 100_000;
-/** How far above the last entry's directory the next one is looked for before it is looked up. */
-const NEAR = 8;
-/** Longest path of a manifest in UTF-16 code units: sixteen times Linux's PATH_MAX. */
-const MAX_PATH_LENGTH = 65_536;
+import { type ManifestEntry, traitsOf } from '../manifest/manifest.ts';
 
 /** A directory that a manifest lists, or lists something below of. */
 export class PlannedDirectory extends Place {
@@ -26,6 +12,8 @@ export class PlannedDirectory extends Place {
   facts: ManifestEntry | undefined = undefined;
   /** Whether the manifest lists the same path as something that is no directory. */
   isClaimed = false;
+  /** Whether nothing that must be there is in it or below it: only what is optional, or may be spelled otherwise. */
+  isFree = false;
   /** Its entries stand in the plan's order from here... */
   start = 0;
   /** ...to before here. */
@@ -51,12 +39,31 @@ export class PlannedDirectory extends Place {
   }
 }
 
+/** What a {@link Plan} is made of. */
+export interface PlanParts {
+  readonly entries: readonly ManifestEntry[];
+  readonly listed: number;
+  readonly directories: PlannedDirectory[];
+  /** The directory that each entry is in, by its number; -1 for what is planned as a directory itself. */
+  readonly parents: Int32Array;
+  readonly lacksExecutables: boolean;
+  readonly hasAbsoluteHardLinks: boolean;
+  /** Slots of what is spelled in two ways. */
+  readonly pairs: readonly (readonly [number, number])[];
+}
+
 /**
  * A manifest by directory. Whatever it lists, and each directory on the way, has a slot: first the entries in the manifest's
- * order, then the directories. Nothing of a pass is in it, so that a manifest that comes again needs no second one.
+ * order, then their second spellings, then the directories. Nothing of a pass is in it, so that a manifest that comes again
+ * needs no second one.
  */
 export class Plan {
+  /** What the manifest lists, and behind that an entry for each second spelling. */
   readonly entries: readonly ManifestEntry[];
+  /** How many of them the manifest lists. */
+  readonly listed: number;
+  /** Of what may be spelled in two ways, the slot of the other spelling. */
+  readonly twins: ReadonlyMap<number, number>;
   /** The root first, each after the one that it is in. */
   readonly directories: readonly PlannedDirectory[];
   /** Entries that are no directories, by directory. */
@@ -64,12 +71,61 @@ export class Plan {
   /** The directory that each entry is in, by its number; -1 for what is planned as a directory itself. */
   readonly #parents: Int32Array;
   readonly #names = new Map<PlannedDirectory, ReadonlyMap<string, number>>();
+  /** Slots of second spellings. */
+  readonly #alternatives: ReadonlySet<number>;
+  /** Whether it lists files with modes, and none of them is executable: whoever made it has no exec bits. */
+  readonly lacksExecutables: boolean;
+  /** Whether there are hard links that some extractors make to files outside. */
+  readonly hasAbsoluteHardLinks: boolean;
+  /** Hard links by the first name of their file, made when it is first asked for. */
+  #hardLinks: Map<string, number[]> | undefined;
 
-  constructor(entries: readonly ManifestEntry[], directories: PlannedDirectory[], parents: Int32Array) {
+  constructor(parts: PlanParts) {
+    const { entries, listed, directories, parents } = parts;
     this.entries = entries;
+    this.listed = listed;
     this.directories = directories;
     this.#parents = parents;
     this.order = orderOf(directories, parents);
+    const { pairs } = parts;
+    this.lacksExecutables = parts.lacksExecutables;
+    this.hasAbsoluteHardLinks = parts.hasAbsoluteHardLinks;
+    this.#alternatives = new Set(pairs.map(([, other]) => other));
+    this.twins = new Map(pairs.flatMap(([one, other]) => [[one, other] as const, [other, one] as const]));
+  }
+
+  /** Whether it is the second spelling of something. */
+  isAlternative(slot: number): boolean {
+    return this.#alternatives.size > 0 && this.#alternatives.has(slot);
+  }
+
+  /** Whether it may be absent: it is never waited for. A directory may only where nothing in it must be there. */
+  isOptional(slot: number): boolean {
+    const directory = this.directoryAt(slot);
+    if (directory === undefined) return slot < this.entries.length && this.entries[slot]?.optional === true;
+    return directory.isFree && directory.facts?.optional === true;
+  }
+
+  /** Whether it is a directory that is listed nowhere, and on the way to nothing that must be there. */
+  isFree(slot: number): boolean {
+    const directory = this.directoryAt(slot);
+    return directory?.isFree === true && directory.facts === undefined;
+  }
+
+  /** Slots of what are names of one file, as the manifest says. */
+  namesOfFile(firstName: string): readonly number[] {
+    if (this.#hardLinks === undefined) {
+      this.#hardLinks = new Map();
+      for (let slot = 0; slot < this.entries.length; slot += 1) {
+        const name = traitsOf(this.entries[slot]).firstName;
+        if (name === undefined) continue;
+        const slots = this.#hardLinks.get(name);
+        if (slots === undefined) this.#hardLinks.set(name, [slot]);
+        else slots.push(slot);
+      }
+    }
+    const first = this.find(firstName);
+    return [...(first === undefined ? [] : [first]), ...(this.#hardLinks.get(firstName) ?? [])];
   }
 
   get root(): PlannedDirectory {
@@ -163,135 +219,4 @@ function orderOf(directories: readonly PlannedDirectory[], parents: Int32Array):
     directory.end += 1;
   }
   return order;
-}
-
-/** Puts a manifest's entries into their directories. */
-class Planner {
-  readonly directories: PlannedDirectory[] = [new PlannedDirectory(undefined, '.', 0)];
-  readonly #byPath = new Map<string, PlannedDirectory>([['.', this.directories[0] as PlannedDirectory]]);
-  readonly #paths: string[] = ['.'];
-  #last = this.directories[0] as PlannedDirectory;
-
-  /** The directory that an entry is in: mostly that of the entry before, or one a little above it. */
-  parent(path: string): PlannedDirectory {
-    let near: Place | undefined = this.#last;
-    for (let steps = 0; near instanceof PlannedDirectory && steps < NEAR; steps += 1) {
-      if (isEntryOf(this.#paths[near.index] as string, path)) {
-        this.#last = near;
-        return near;
-      }
-      near = near.parent;
-    }
-    this.#last = this.directory(parentOf(path));
-    return this.#last;
-  }
-
-  /** A directory, made with all that lead to it where it is new. No recursion: a path may be very deep. */
-  directory(path: string): PlannedDirectory {
-    const missing: string[] = [];
-    let known = this.#byPath.get(path);
-    for (let above = path; known === undefined; known = this.#byPath.get(above)) {
-      missing.push(above);
-      above = parentOf(above);
-    }
-    for (const below of missing.reverse()) {
-      known = new PlannedDirectory(known, nameOf(below), this.directories.length);
-      this.directories.push(known);
-      this.#paths.push(below);
-      this.#byPath.set(below, known);
-    }
-    return known;
-  }
-
-  /** A directory that is listed or led through already. */
-  known(path: string): PlannedDirectory | undefined {
-    return this.#byPath.get(path);
-  }
-}
-
-/** Plans of manifests that were used before; such a manifest is frozen. */
-const plans = new WeakMap<object, Plan>();
-
-/**
- * The plan of a manifest, made in slices the first time. Without a manifest it has the root alone.
- *
- * @throws ManifestError for a manifest that must not be used
- */
-export function* planOf(
-  manifest: ManifestInput | undefined,
-  entries: readonly ManifestEntry[],
-  slices: Slices,
-): Generator<void, Plan> {
-  const known = manifest && plans.get(manifest);
-  if (known !== undefined) return known;
-  const plan = yield* createPlan(entries, slices);
-  if (manifest !== undefined && checkedEntries(manifest) !== undefined) plans.set(manifest, plan);
-  return plan;
-}
-
-function* createPlan(entries: readonly ManifestEntry[], slices: Slices): Generator<void, Plan> {
-  const planner = new Planner();
-  const { directories } = planner;
-  const parents = new Int32Array(entries.length).fill(-1);
-  const most = FREE_DIRECTORIES + DIRECTORIES_PER_ENTRY * entries.length;
-  let hasUntyped = false;
-  for (let index = 0; index < entries.length; index += 1) {
-    const entry = entries[index] as ManifestEntry;
-    const { path, type } = entry;
-    if (path.length > MAX_PATH_LENGTH) throw tooDeep(entry);
-    if (path === '.' || type === 'directory') planner.directory(path).facts = entry;
-    else parents[index] = planner.parent(path).index;
-    hasUntyped ||= type === undefined;
-    if (directories.length > most) throw tooDeep(entry);
-    if (slices.isOver()) yield;
-  }
-  // What is listed below it tells what something without a type is; so it does of what is listed as no directory.
-  const hasImplied = directories.some(({ facts }) => facts === undefined);
-  for (let index = 0; (hasUntyped || hasImplied) && index < entries.length; index += 1) {
-    if (slices.isOver()) yield;
-    if (parents[index] === -1) continue;
-    const entry = entries[index] as ManifestEntry;
-    const directory = planner.known(entry.path);
-    if (directory === undefined) continue;
-    if (entry.type !== undefined) {
-      directory.isClaimed = true;
-      continue;
-    }
-    parents[index] = -1;
-    directory.facts = { path: entry.path, type: 'directory', mode: entry.mode };
-  }
-  return new Plan(entries, directories, parents);
-}
-
-function tooDeep({ path }: ManifestEntry): ManifestError {
-  const fault = 'leads through more directories than a tree has';
-  return new ManifestError(`path ${quoted(path.slice(0, 100))}… ${fault}`, { path });
-}
-
-/**
- * The entries of a manifest, checked; those of our own readers are already.
- *
- * @param pause lets the event loop have its turn
- * @throws ManifestError for a manifest that must not be used
- */
-export async function entriesOf(
-  manifest: ManifestInput,
-  slices: Slices,
-  pause: () => Promise<void>,
-): Promise<readonly ManifestEntry[]> {
-  const known = checkedEntries(manifest);
-  if (known !== undefined) return known;
-  const collector = new EntryCollector('source' in manifest ? manifest.source : undefined);
-  if (Symbol.iterator in manifest) {
-    for (const entry of manifest) {
-      collector.add(entry);
-      if (slices.isOver()) await pause();
-    }
-  } else {
-    for await (const entry of manifest) {
-      collector.add(entry);
-      if (slices.isOver()) await pause();
-    }
-  }
-  return collector.entries;
 }

@@ -128,6 +128,33 @@ export class Slots {
     return this.facts(slot) === undefined ? 'implied' : 'listed';
   }
 
+  /** Of what may be spelled in two ways, the slot of the other spelling. */
+  twin(slot: number): number | undefined {
+    return this.#plan.twins.size === 0 ? undefined : this.#plan.twins.get(slot);
+  }
+
+  /** Whether nothing is waited for because of it alone: a second spelling, or a directory in which nothing must be there. */
+  isSoft(slot: number): boolean {
+    return this.#plan.isAlternative(slot) || this.#plan.isFree(slot);
+  }
+
+  /** Whether it is the second spelling of something. */
+  isAlternative(slot: number): boolean {
+    return this.#plan.isAlternative(slot);
+  }
+
+  /** Whether it may be absent. */
+  isOptional(slot: number): boolean {
+    return this.#plan.isOptional(slot);
+  }
+
+  /** Whether it is waited for: it must be there, and is not in its other spelling. */
+  isPromised(slot: number): boolean {
+    const twin = this.twin(slot);
+    const isThereOtherwise = twin !== undefined && this.state(twin) === 'done';
+    return !this.isOptional(slot) && !this.#plan.isFree(slot) && !isThereOtherwise;
+  }
+
   subject(slot: number): Subject {
     const plan = this.#plan;
     if (slot >= plan.size) return (this.#walked[slot - plan.size] as Walked).subject;

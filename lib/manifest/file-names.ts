@@ -1,0 +1,77 @@
+import { decodeName } from '../directory/names.ts';
+import { isSafePath } from './path.ts';
+
+/** Characters of the bytes 0x80 to 0xff in IBM code page 437 (APPNOTE, appendix D). */
+const CP437 =
+  'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0';
+
+const isAscii = /^[\0-\x7f]*$/;
+/** ASCII without a backslash. */
+const plain = /^[\0-\x5b\x5d-\x7f]*$/;
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** A name in an archive: as it is read, and as other programs read it, where they differ. */
+export interface SpelledName {
+  readonly path: string;
+  readonly alternative?: string | undefined;
+}
+
+/** How the name of a zip entry is to be read. */
+export interface ZipNameFacts {
+  /** Whether the entry says that it is UTF-8 (APPNOTE 4.4.4 bit 11). */
+  readonly isUtf8: boolean;
+  /** The name in the Unicode path extra field (APPNOTE 4.6.9), where that belongs to the name. */
+  readonly unicodePath: Buffer | undefined;
+  /** Whether it was made on a system where a backslash separates names. */
+  readonly isDosMade: boolean;
+}
+
+/** Whether a name has one spelling, whoever reads it. */
+export function isPlainName(latin1: string): boolean {
+  return plain.test(latin1);
+}
+
+/**
+ * The name of a zip entry. Where programs disagree, it has two spellings:
+ *
+ * - bytes that are not said to be UTF-8, and are: CP437 (APPNOTE D.1; Python, yauzl), else UTF-8 (unzip, bsdtar, 7-Zip)
+ * - a Unicode path field: that (unzip, bsdtar, 7-Zip), else the name as it stands (Python)
+ * - a backslash: made on FAT or NTFS it separates (unzip, bsdtar), else it is a character (Python, 7-Zip); made elsewhere
+ *   the other way about (yauzl takes it for a separator everywhere)
+ */
+export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
+  const latin1 = raw.toString('latin1');
+  const { path, alternative } =
+    facts.unicodePath === undefined && isAscii.test(latin1) ? { path: latin1 } : decode(raw, facts);
+  if (!path.includes('\\')) return { path, alternative: alternative && safely(alternative) };
+  const split = path.replaceAll('\\', '/');
+  if (facts.isDosMade) {
+    return { path: split, alternative: safely(alternative?.replaceAll('\\', '/') ?? path) };
+  }
+  return { path, alternative: safely(alternative ?? split) };
+}
+
+function decode(raw: Buffer, { isUtf8, unicodePath }: ZipNameFacts): SpelledName {
+  if (unicodePath !== undefined) return { path: decodeName(unicodePath), alternative: decodeCp437(raw) };
+  if (isUtf8) return { path: decodeName(raw) };
+  return { path: decodeCp437(raw), alternative: decodeUtf8(raw) };
+}
+
+function decodeCp437(bytes: Buffer): string {
+  let text = '';
+  for (const byte of bytes) text += byte < 0x80 ? String.fromCharCode(byte) : CP437.charAt(byte - 0x80);
+  return text;
+}
+
+function decodeUtf8(bytes: Buffer): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An alternative is a help, and none where it would lead elsewhere. */
+function safely(alternative: string): string | undefined {
+  return isSafePath(alternative) ? alternative : undefined;
+}

@@ -1,0 +1,20 @@
+/** What no line of a list of paths is: markup, an address, a checksum before a name, what `ls -l` prints. */
+const others: readonly RegExp[] = [
+  /^\s*</,
+  /^[a-z][a-z0-9+.-]*:\/\//i,
+  /^[0-9a-f]{32,128} [ *]/i,
+  /^[-dlbcps][-rwxsStT]{9}[.+@]?\s/,
+  /^version https:\/\/git-lfs\./,
+  /^-----BEGIN /,
+];
+
+/**
+ * Whether a line looks like a path, and not like prose. A name may have blanks; one without a separator and an extension is
+ * taken for a sentence then.
+ */
+export function looksLikePath(line: string): boolean {
+  const text = line.trim();
+  if (others.some((form) => form.test(text)) || text.includes('://')) return false;
+  if (!/\s/.test(text)) return true;
+  return !/[.!?:;,]$/.test(text) && (text.includes('/') || /\.\w{1,8}$/.test(text));
+}

@@ -1,0 +1,144 @@
+import { posix } from 'node:path';
+import { pipeline, Readable } from 'node:stream';
+import { decodeName } from '../directory/names.ts';
+import { ManifestError } from '../errors.ts';
+import type { Archive } from './archive.ts';
+import { chunksOf } from './decompress.ts';
+import type { ManifestEntry } from './manifest.ts';
+import type { Notes } from './notes.ts';
+import { tryNormalize } from './path.ts';
+
+/** Longest row in bytes: far beyond any path, so that a quote that is never closed is found early. */
+const MAX_ROW = 1 << 16;
+export const byteOrderMark = '\xef\xbb\xbf';
+const isAscii = /^[\0-\x7f]*$/;
+const hashForm = /^(?:[a-z]\w*=[\w-]+=*)?$/i;
+const sizeForm = /^\d*$/;
+/** What leads out of the directory that a RECORD is about: it is listed, and left alone. */
+const absolute = /^(?:\/|[A-Za-z]:(?:\/|$))/;
+
+/** Reads one RECORD. */
+export class RecordReader {
+  readonly #source: string;
+  readonly #outside: Set<string>;
+  readonly #notes: Notes;
+  /** What messages of notes begin with: which RECORD of several it is. */
+  readonly #where: string;
+  readonly #entries = new Map<string, ManifestEntry>();
+  #proper = 0;
+  #rows = 0;
+
+  /** @param outside gets what is listed and lies outside */
+  constructor(source: string, outside: Set<string>, notes: Notes, where: string) {
+    this.#source = source;
+    this.#outside = outside;
+    this.#notes = notes;
+    this.#where = where;
+  }
+
+  /** The entries of the RECORD. */
+  async read(archive: Archive, signal: AbortSignal | undefined): Promise<Iterable<ManifestEntry>> {
+    for await (const row of parseRows(this.#source, archive)) {
+      signal?.throwIfAborted();
+      this.#rows += 1;
+      this.#readRow(row);
+    }
+    if (this.#rows > 0 && this.#proper === 0) {
+      const fault = 'is no RECORD: none of its rows has a path, a hash and a size';
+      throw new ManifestError(fault, { source: this.#source });
+    }
+    return this.#entries.values();
+  }
+
+  #readRow(row: readonly string[]): void {
+    const fields = row.length > 3 ? joinPath(row) : row;
+    const [path = '', hash, size] = fields;
+    if (fields.length > 3 || path === '') {
+      const what = path === '' ? 'no path' : `${row.length} fields`;
+      return this.#odd(`has ${what}, not path, hash and size: it is passed over`);
+    }
+    const digits = size?.trim() ?? '';
+    if (row.length !== 3) this.#odd(`has ${row.length} fields, not path, hash and size: its path is taken`);
+    else if (!sizeForm.test(digits)) this.#odd('has a size that is no number: its path is taken');
+    else if (hash === undefined || !hashForm.test(hash))
+      this.#odd('has no hash in place of one: its path is taken');
+    else this.#proper += 1;
+    const number = digits !== '' && sizeForm.test(digits) ? Number(digits) : undefined;
+    this.#add(decodePath(path), number !== undefined && Number.isSafeInteger(number) ? number : undefined);
+  }
+
+  #add(listed: string, size: number | undefined): void {
+    const path = listed.includes('..') ? posix.normalize(listed) : listed;
+    if (path === '..' || path.startsWith('../') || absolute.test(path)) {
+      this.#outside.add(listed);
+      return;
+    }
+    const normal = tryNormalize(path);
+    if ('fault' in normal) {
+      throw new ManifestError(`row ${this.#rows} has a path that ${normal.fault}`, { source: this.#source });
+    }
+    const entry: ManifestEntry = {
+      path: normal.path,
+      type: normal.directory ? 'directory' : 'file',
+      mode: undefined,
+      size: normal.directory ? undefined : size,
+    };
+    const known = this.#entries.get(entry.path);
+    if (known === undefined) {
+      this.#entries.set(entry.path, entry);
+      return;
+    }
+    if (known.size === entry.size && known.type === entry.type) return;
+    this.#odd('has a path that stands before it with other facts: what differs is unknown');
+    if (known.size !== entry.size) known.size = undefined;
+    if (known.type !== entry.type) known.type = undefined;
+  }
+
+  #odd(what: string): void {
+    this.#notes.add('record-row', `${this.#where}row ${this.#rows} ${what}`);
+  }
+}
+
+/** A path with commas that nobody quoted: the last two fields are hash and size. Else the row as it is. */
+function joinPath(row: readonly string[]): readonly string[] {
+  const [hash = '', size = ''] = row.slice(-2);
+  const isJoined = hash !== '' && hashForm.test(hash) && sizeForm.test(size);
+  return isJoined ? [row.slice(0, -2).join(','), hash, size] : row;
+}
+
+/** A path as it is written in a manifest, from its bytes. */
+function decodePath(bytes: string): string {
+  const path = isAscii.test(bytes) ? bytes : decodeName(Buffer.from(bytes, 'latin1'));
+  return path.replaceAll('\\', '/');
+}
+
+/** The rows of a CSV file in the dialect of a RECORD, read as they are asked for; each character is a byte. */
+async function* parseRows(source: string, archive: Archive): AsyncGenerator<string[], void, undefined> {
+  const { parse } = await import('csv-parse');
+  try {
+    const parser = parse({
+      encoding: 'latin1',
+      max_record_size: MAX_ROW,
+      record_delimiter: ['\r\n', '\n'],
+      relax_column_count: true,
+      relax_quotes: true,
+      skip_empty_lines: true,
+    });
+    const rows = pipeline(Readable.from(withoutMark(chunksOf(archive))), parser, () => {});
+    for await (const row of rows) yield row;
+  } catch (error) {
+    const { code = '', lines } = error as { code?: string; lines?: number };
+    if (error instanceof ManifestError || !code.startsWith('CSV_')) throw error;
+    throw new ManifestError(`is broken: ${code} near line ${lines ?? 1}`, { source });
+  }
+}
+
+/** Bytes without the byte order mark that some editors put before them. */
+async function* withoutMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  let isFirst = true;
+  for await (const chunk of chunks) {
+    const hasMark = isFirst && chunk.toString('latin1', 0, 3) === byteOrderMark;
+    yield hasMark ? chunk.subarray(3) : chunk;
+    isFirst = false;
+  }
+}

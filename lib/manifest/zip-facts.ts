@@ -1,0 +1,75 @@
+import type { EntryTraits, ManifestEntry } from './manifest.ts';
+import { setTraits } from './manifest.ts';
+import type { Notes } from './notes.ts';
+import type { ZipEntry } from './zip-entry.ts';
+
+/** Bits of a Unix mode that say what kind of entry it is, and the kinds. */
+const S_IFMT = 0o170000;
+const S_IFREG = 0o100000;
+const S_IFDIR = 0o040000;
+const S_IFLNK = 0o120000;
+const PERMISSIONS = 0o7777;
+/** The directory bit of DOS attributes. */
+const DOS_DIRECTORY = 0x10;
+
+/** What a zip entry says, as extractors take it; its link target is read by whoever wants it. */
+export function readFacts(entry: ZipEntry, notes: Notes): ManifestEntry {
+  const { path, alternative } = entry.name;
+  const { type, mode, traits } = entry.isUnixMade ? unixFacts(entry, path, notes) : otherFacts(entry, path);
+  const size = type === 'file' ? entry.size : undefined;
+  const facts: ManifestEntry = { path, type, mode, size };
+  if (alternative !== undefined) facts.alternative = alternative;
+  if (traits !== undefined) setTraits(facts, traits);
+  return facts;
+}
+
+interface Facts {
+  readonly type: ManifestEntry['type'];
+  readonly mode: number | undefined;
+  readonly traits?: EntryTraits;
+}
+
+/** Of an entry made on Unix: the high word is its mode (APPNOTE 4.4.15). Without one, nothing is known of it. */
+function unixFacts({ attributes }: ZipEntry, path: string, notes: Notes): Facts {
+  const word = attributes >>> 16;
+  const kind = word & S_IFMT;
+  const mode = word === 0 ? undefined : word & PERMISSIONS;
+  if (!path.endsWith('/')) return { type: typeOf(kind), mode };
+  if (kind === S_IFLNK || kind === S_IFREG) {
+    const what = kind === S_IFLNK ? 'a link' : 'a file';
+    notes.add('directory-by-name', `is given as ${what}, and is a directory by its name`, path);
+  }
+  // The mode of a link says nothing of a directory.
+  return { type: 'directory', mode: kind === S_IFLNK ? undefined : mode };
+}
+
+function typeOf(kind: number): ManifestEntry['type'] {
+  if (kind === 0 || kind === S_IFREG) return 'file';
+  if (kind === S_IFDIR) return 'directory';
+  return kind === S_IFLNK ? 'symlink' : undefined;
+}
+
+/**
+ * Of an entry made elsewhere. Some programs put a Unix mode into its high word all the same: pip, extract-zip and adm-zip
+ * take it. Here it counts where it says what the name and the DOS attributes say, and never for a directory.
+ */
+function otherFacts({ attributes, size, isDosMade, name }: ZipEntry, path: string): Facts {
+  const isNamed = path.endsWith('/');
+  if (isNamed || (isDosMade && (attributes & DOS_DIRECTORY) !== 0)) {
+    // Without a slash that every program knows, some make an empty file of it.
+    const isUnclear = size === 0 && (!isNamed || name.alternative?.endsWith('\\') === true);
+    return { type: 'directory', mode: undefined, ...(isUnclear && { traits: { isPerhapsEmptyFile: true } }) };
+  }
+  const word = attributes >>> 16;
+  switch (word & S_IFMT) {
+    case S_IFREG:
+      return { type: 'file', mode: word & PERMISSIONS };
+    case S_IFLNK:
+      // A link for some programs, a file with the link's text for others.
+      return { type: undefined, mode: undefined, traits: { isPerhapsLink: true } };
+    case S_IFDIR:
+      return { type: undefined, mode: undefined };
+    default:
+      return { type: 'file', mode: undefined };
+  }
+}

@@ -1,0 +1,188 @@
+import { isEntryOf, nameOf, parentOf } from '../directory/names.ts';
+import type { Place } from '../directory/place.ts';
+import { ManifestError } from '../errors.ts';
+import {
+  checkedManifest,
+  type ManifestEntry,
+  type ManifestInput,
+  setTraits,
+  traitsOf,
+} from '../manifest/manifest.ts';
+import { Plan, PlannedDirectory, type PlanParts } from './plan.ts';
+import type { Slices } from './slices.ts';
+
+/**
+ * Directories that a manifest may imply, so that a small hostile one cannot name millions: deep trees are far below.
+ */
+const DIRECTORIES_PER_ENTRY = 16;
+const FREE_DIRECTORIES = 100_000;
+/** How far above the last entry's directory the next one is looked for before it is looked up. */
+const NEAR = 8;
+/** Longest path of a manifest in UTF-16 code units: sixteen times Linux's PATH_MAX. */
+const MAX_PATH_LENGTH = 65_536;
+
+/** Puts a manifest's entries into their directories. */
+class Planner {
+  readonly directories: PlannedDirectory[] = [new PlannedDirectory(undefined, '.', 0)];
+  readonly #byPath = new Map<string, PlannedDirectory>([['.', this.directories[0] as PlannedDirectory]]);
+  readonly #paths: string[] = ['.'];
+  #last = this.directories[0] as PlannedDirectory;
+
+  /** The directory that an entry is in: mostly that of the entry before, or one a little above it. */
+  parent(path: string): PlannedDirectory {
+    let near: Place | undefined = this.#last;
+    for (let steps = 0; near instanceof PlannedDirectory && steps < NEAR; steps += 1) {
+      if (isEntryOf(this.#paths[near.index] as string, path)) {
+        this.#last = near;
+        return near;
+      }
+      near = near.parent;
+    }
+    this.#last = this.directory(parentOf(path));
+    return this.#last;
+  }
+
+  /** A directory, made with all that lead to it where it is new. No recursion: a path may be very deep. */
+  directory(path: string): PlannedDirectory {
+    const missing: string[] = [];
+    let known = this.#byPath.get(path);
+    for (let above = path; known === undefined; known = this.#byPath.get(above)) {
+      missing.push(above);
+      above = parentOf(above);
+    }
+    for (const below of missing.reverse()) {
+      known = new PlannedDirectory(known, nameOf(below), this.directories.length);
+      this.directories.push(known);
+      this.#paths.push(below);
+      this.#byPath.set(below, known);
+    }
+    return known;
+  }
+
+  /** A directory that is listed or led through already. */
+  known(path: string): PlannedDirectory | undefined {
+    return this.#byPath.get(path);
+  }
+}
+
+/** Plans of manifests that were used before; such a manifest is frozen. */
+const plans = new WeakMap<object, Plan>();
+
+/**
+ * The plan of a manifest, made in slices the first time. Without a manifest it has the root alone.
+ *
+ * @throws ManifestError for a manifest that must not be used
+ */
+export function* planOf(
+  manifest: ManifestInput | undefined,
+  entries: readonly ManifestEntry[],
+  slices: Slices,
+): Generator<void, Plan> {
+  const known = manifest && plans.get(manifest);
+  if (known !== undefined) return known;
+  const plan = yield* createPlan(entries, slices);
+  if (manifest !== undefined && checkedManifest(manifest) !== undefined) plans.set(manifest, plan);
+  return plan;
+}
+
+function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator<void, Plan> {
+  const planner = new Planner();
+  const { directories } = planner;
+  let spelledTwice = 0;
+  for (const { alternative } of given) if (alternative !== undefined) spelledTwice += 1;
+  const parents = new Int32Array(given.length + spelledTwice).fill(-1);
+  const entries = spelledTwice === 0 ? given : [...given];
+  const most = FREE_DIRECTORIES + DIRECTORIES_PER_ENTRY * parents.length;
+  let hasUntyped = false;
+  const place = (entry: ManifestEntry, index: number) => {
+    const { path, type } = entry;
+    if (path.length > MAX_PATH_LENGTH) throw tooDeep(entry);
+    if (path === '.' || type === 'directory') planner.directory(path).facts = entry;
+    else parents[index] = planner.parent(path).index;
+    hasUntyped ||= type === undefined;
+    if (directories.length > most) throw tooDeep(entry);
+  };
+  for (let index = 0; index < given.length; index += 1) {
+    place(given[index] as ManifestEntry, index);
+    if (slices.isOver()) yield;
+  }
+  const twins: [number, number][] = [];
+  for (let index = 0; spelledTwice > 0 && index < given.length; index += 1) {
+    const entry = given[index] as ManifestEntry;
+    // What is a directory on the way to something else is no second spelling.
+    if (entry.alternative === undefined || planner.known(entry.alternative) !== undefined) continue;
+    const second = { ...entry, path: entry.alternative, alternative: undefined };
+    setTraits(second, traitsOf(entry));
+    twins.push([index, entries.length]);
+    (entries as ManifestEntry[]).push(second);
+    place(second, entries.length - 1);
+    if (slices.isOver()) yield;
+  }
+  // What is listed below it tells what something without a type is; so it does of what is listed as no directory.
+  const hasImplied = directories.some(({ facts }) => facts === undefined);
+  for (let index = 0; (hasUntyped || hasImplied) && index < entries.length; index += 1) {
+    if (slices.isOver()) yield;
+    if (parents[index] === -1) continue;
+    const entry = entries[index] as ManifestEntry;
+    const directory = planner.known(entry.path);
+    if (directory === undefined) continue;
+    if (entry.type !== undefined) {
+      directory.isClaimed = true;
+      continue;
+    }
+    parents[index] = -1;
+    const { path, mode, optional } = entry;
+    directory.facts = { path, type: 'directory', mode, optional };
+  }
+  const parts = {
+    entries,
+    listed: given.length,
+    directories,
+    parents: parents.subarray(0, entries.length),
+    lacksExecutables: lacksExecutables(given),
+    hasAbsoluteHardLinks: given.some((entry) => traitsOf(entry).isAbsoluteHardLink === true),
+  };
+  yield* markFree(planner, parts, twins, slices);
+  const slotOf = (index: number) =>
+    parents[index] === -1
+      ? entries.length + planner.directory((entries[index] as ManifestEntry).path).index
+      : index;
+  return new Plan({ ...parts, pairs: twins.map(([one, other]) => [slotOf(one), slotOf(other)] as const) });
+}
+
+/** Whether there are files of known modes, none of which is executable but what the manifest of a bundle says is run. */
+function lacksExecutables(entries: readonly ManifestEntry[]): boolean {
+  let hasModes = false;
+  for (const entry of entries) {
+    const { type, mode } = entry;
+    if (mode === undefined || type === 'directory' || type === 'symlink') continue;
+    if ((mode & 0o111) !== 0 && traitsOf(entry).isMarkedExecutable !== true) return false;
+    hasModes = true;
+  }
+  return hasModes;
+}
+
+/** Mark the directories in which nothing must be there: all but those of what is neither optional nor spelled in two ways. */
+function* markFree(
+  planner: Planner,
+  { entries, parents, directories }: Omit<PlanParts, 'pairs'>,
+  twins: readonly (readonly [number, number])[],
+  slices: Slices,
+): Generator<void> {
+  const mayBeAbsent = new Set(twins.flat());
+  if (mayBeAbsent.size === 0 && !entries.some(({ optional }) => optional === true)) return;
+  for (const directory of directories) directory.isFree = directory.parent !== undefined;
+  for (let index = 0; index < entries.length; index += 1) {
+    if (slices.isOver()) yield;
+    const { path, optional } = entries[index] as ManifestEntry;
+    if (optional === true || mayBeAbsent.has(index)) continue;
+    const parent = parents[index] as number;
+    let at: Place | undefined = parent === -1 ? planner.known(path) : directories[parent];
+    for (; at instanceof PlannedDirectory && at.isFree; at = at.parent) at.isFree = false;
+  }
+}
+
+function tooDeep({ path }: ManifestEntry): ManifestError {
+  const fault = 'leads through more directories than a tree has';
+  return new ManifestError(`path ${JSON.stringify(path.slice(0, 100))}… ${fault}`, { path });
+}

@@ -1,0 +1,11 @@
+import { checkedManifest, type ManifestWarning } from '../manifest/manifest.ts';
+import type { Settings } from '../options.ts';
+import type { Plan } from './plan.ts';
+
+/** What is said of a manifest beside what became of its entries: its own warnings, and what its modes do not say. */
+export function warningsOf({ manifest, detect }: Settings, plan: Plan): readonly ManifestWarning[] {
+  const warnings = checkedManifest(manifest)?.warnings ?? [];
+  if (!detect || !plan.lacksExecutables) return warnings;
+  const message = 'no file of the manifest has an exec bit, so that each was looked into (detect)';
+  return [...warnings, { code: 'no-exec-bits', message }];
+}
