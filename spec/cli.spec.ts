@@ -928,7 +928,7 @@ const emptyCounts = {
   special: 0,
   vanished: 0,
   unlisted: 0,
-      absent: 0,
+  absent: 0,
 };
 
 rendering('the whole report', () => {
@@ -979,6 +979,7 @@ rendering('the whole report', () => {
         elapsedMs: 0,
       }),
     ],
+    warnings: [],
     settle: { rounds: 1, recovered: 2, waitedMs: 1440 },
     durationMs: 1520,
   };

@@ -76,7 +76,7 @@ lines('names that look like something else', async () => {
     'a"b',
     "it's",
     'back\\slash',
-    '<html>',
+    '<',
   ];
   assert.equal(await readList(names.join('\n')), paths(...names));
   for (const name of names) assert.equal(await readList(name), paths(name), name);
@@ -189,43 +189,27 @@ any.run();
 const refused = suite('list: what is refused');
 
 const faults: [what: string, content: string | Uint8Array, fault: RegExp][] = [
-  [
-    'an absolute path',
-    'a\n/etc/passwd\n',
-    /list: is read as a list of paths; line 2: path "\/etc\/passwd" is absolute$/,
-  ],
-  ['a path that leads out', 'a\n\nb/../../c', /line 3: path "b\/\.\.\/\.\.\/c" has a "\.\." component$/],
-  ['a drive letter', 'C:\\x', /line 1: path "C:\\\\x" starts with a drive letter$/],
-  ['a path that leads out, by NUL', 'a\0../b\0', /item 2: path "\.\.\/b" has a "\.\." component$/],
-  ['a path that leads out, in JSON', '["a", "../b"]', /item 2: path "\.\.\/b" has a "\.\." component$/],
-  ['an empty path', '["a", ""]', /item 2: path "" is empty$/],
-  ['a NUL in JSON', '["a\\u0000b"]', /item 1: path "a\\u0000b" contains a NUL$/],
+  ['an absolute path', 'a\n/etc/passwd\n', /list: is read as a list of paths; line 2: the path is absolute$/],
+  ['a path that leads out', 'a\n\nb/../../c', /line 3: the path has a "\.\." component$/],
+  ['a drive letter', 'C:\\x', /line 1: the path starts with a drive letter$/],
+  ['a path that leads out, by NUL', 'a\0../b\0', /item 2: the path has a "\.\." component$/],
+  ['a path that leads out, in JSON', '["a", "../b"]', /item 2: the path has a "\.\." component$/],
+  ['an empty path', '["a", ""]', /item 2: the path is empty$/],
+  ['a NUL in JSON', '["a\\u0000b"]', /item 1: the path contains a NUL$/],
   ['an item that is no path', '["a", 7]', /item 2: an entry after 1 others has no path$/],
   ['nothing in place of an item', '["a", null]', /item 2: an entry after 1 others has no path$/],
   ['an entry without a path', '[{ "mode": 420 }]', /item 1: an entry after 0 others has no path$/],
-  [
-    'a mode that is none',
-    '[{ "path": "a", "mode": "0755" }]',
-    /item 1: path "a": mode "0755" is not an integer/,
-  ],
-  ['a size that is none', '[{ "path": "a", "size": -1 }]', /item 1: path "a": size -1 is not/],
+  ['a mode that is none', '[{ "path": "a", "mode": "0755" }]', /item 1: mode is not an integer/],
+  ['a size that is none', '[{ "path": "a", "size": -1 }]', /item 1: size is not/],
   [
     'a path with different facts',
     '["a", {"path":"a","mode":1}]',
-    /item 2: path "a": stands twice with different facts/,
+    /item 2: stands twice with different facts/,
   ],
-  [
-    'a path with different kinds',
-    'a\nb\na/\n',
-    /line 3: path "a": stands twice with different facts: type unknown and "directory"$/,
-  ],
+  ['a path with different kinds', 'a\nb\na/\n', /line 3: stands twice with different facts: type$/],
   ['JSON that is cut off', '["a", "b"', /list: is broken JSON: /],
-  ['JSON that is not UTF-8', Buffer.from('["caf\xe9"]', 'latin1'), /is broken JSON: .*(?:encoded|valid)/],
-  [
-    'a control character far in',
-    `${'some/path\n'.repeat(9000)}a\tb\n`,
-    /line 9001 has a control character: "a\\tb"$/,
-  ],
+  ['JSON that is not UTF-8', Buffer.from('["caf\xe9"]', 'latin1'), /is broken JSON: item 1 is not UTF-8/],
+  ['a control character far in', `${'some/path\n'.repeat(9000)}a\tb\n`, /line 9001 has a control character$/],
 ];
 for (const [what, content, fault] of faults) {
   refused(what, async () => {
@@ -240,7 +224,7 @@ const others: [what: string, content: string | Uint8Array, seen: RegExp][] = [
   ['a script', '#!/bin/sh\necho\n', /: is a script;/],
   ['a JSON object', '{ "name": "x" }\n', /: is a JSON object;/],
   ['an empty JSON object', '{}', /: is a JSON object;/],
-  ['a table', 'a\tb\nc\td\n', /: is text that begins with "a\\tb\\nc\\td\\n";/],
+  ['a table', 'a\tb\nc\td\n', /: is text, and no list of paths;/],
   ['blank text', ' \n\n', /: is blank text;/],
   ['UTF-16 with a mark', Buffer.from('\ufeffa/b\nc\n', 'utf16le'), /: is UTF-16 text;/],
   [
@@ -249,8 +233,8 @@ const others: [what: string, content: string | Uint8Array, seen: RegExp][] = [
     /: is data that begins with the bytes 61 00 2f 00/,
   ],
   ['big-endian UTF-16', Buffer.from('\ufeffa\nb', 'utf16le').swap16(), /: is UTF-16 text;/],
-  ['a lone carriage return', 'a\rb\n', /: is text that begins with "a\\rb\\n";/],
-  ['an escape', '\x1b[1mbold\n', /: is text that begins with/],
+  ['a lone carriage return', 'a\rb\n', /: is text, and no list of paths;/],
+  ['an escape', '\x1b[1mbold\n', /: is text, and no list of paths;/],
   ['two NULs', 'a\0\0b\0', /: is data that begins with the bytes 61 00 00 62/],
   ['a NUL first', '\0a\0', /: is data that begins with/],
   [

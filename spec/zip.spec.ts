@@ -69,7 +69,9 @@ async function askYauzl(path: string): Promise<unknown[]> {
   const entries: unknown[] = [];
   for await (const entry of zip.eachEntry()) {
     const { fileName, uncompressedSize, versionMadeBy, externalFileAttributes } = entry;
-    const mode = [3, 19].includes(versionMadeBy >>> 8) ? (externalFileAttributes >>> 16) & 0o7777 : 0;
+    const word = externalFileAttributes >>> 16;
+    const isKnown = [3, 19].includes(versionMadeBy >>> 8) || word >>> 12 === 8;
+    const mode = isKnown ? word & 0o7777 : 0;
     entries.push({ path: fileName.replace(/\/$/, ''), mode, uncompressedSize });
   }
   return entries;
@@ -158,9 +160,9 @@ with zipfile.ZipFile(path, 'w') as archive:
     { path: 'bits-only-directory', type: 'directory', mode: 0o711 },
     { path: 'no-mode', type: 'file', size: 1 },
     { path: 'mac', type: 'file', mode: 0o755, size: 1 },
-    { path: 'dos', type: 'file', size: 1 },
+    { path: 'dos', type: 'file', mode: 0o755, size: 1 },
     { path: 'dos-directory', type: 'directory' },
-    { path: 'ntfs-link', type: 'file', size: 3 },
+    { path: 'ntfs-link' },
     { path: '日本/😀', type: 'file', mode: 0o644, size: 0 },
     { path: 'café ▓ß', type: 'file', mode: 0o644, size: 5 },
     { path: 'line\nbreak \x7f', type: 'file', mode: 0o644, size: 0 },
@@ -447,15 +449,14 @@ with zipfile.ZipFile(path, 'w') as archive:
     archive.writestr(entry('x//a', ${mode}), b'one')
 `;
 
-broken('an entry twice with different facts', async () => {
-  const path = makeWithPython(at('twice-mode.zip'), withMode(0o100755));
+broken('a path that is a file and a directory', async () => {
+  const path = at('both.zip');
+  writeFileSync(path, packZip({ a: { mode: 0o100644 }, 'a/': { mode: 0o040755 } }));
   const error = await failureOf(readZipManifest(path));
-  assert.is(error.message, `${path}: path "x/a": stands twice with different facts: mode 0644 and 0755`);
-  assert.is(error.path, 'x/a');
+  assert.match(error.message, /path "a": stands twice with different facts: type "file" and "directory"/);
+  assert.is(error.path, 'a');
   assert.is(error.source, path);
   assert.is(error.code, 'ERR_PERMWALK_MANIFEST');
-  const link = makeWithPython(at('twice-type.zip'), withMode(0o120644));
-  assert.match((await failureOf(readZipManifest(link))).message, /type "file" and "symlink"/);
 });
 
 const badNames: [name: string, fault: RegExp][] = [
@@ -464,12 +465,9 @@ const badNames: [name: string, fault: RegExp][] = [
   ['a/..', /has a "\.\." component/],
   ['/etc/cron.d/x', /path "\/etc\/cron\.d\/x" is absolute/],
   ['C:/x', /starts with a drive letter/],
-  ['c:x', /starts with a drive letter/],
+  ['c:', /starts with a drive letter/],
+  ['c:\\x', /starts with a drive letter/],
   ['a\0b', /path "a\\u0000b" contains a NUL/],
-  ['a\\b', /entry 2 \("a\\\\b"\) at offset \d+: has a backslash/],
-  ['..\\..\\x', /has a backslash/],
-  ['é\\b', /has a backslash/],
-  ['\\\\host\\share', /has a backslash/],
 ];
 for (const [name, fault] of badNames) {
   broken(`the name ${JSON.stringify(name)}`, async () => {
@@ -493,11 +491,6 @@ broken('no name', async () => {
     copy.writeUInt32LE(end - header, end + 12);
   });
   assert.match((await failureOf(readZipManifest(bytes))).message, /path "" is empty/);
-});
-
-broken('a link whose name is that of a directory', async () => {
-  const error = await failureOf(readZipManifest(packZip({ 'l/': { mode: 0o120777, content: 'x' } })));
-  assert.match(error.message, /path "l": is spelled as a directory \("l\/"\) and given as a symlink/);
 });
 
 /** Archives with one field changed, each in the one place that must be found. */
@@ -566,7 +559,7 @@ const alterations: [what: string, bytes: () => Buffer, fault: RegExp][] = [
       const extra = { 1: new Uint8Array(8) };
       return alter(packZip({ a: { extra } }), (copy, _, header) => copy.fill(0xff, header + 20, header + 28));
     },
-    /entry 1 at offset \d+: has a zip64 extra field without its compressedSize/,
+    /entry 1 at offset \d+: has a zip64 extra field without its compressed size/,
   ],
   [
     'a size that no number can hold',
@@ -584,22 +577,22 @@ const alterations: [what: string, bytes: () => Buffer, fault: RegExp][] = [
         copy.writeUInt16LE(5, header + 46 + 1 + 2),
       );
     },
-    /entry 1 at offset \d+: extra field length exceeds extra field buffer size/,
+    /entry 1 at offset \d+: has an extra field that is longer than all of them/,
   ],
   [
     'more entries than there are',
     () => alter(bundle, (copy, end) => copy.writeUInt16LE(7, end + 10)),
-    /entry 7 at offset \d+: would end behind the central directory/,
+    /^states 7 entries, but its central directory has 6: it is broken$/,
   ],
   [
     'fewer entries than there are',
     () => alter(bundle, (copy, end) => copy.writeUInt16LE(5, end + 10)),
-    /central directory of 5 entries that ends at offset \d+, not at \d+ as its end record says/,
+    /^states 5 entries, but its central directory has 6: it is broken$/,
   ],
   [
     'no entries, with a central directory',
     () => alter(bundle, (copy, end) => copy.writeUInt16LE(0, end + 10)),
-    /central directory of 0 entries/,
+    /^states 0 entries, but its central directory has 6/,
   ],
   [
     'a central directory larger than the file',
@@ -623,12 +616,7 @@ const alterations: [what: string, bytes: () => Buffer, fault: RegExp][] = [
   [
     'several disks',
     () => alter(bundle, (copy, end) => copy.writeUInt16LE(3, end + 4)),
-    /is broken: multi-disk zip files are not supported/,
-  ],
-  [
-    'bytes behind the archive',
-    () => Buffer.concat([bundle, Buffer.alloc(5)]),
-    /is broken: Invalid comment length/,
+    /is one part of an archive that was split into 4: join them first/,
   ],
   [
     'a zip64 locator that leads nowhere',
@@ -730,22 +718,14 @@ for (const [what, bytes, fault] of links) {
   });
 }
 
-broken('the cause is what yauzl or zlib found', async () => {
+broken('the cause is what zlib found', async () => {
   const cut = await failureOf(readZipManifest(linkWith(deflatedTarget.subarray(0, 6), 12, 0)));
   assert.is((cut.cause as NodeJS.ErrnoException).code, 'Z_BUF_ERROR');
-  const trailing = await failureOf(readZipManifest(Buffer.concat([bundle, Buffer.alloc(5)])));
-  assert.match((trailing.cause as Error).message, /^Invalid comment length/);
 });
 
-broken('an end record in the comment', async () => {
-  const comment = findRecords(bundle).end;
-  const bytes = Buffer.concat([bundle, bundle.subarray(comment), Buffer.from('more')]);
-  bytes.writeUInt16LE(bytes.length - comment - 22, comment + 20);
-  assert.match((await failureOf(readZipManifest(bytes))).message, /Invalid comment length/);
-});
-
-broken('cut off anywhere', async () => {
-  for (let length = 0; length < bundle.length; length += 1) {
+broken('cut off anywhere before the end of its end record', async () => {
+  const { end } = findRecords(bundle);
+  for (let length = 0; length < end + 22; length += 1) {
     const error = await failureOf(readZipManifest(bundle.subarray(0, length)));
     assert.match(error.message, /no end of central directory record/, `${length} bytes`);
   }
@@ -894,12 +874,12 @@ recognised('a zip archive that is cut off', async () => {
 
 const others: [what: string, content: string | Uint8Array, seen: RegExp][] = [
   ['nothing', '', /: is an empty file; a manifest is read from a zip archive/],
-  ['gzip', gzipSync('x'), /: is gzip-compressed: text that begins with "x";/],
+  ['gzip', gzipSync('x'), /: is gzip-compressed: text, and no list of paths;/],
   ['zstd', Buffer.from('28b52ffd00', 'hex'), /zstd/],
   ['xz', Buffer.from('fd377a585a00', 'hex'), /: is xz-compressed data;/],
   ['a program', '\x7fELF\x02\x01', /: is an ELF program;/],
-  ['text that is no list of paths', 'deps\trun.sh\n', /: is text that begins with "deps\\trun\.sh\\n";/],
-  ['text that is cut in a character', `\t${'x'.repeat(510)}é`, /: is text that begins with "\\tx{39}";/],
+  ['text that is no list of paths', 'deps\trun.sh\n', /: is text, and no list of paths;/],
+  ['text that is cut in a character', `\t${'x'.repeat(510)}é`, /: is text, and no list of paths;/],
   ['other data', Buffer.from('0001feff', 'hex'), /: is data that begins with the bytes 00 01 fe ff;/],
   ['the signature of an end record alone', 'PK\x05\x06', /cut off/],
 ];

@@ -108,7 +108,8 @@ export class EntryCollector {
       this.#reject(path, 'type', type, "is not 'file', 'directory' or 'symlink'");
     }
     if (directory && type !== undefined && type !== 'directory') {
-      this.#reject(path, 'path', entry.path, `is spelled as a directory and given as a ${type}`);
+      const spelled = this.#options.quotes === false ? '' : ` (${JSON.stringify(entry.path)})`;
+      this.#fail(path, `is spelled as a directory${spelled} and given as a ${type}`);
     }
     if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o177777)) {
       this.#reject(path, 'mode', mode, 'is not an integer from 0 to 0o177777');

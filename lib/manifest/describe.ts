@@ -26,6 +26,8 @@ const placeholders: readonly (readonly [name: string, form: RegExp, remedy: stri
   ['an XML document', /^\s*<\?xml\b/i, 'if a server answered with it: download the file again'],
 ];
 
+/** As many bytes of unknown data as a message shows: a signature. */
+const SHOWN_BYTES = 4;
 /** How archives are named. */
 const archiveSuffixes =
   /\.(?:7z|aab|apk|bz2|cab|conda|crate|crx|deb|dxt|ear|egg|epub|gem|gz|ipa|jar|mcpb|nupkg|rar|rpm|tar|tar\.(?:gz|xz|zst|br|bz2|lz\w*|z)|taz|tbr|tbz2?|tgz|tlz|txz|tzst|vsix|war|whl|xpi|xz|zip|zst)$/i;
@@ -35,7 +37,7 @@ export function archiveSuffix(name: string): string | undefined {
   return archiveSuffixes.exec(name)?.[0];
 }
 
-/** What data is that begins like this, in words. Its content is not quoted: it may be anybody's. */
+/** What data is that begins like this, in words. No text is quoted: it may be anybody's. */
 export function describeStart(head: Buffer): string {
   if (head.length === 0) return 'an empty file';
   const latin1 = withoutMark(head);
@@ -45,7 +47,10 @@ export function describeStart(head: Buffer): string {
   if (placeholder !== undefined) return placeholder[0];
   if (startsLikeJsonObject(head)) return 'a JSON object';
   if (startsLikeJsonArray(head)) return 'a JSON array';
-  if (!isText(head)) return 'data of an unknown kind';
+  if (!isText(head)) {
+    const bytes = [...head.subarray(0, SHOWN_BYTES)].map((byte) => byte.toString(16).padStart(2, '0'));
+    return `data that begins with the bytes ${bytes.join(' ')}`;
+  }
   return latin1.trim() === '' ? 'blank text' : 'text, and no list of paths';
 }
 

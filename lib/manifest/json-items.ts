@@ -46,7 +46,7 @@ function parse(decoder: { decode(bytes: Buffer): string }, bytes: Buffer, number
   try {
     return JSON.parse(decoder.decode(bytes));
   } catch {
-    throw new ManifestError(`is broken JSON: item ${number} cannot be parsed`);
+    throw new ManifestError(`is broken JSON: item ${number} is not UTF-8, or cannot be parsed`);
   }
 }
 

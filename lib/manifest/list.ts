@@ -7,7 +7,7 @@ import { jsonItems } from './json-items.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { Notes } from './notes.ts';
 import type { ReadOptions } from './options.ts';
-import { looksLikePath } from './path-like.ts';
+import { isPlaceholder, looksLikePath } from './path-like.ts';
 
 /** Longest list in bytes: it is held while it is read. */
 const MAX_LENGTH = 1 << 28;
@@ -56,7 +56,9 @@ export async function readListManifest(source: string, { signal }: ReadOptions =
     }
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
-    throw new ManifestError(`is read as a list of paths; ${error.message}`, { source, cause: error.cause });
+    const isBroken = error.message.startsWith('is broken JSON');
+    const reading = isBroken ? '' : 'is read as a list of paths; ';
+    throw new ManifestError(`${reading}${error.message}`, { source, cause: error.cause });
   }
   const { entries } = collector;
   if (!isJson) {
@@ -89,19 +91,23 @@ export function startsLikeJsonObject(head: Buffer): boolean {
  * of whose lines look like paths.
  *
  * @param isWhole true where there is no more of the file
+ * @param isNamed true where it is named like a list: then its lines may look like anything else but markup
  */
-export function startsLikeList(head: Buffer, isWhole: boolean): boolean {
+export function startsLikeList(head: Buffer, isWhole: boolean, isNamed: boolean): boolean {
   const text = withoutMark(head);
   const beginning = beginningOf(text);
   if (beginning.trim() === '' || beginning.startsWith('#!') || startsLikeJsonObject(text)) return false;
-  return text.includes(NUL) ? isTextOfNames(text) : isTextOfLines(text) && isTextOfPaths(text, isWhole);
+  return text.includes(NUL)
+    ? isTextOfNames(text)
+    : isTextOfLines(text) && isTextOfPaths(text, isWhole, isNamed);
 }
 
-function isTextOfPaths(text: Buffer, isWhole: boolean): boolean {
+function isTextOfPaths(text: Buffer, isWhole: boolean, isNamed: boolean): boolean {
   const lines = text.toString('latin1').split(/\r?\n/);
   // The last line may be cut.
   if (!isWhole && lines.length > 1) lines.pop();
   const written = lines.filter((line) => line.trim() !== '');
+  if (isNamed) return written[0] !== undefined && !isPlaceholder(written[0]);
   return 2 * written.filter(looksLikePath).length >= written.length;
 }
 

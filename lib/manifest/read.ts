@@ -55,17 +55,23 @@ const recognisers: readonly Recogniser[] = [
     name: 'a Python RECORD (also a directory with *.dist-info/RECORD)',
     read: readRecordManifest,
     recognises: ({ name, head, isWhole }) =>
-      !isNamedLikeArchive(name) &&
       !hasBinarySignature(head) &&
-      (startsLikeRecord(head, isWhole) || (name === 'RECORD' && isText(head))),
+      (startsLikeRecord(head, isWhole) || (name === 'RECORD' && isText(head) && head.length > 0)),
   },
   { ...list, recognises: ({ name, head }) => !isNamedLikeArchive(name) && startsLikeJsonArray(head) },
   {
     ...list,
     recognises: ({ name, head, isWhole }) =>
-      !isNamedLikeArchive(name) && !hasBinarySignature(head) && startsLikeList(head, isWhole),
+      !isNamedLikeArchive(name) &&
+      !hasBinarySignature(head) &&
+      startsLikeList(head, isWhole, isNamedLikeList(name)),
   },
 ];
+
+/** What lists are called: then names in it may be anything. */
+function isNamedLikeList(name: string): boolean {
+  return /\.(?:files|lst|list|paths|txt)$|^(?:contents|files|list|manifest|names|paths)$/i.test(name);
+}
 
 /** A file that is named like an archive, and is none, is no list of paths either: a server's answer, or a placeholder. */
 function isNamedLikeArchive(name: string): boolean {

@@ -13,7 +13,8 @@ const MAX_ROW = 1 << 16;
 export const byteOrderMark = '\xef\xbb\xbf';
 const isAscii = /^[\0-\x7f]*$/;
 const hashForm = /^(?:[a-z]\w*=[\w-]+=*)?$/i;
-const sizeForm = /^\d*$/;
+/** Far below what no number holds exactly. */
+const sizeForm = /^\d{0,15}$/;
 /** What leads out of the directory that a RECORD is about: it is listed, and left alone. */
 const absolute = /^(?:\/|[A-Za-z]:(?:\/|$))/;
 
@@ -63,8 +64,7 @@ export class RecordReader {
     else if (hash === undefined || !hashForm.test(hash))
       this.#odd('has no hash in place of one: its path is taken');
     else this.#proper += 1;
-    const number = digits !== '' && sizeForm.test(digits) ? Number(digits) : undefined;
-    this.#add(decodePath(path), number !== undefined && Number.isSafeInteger(number) ? number : undefined);
+    this.#add(decodePath(path), digits !== '' && sizeForm.test(digits) ? Number(digits) : undefined);
   }
 
   #add(listed: string, size: number | undefined): void {

@@ -234,6 +234,7 @@ export class TarReader {
     if (this.#extended !== undefined) throw new Error('has an extended header, and nothing that it is for');
     const offset = this.#bytes.offset;
     if (length < BLOCK_LENGTH) {
+      if (this.entries.size === 0) throw new Error(`the archive ends at offset ${offset}, without any entry`);
       this.#notes.add('no-end-mark', `ends at offset ${offset} without its end mark: it may be cut off`);
       return;
     }

@@ -48,13 +48,10 @@ async function readStored({ content, directory, archive }: ContentSource, entry:
   const header = content.slice(position, LOCAL_HEADER_LENGTH);
   const signature = header.readUInt32LE(0);
   if (signature !== LOCAL_HEADER_SIGNATURE) {
-    throw new Error(
-      `has no local header at offset ${position}: its signature is 0x${signature.toString(16)}`,
-    );
+    throw new Error(`invalid local file header signature: 0x${signature.toString(16)}`);
   }
   const start = position + LOCAL_HEADER_LENGTH + header.readUInt16LE(26) + header.readUInt16LE(28);
-  if (start + entry.compressedSize > archive.size)
-    throw new Error('has content that would end behind the archive');
+  if (start + entry.compressedSize > archive.size) throw new Error('file data overflows file bounds');
   await content.cover(start, entry.compressedSize);
   return content.slice(start, entry.compressedSize);
 }

@@ -118,7 +118,6 @@ export async function locateDirectory(archive: Archive, tail: Window, notes: Not
   const record = tail.slice(end, END_LENGTH);
   const zip64 = await locateZip64End(archive, tail, end);
   if (zip64 === undefined) checkDisks(record, source);
-  else checkAgreement(record, zip64, source);
   const size = zip64?.size ?? record.readUInt32LE(12);
   const offset = zip64?.offset ?? record.readUInt32LE(16);
   const count = zip64?.count ?? record.readUInt16LE(10);
@@ -128,6 +127,7 @@ export async function locateDirectory(archive: Archive, tail: Window, notes: Not
     const fault = `has a central directory of ${size} bytes at offset ${offset} that would not end before`;
     throw new ManifestError(`${fault} the end record at offset ${limit}`, { source });
   }
+  if (zip64 !== undefined) checkAgreement(record, zip64, source);
   // Bytes before the end record that belong to nothing look like a prefix, until one looks.
   const isGap = shift > 0 && count > 0 && !(await hasHeader(archive, shift + offset));
   if (isGap && (await hasHeader(archive, offset))) {

@@ -119,11 +119,13 @@ import json, stat, sys, zipfile
 facts = []
 with zipfile.ZipFile(sys.argv[1]) as archive:
     for info in archive.infolist():
-        mode = info.external_attr >> 16 if info.create_system in (3, 19) else 0
+        word = info.external_attr >> 16
+        mode = word if info.create_system in (3, 19) or stat.S_ISREG(word) else 0
+        is_link = info.create_system not in (3, 19) and stat.S_ISLNK(word)
         one = {'path': info.filename.rstrip('/')}
         if stat.S_ISLNK(mode): one['type'] = 'symlink'
         elif stat.S_ISDIR(mode) or info.is_dir(): one['type'] = 'directory'
-        elif stat.S_ISREG(mode) or stat.S_IFMT(mode) == 0: one['type'] = 'file'
+        elif (stat.S_ISREG(mode) or stat.S_IFMT(mode) == 0) and not is_link: one['type'] = 'file'
         if mode: one['mode'] = stat.S_IMODE(mode)
         if one.get('type') == 'file': one['size'] = info.file_size
         if one.get('type') == 'symlink': one['linkTarget'] = archive.read(info).decode()
