@@ -442,13 +442,6 @@ forms.run();
 
 const broken = suite('zip: broken and hostile archives');
 
-const withMode = (mode: number) => `
-with zipfile.ZipFile(path, 'w') as archive:
-    archive.writestr(entry('x/a', stat.S_IFREG | 0o644), b'one')
-    archive.writestr(entry('b', stat.S_IFREG | 0o644), b'')
-    archive.writestr(entry('x//a', ${mode}), b'one')
-`;
-
 broken('a path that is a file and a directory', async () => {
   const path = at('both.zip');
   writeFileSync(path, packZip({ a: { mode: 0o100644 }, 'a/': { mode: 0o040755 } }));
