@@ -67,12 +67,19 @@ for (const { backend, title, apply } of allPasses) {
   });
 
   test("'manifest' sets exactly the manifest's modes and leaves unknown ones alone", async () => {
-    const root = makeTree({ 'a/run': 0o600, 'a/secret': 0o777, 'a/unknown': 0o604, 'a/setuid': 0o4777 });
+    const root = makeTree({
+      'a/run': 0o600,
+      'a/secret': 0o777,
+      'a/unknown': 0o604,
+      'a/none': 0o644,
+      'a/setuid': 0o4777,
+    });
     const manifest = [
       { path: 'a', type: 'directory', mode: 0o700 },
       { path: 'a/run', mode: 0o755 },
       { path: 'a/secret', mode: 0o600 },
-      { path: 'a/unknown', mode: 0 },
+      { path: 'a/unknown' },
+      { path: 'a/none', mode: 0 },
       { path: 'a/setuid', mode: 0o4755 },
     ] as const;
     await apply(root, { manifest, mode: 'manifest', umask: 0o022 });
@@ -82,6 +89,7 @@ for (const { backend, title, apply } of allPasses) {
       'a/run': '755',
       'a/secret': '600',
       'a/unknown': '604',
+      'a/none': '0',
       'a/setuid': '755',
     });
   });
@@ -388,6 +396,7 @@ for (const { backend, title, apply } of allPasses) {
       'links',
       'unresolved',
       'settle',
+      'warnings',
       'durationMs',
     ]);
     assert.equal(json.links, [{ path: 'dangling', target: 'nowhere', kind: 'dangling' }]);

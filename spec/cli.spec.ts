@@ -487,6 +487,7 @@ output('--json is one whole document and nothing else', async () => {
     'links',
     'unresolved',
     'settle',
+    'warnings',
     'durationMs',
   ]);
   assert.is(stdout, `${JSON.stringify(report, null, 2)}\n`);

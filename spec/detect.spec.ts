@@ -394,8 +394,8 @@ for (const { backend, openTree: openTested, apply } of passes) {
     const root = makeFiles();
     const manifest = [
       { path: 'bin/script', type: 'file', size: 10 },
-      { path: 'bin/program', mode: 0o100000 },
-      { path: 'lib/library.so', mode: 0 },
+      { path: 'bin/program' },
+      { path: 'lib/library.so' },
       { path: 'lib/data', mode: 0o755 },
       { path: 'lib/empty' },
       'lib/',
@@ -407,14 +407,41 @@ for (const { backend, openTree: openTested, apply } of passes) {
 
   test('a mode that is known counts, not the content', async () => {
     const root = makeFiles();
-    const manifest = [{ path: 'bin/script', mode: 0o644 }];
-    assert.equal(await applyAndCount(root, { manifest, detect: true }), []);
+    const manifest = [
+      { path: 'bin/script', mode: 0o644 },
+      { path: 'lib/data', mode: 0o755 },
+      { path: 'bin/program', mode: 0 },
+    ];
+    assert.equal(await applyAndCount(root, { manifest, detect: true, umask: 0o022 }), []);
     assert.is(modeOf(root, 'bin/script'), 0o644);
+  });
+
+  test('where no file of a manifest has x, each is looked into, and that is said', async () => {
+    const root = makeFiles();
+    const manifest = [
+      { path: 'bin/script', mode: 0o666 },
+      { path: 'bin/program', mode: 0o644 },
+      { path: 'lib/library.so', mode: 0 },
+      { path: 'lib', type: 'directory', mode: 0o755 },
+    ] as const;
+    const told: unknown[] = [];
+    const look = async (options: ApplyOptions) => {
+      const report = await apply(root, { manifest, umask: 0o022, ...options });
+      told.push(report.warnings.map(({ code }) => code));
+      return modesBelow(root);
+    };
+    assert.is((await look({}))['bin/script'], '644');
+    const modes = await look({ detect: true });
+    assert.equal([modes['bin/script'], modes['bin/program'], modes['lib/library.so']], ['755', '750', '644']);
+    assert.equal(told, [[], ['no-exec-bits']]);
   });
 
   test('what the manifest does not name, where the tree is walked', async () => {
     const root = makeFiles();
-    const manifest = [{ path: 'lib/data', mode: 0o644 }];
+    const manifest = [
+      { path: 'lib/data', mode: 0o644 },
+      { path: 'bin/script', mode: 0o755 },
+    ];
     const read = await applyAndCount(root, { manifest, detect: true, discover: true, umask: 0o022 });
     assert.equal(modesBelow(root), found);
     assert.is(read.includes('lib/data'), false);
@@ -478,10 +505,19 @@ for (const { backend, openTree: openTested, apply } of passes) {
   });
 
   test("verify 'none' looks into what has no mode", async () => {
-    const root = makeTree({ a: { mode: 0o644, content: script }, b: { mode: 0o644, content: script } });
-    const manifest = [{ path: 'a' }, { path: 'b', mode: 0o644 }, { path: 'missing', mode: 0o644 }];
+    const root = makeTree({
+      a: { mode: 0o644, content: script },
+      b: { mode: 0o644, content: script },
+      c: 0o755,
+    });
+    const manifest = [
+      { path: 'a' },
+      { path: 'b', mode: 0o644 },
+      { path: 'missing', mode: 0o644 },
+      { path: 'c', mode: 0o755 },
+    ];
     await apply(root, { manifest, detect: true, verify: 'none', umask: 0o022 });
-    assert.equal(modesBelow(root), { '.': '755', a: '755', b: '644' });
+    assert.equal(modesBelow(root), { '.': '755', a: '755', b: '644', c: '755' });
   });
 
   test('hard links are dealt with as ever, links and special files are not read', async () => {

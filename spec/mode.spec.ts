@@ -85,6 +85,28 @@ executable('never loses a bit, and adds only x where r is and umask is not', () 
 
 executable.run();
 
+const worldWritable = suite('mode: a file of mode 0666');
+
+worldWritable('that gets x gets what pip gives it, and no other file loses a bit', () => {
+  for (const umask of [0o022, 0o077, 0o002, 0, 0o027]) {
+    const rule = compileMode('executable', umask);
+    assertMode(rule(0o666, FILE, 0o755, false), 0o777 & ~umask);
+    assertMode(rule(0o666, FILE, undefined, true), 0o777 & ~umask);
+    assertMode(rule(0o666, FILE, 0o644, false), 0o666);
+    for (const mode of [0o664, 0o646, 0o660, 0o777, 0o4666, 0o1666, 0o2666]) {
+      assert.is(rule(mode, FILE, 0o755, false) & mode, mode);
+    }
+    assert.is(rule(0o666, DIRECTORY, 0o755, false) & 0o666, 0o666);
+  }
+  // No x is given, so nothing is taken.
+  assertMode(compileMode('executable', 0o111)(0o666, FILE, 0o755, false), 0o666);
+  // A mode that somebody asked for is that mode.
+  assertMode(compileMode(0o666, 0o022)(0o600, FILE, undefined, true), 0o777 & ~(0o022 & 0o111));
+  assertMode(compileMode('a+rw', 0o022)(0o600, FILE, undefined, true), 0o777);
+});
+
+worldWritable.run();
+
 const manifest = suite('mode: manifest');
 
 manifest('is exactly the permissions of the manifest without umask', () => {
@@ -98,9 +120,11 @@ manifest('is exactly the permissions of the manifest without umask', () => {
 
 manifest('changes nothing where the manifest does not know', () => {
   const rule = compileMode('manifest', 0o022);
-  for (const manifestMode of [undefined, 0, 0o100000, 0o040000, 0o4000]) {
-    assertMode(rule(0o7640, FILE, manifestMode, false), 0o7640);
-    assertMode(rule(0o7640, DIRECTORY, manifestMode, false), 0o7640);
+  assertMode(rule(0o7640, FILE, undefined, false), 0o7640);
+  assertMode(rule(0o7640, DIRECTORY, undefined, false), 0o7640);
+  for (const manifestMode of [0, 0o100000, 0o040000, 0o4000]) {
+    assertMode(rule(0o7640, FILE, manifestMode, false), 0);
+    assertMode(rule(0o7640, DIRECTORY, manifestMode, false), 0o6000);
   }
 });
 

@@ -840,7 +840,8 @@ broken('cut off anywhere before the end mark', async () => {
         code === undefined ? [] : [code],
         `${length} bytes`,
       );
-    } else assert.match((await failureOf(reading)).message, /is cut off|without any entry/, `${length} bytes`);
+    } else
+      assert.match((await failureOf(reading)).message, /is cut off|without any entry/, `${length} bytes`);
   }
 });
 

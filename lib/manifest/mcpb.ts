@@ -19,11 +19,12 @@ const separators = /\$\{(?:\/|pathSeparator)\}|\\/g;
 const EXECUTABLE = 0o755;
 const READ_BITS = 0o444;
 const EXEC_BITS = 0o111;
+const PERMISSION_BITS = 0o777;
 
 /**
  * Mark the files executable that the manifest of an MCP bundle (`.mcpb`) says are run: the `entry_point` of a server of
  * type `binary`, and the `command` of any server where it names a path in the bundle, on every platform (MCPB,
- * MANIFEST.md, "Server Configuration"). A file of unknown mode gets mode 0755, any other without exec bits x where it
+ * MANIFEST.md, "Server Configuration"). A file of unknown mode, or without any permission bit, gets mode 0755, any other without exec bits x where it
  * has r. Entries are changed in place.
  *
  * @param text content of the bundle's `manifest.json`. Another kind of `manifest.json` marks nothing.
@@ -49,7 +50,7 @@ export function signatureLength(tail: Buffer): number {
 }
 
 function executableMode(mode: number | undefined): number {
-  if (mode === undefined) return EXECUTABLE;
+  if (mode === undefined || (mode & PERMISSION_BITS) === 0) return EXECUTABLE;
   return (mode & EXEC_BITS) === 0 ? mode | ((mode & READ_BITS) >> 2) : mode;
 }
 

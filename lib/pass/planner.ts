@@ -162,7 +162,7 @@ function lacksExecutables(entries: readonly ManifestEntry[]): boolean {
   return hasModes;
 }
 
-/** Mark the directories in which nothing must be there: all but those of what is neither optional nor spelled in two ways. */
+/** Mark the directories of which nothing is required: all but those of what is neither optional nor spelled in two ways. */
 function* markFree(
   planner: Planner,
   { entries, parents, directories }: Omit<PlanParts, 'pairs'>,

@@ -133,7 +133,7 @@ export class Slots {
     return this.#plan.twins.size === 0 ? undefined : this.#plan.twins.get(slot);
   }
 
-  /** Whether nothing is waited for because of it alone: a second spelling, or a directory in which nothing must be there. */
+  /** Whether nothing is waited for because of it alone: a second spelling, or a directory of which nothing is required. */
   isSoft(slot: number): boolean {
     return this.#plan.isAlternative(slot) || this.#plan.isFree(slot);
   }
