@@ -41,7 +41,14 @@ export interface ModelOptions {
 }
 
 /** Where an entry ends. */
-export type ModelEnding = 'changed' | 'unchanged' | 'links' | 'special' | 'ignored' | UnresolvedReason;
+export type ModelEnding =
+  | 'changed'
+  | 'unchanged'
+  | 'links'
+  | 'special'
+  | 'ignored'
+  | 'absent'
+  | UnresolvedReason;
 
 /** What must be true after a pass over a tree in which nothing moved. */
 export interface Expectation {
@@ -72,7 +79,7 @@ export function reasonsIn({ endings }: Expectation): string[] {
 }
 
 function isCounted(ending: ModelEnding): ending is Exclude<ModelEnding, UnresolvedReason> {
-  return ['changed', 'unchanged', 'links', 'special', 'ignored'].includes(ending);
+  return ['changed', 'unchanged', 'links', 'special', 'ignored', 'absent'].includes(ending);
 }
 
 /** The order in which two names of one file are dealt with decides: nothing is promised. */
@@ -143,6 +150,8 @@ class Model {
   /** Directories on the way to what is listed. */
   readonly #implied = new Set<string>();
   readonly #met = new Set<string>();
+  /** Whether the manifest lists files with modes, and none with x. */
+  readonly #lacksExecutables: boolean;
   /** Files that get a mode, by inode. */
   readonly #files = new Map<number, FileName[]>();
   readonly #expected: Expectation;
@@ -151,6 +160,10 @@ class Model {
     this.#root = root;
     this.#tree = tree;
     this.#options = options;
+    const known = (options.manifest ?? []).filter(
+      ({ type, mode }) => type !== 'directory' && type !== 'symlink' && mode !== undefined,
+    );
+    this.#lacksExecutables = known.length > 0 && known.every(({ mode = 0 }) => (mode & 0o111) === 0);
     const modes = new Map([...tree].map(([path, { mode }]) => [path, mode]));
     this.#expected = {
       modes,
@@ -192,7 +205,7 @@ class Model {
         if (!this.#listed.has(above)) this.#implied.add(above);
     }
     for (const [path, entry] of this.#listed) {
-      // What is listed below it says what it is, even where a glob ignores that.
+      // What is ignored tells what it lies in, too.
       const isAbove = manifest.some((other) => other.path.startsWith(`${path}/`));
       if (isAbove && entry.type === undefined) this.#listed.set(path, { ...entry, type: 'directory' });
     }
@@ -223,6 +236,7 @@ class Model {
     const entry = this.#tree.get(path);
     if (entry === undefined) {
       if (this.#leadsThroughLink(path)) return this.#fail(path, 'symlink-in-path', true);
+      if (listed !== undefined && !this.#isRequired(path)) return !this.#end(path, 'absent');
       return this.#fail(path, 'missing', false);
     }
     const { type } = entry;
@@ -280,7 +294,16 @@ class Model {
   }
 
   #isNamed(path: string): boolean {
-    return this.#listed.has(path) || this.#implied.has(path);
+    return (this.#listed.has(path) || this.#implied.has(path)) && this.#isRequired(path);
+  }
+
+  /** Whether it must be there, or something below it that is reached only through it. */
+  #isRequired(path: string): boolean {
+    const isDirectory = this.#implied.has(path) || this.#listed.get(path)?.type === 'directory';
+    return [...this.#listed].some(
+      ([other, { optional }]) =>
+        optional !== true && (other === path || (isDirectory && other.startsWith(`${path}/`))),
+    );
   }
 
   /** Where a link leads, by its text and the tree alone. */
@@ -331,31 +354,34 @@ class Model {
     if (!this.#options.dryRun) this.#expected.modes.set(path, target);
   }
 
-  #directoryMode(mode: number, known = 0): number {
+  #directoryMode(mode: number, known: number | undefined): number {
     const { rule, umask } = this.#options;
     if (rule === 'executable') return withExecute(mode, umask);
     if (rule !== 'manifest') return rule(mode, true);
-    return (known & 0o777) === 0 ? mode : (mode & 0o6000) | (known & 0o777 & ~umask);
+    return known === undefined ? mode : (mode & 0o6000) | (known & 0o777 & ~umask);
   }
 
   #fileMode(path: string, mode: number, entry: ModelEntry, listed: ManifestEntry | undefined): number {
     const { rule, umask, executable } = this.#options;
-    const known = listed?.mode ?? 0;
+    const known = listed?.mode;
     const isDetected = this.#isDetectable(listed) && entry.content.startsWith('#!');
     let target = mode;
     if (rule === 'executable') {
-      if ((known & 0o111) !== 0 || isDetected) target = withExecute(mode, umask);
+      if (((known ?? 0) & 0o111) !== 0 || isDetected) target = asExecutable(mode, umask);
     } else if (rule === 'manifest') {
-      if ((known & 0o777) !== 0) target = known & 0o777 & ~umask;
+      if (known !== undefined) target = known & 0o777 & ~umask;
     } else {
       target = rule(mode, false);
     }
-    return executable(path) ? withExecute(target, umask) : target;
+    if (!executable(path)) return target;
+    return rule === 'executable' ? asExecutable(target, umask) : withExecute(target, umask);
   }
 
   #isDetectable(listed: ManifestEntry | undefined): boolean {
     const { detect, rule } = this.#options;
-    return detect && rule === 'executable' && ((listed?.mode ?? 0) & 0o777) === 0;
+    if (!detect || rule !== 'executable') return false;
+    const isKnown = listed?.mode !== undefined && !this.#lacksExecutables;
+    return !isKnown && ((listed?.mode ?? 0) & 0o111) === 0;
   }
 
   /** `verify: 'none'` looks only at what gets a mode, as far as the options and the manifest can tell. */
@@ -364,7 +390,7 @@ class Model {
     if (verify !== 'none' || listed.type === 'directory') return false;
     if (listed.type === 'symlink') return true;
     if (typeof rule === 'function' || executable(listed.path) || this.#isDetectable(listed)) return false;
-    return ((listed.mode ?? 0) & (rule === 'executable' ? 0o111 : 0o777)) === 0;
+    return rule === 'executable' ? ((listed.mode ?? 0) & 0o111) === 0 : listed.mode === undefined;
   }
 
   /** Files that are as they must be get their modes, by every name that they were met with. */
@@ -411,6 +437,12 @@ class Model {
     if (isFinal) this.#expected.final.add(path);
     return false;
   }
+}
+
+/** A file of mode 0666 is one that nobody gave a mode. */
+function asExecutable(mode: number, umask: number): number {
+  const target = withExecute(mode, umask);
+  return mode === 0o666 && target !== mode ? 0o777 & ~umask : target;
 }
 
 function withExecute(mode: number, umask: number): number {

@@ -139,6 +139,7 @@ interface Claim {
   mode: number | undefined;
   size: number | 'right' | undefined;
   linkTarget: string | undefined;
+  optional: boolean | undefined;
 }
 
 /** A random manifest for any tree: what it says of each entry in turn, and what it names beside. */
@@ -155,6 +156,7 @@ const claim: fc.Arbitrary<Claim> = fc.record({
   mode: modeClaim,
   size: fc.constantFrom<Claim['size'][]>('right', 'right', undefined, 0, 1, 7),
   linkTarget: fc.constantFrom('right', 'right', undefined, 'a', '..'),
+  optional: fc.constantFrom(undefined, undefined, undefined, true),
 });
 const besideEntry: fc.Arbitrary<ManifestEntry> = fc.record({
   path: fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/')),
@@ -162,6 +164,7 @@ const besideEntry: fc.Arbitrary<ManifestEntry> = fc.record({
   mode: modeClaim,
   size: fc.constantFrom(undefined, 0, 1),
   linkTarget: fc.constantFrom(undefined, 'a', 'b/c'),
+  optional: fc.constantFrom(undefined, true),
 });
 
 export const manifests: fc.Arbitrary<Claims> = fc.record({
@@ -179,7 +182,7 @@ export function manifestOf(tree: ModelTree, { claims, beside }: Claims): Manifes
     const type = path === '.' ? 'directory' : one.type === 'right' ? rightType : one.type;
     const size = one.size === 'right' ? entry.size : one.size;
     const linkTarget = one.linkTarget === 'right' ? entry.target || undefined : one.linkTarget;
-    entries.set(path, { path, type, mode: one.mode, size, linkTarget });
+    entries.set(path, { path, type, mode: one.mode, size, linkTarget, optional: one.optional });
   }
   return [...entries.values()];
 }
