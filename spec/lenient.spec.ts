@@ -1,0 +1,525 @@
+import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { completion } from '../lib/extract/completion.ts';
+import type { Manifest } from '../lib/manifest/manifest.ts';
+import { readManifest } from '../lib/manifest/read.ts';
+import type { ApplyOptions } from '../lib/options.ts';
+import { applyPermissions } from '../lib/pass/apply.ts';
+import { extractors } from './helpers/extractors.ts';
+import {
+  DIRECTORY,
+  DOS_DIRECTORY,
+  FAT,
+  LINK,
+  NTFS,
+  type RawEntry,
+  REGULAR,
+  rawZip,
+} from './helpers/raw-zip.ts';
+import { endMark, type PackedMember, packMember, packTar, paxHeader } from './helpers/tar.ts';
+import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
+import { factsOf, failureOf, hasCommand } from './helpers/zip.ts';
+
+const scratch = tempDirectory();
+let archives = 0;
+
+/** A file of these bytes. */
+function fileOf(bytes: Buffer, suffix: string): string {
+  archives += 1;
+  const path = join(scratch, `${archives}${suffix}`);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+const codesOf = ({ warnings }: Manifest): string[] => warnings.map(({ code }) => code);
+
+const zipExtractors = ['unzip', 'bsdtar', 'python3 -m zipfile', 'extract-zip', 'adm-zip', 'yauzl, by hand'];
+const tarExtractors = ['tar', 'bsdtar', 'python3 -m tarfile', 'tar.x, promise', 'tar-fs'];
+
+/**
+ * Unpack an archive with every extractor that can, and hold what it left against the manifest.
+ *
+ * @returns the extractors that could
+ */
+async function holdsAround(
+  path: string,
+  names: readonly string[],
+  options: ApplyOptions = {},
+): Promise<string[]> {
+  const manifest = await readManifest(path);
+  const able: string[] = [];
+  for (const { name, extract } of extractors) {
+    if (!names.includes(name)) continue;
+    const root = tempDirectory();
+    try {
+      await completion(extract(path, root) as Promise<void>);
+    } catch {
+      continue;
+    }
+    able.push(name);
+    const report = await applyPermissions(root, { manifest, retry: false, strict: false, ...options });
+    assert.equal(
+      report.unresolved.map(({ message }) => message),
+      [],
+      `${name}: ${path}`,
+    );
+    assert.equal(report.warnings, manifest.warnings);
+  }
+  return able;
+}
+
+const zip = suite('lenient: zip');
+
+/** The manifest of an archive, which every extractor that unpacks it makes. */
+async function readHeld(entries: readonly RawEntry[], atLeast: number): Promise<Manifest> {
+  const path = fileOf(rawZip(entries), '.zip');
+  const able = await holdsAround(path, zipExtractors);
+  if (hasCommand('unzip') && hasCommand('bsdtar')) assert.ok(able.length >= atLeast, able.join());
+  return readManifest(path);
+}
+
+zip('a Unix mode in an entry made on FAT is taken where it says what the entry is', async () => {
+  const manifest = await readHeld(
+    [
+      { name: 'bin/tool', system: FAT, mode: REGULAR | 0o755, content: '#!/bin/sh\n' },
+      { name: 'bits', system: NTFS, mode: 0o755, content: 'x' },
+      { name: 'd/', system: FAT, mode: DIRECTORY | 0o700, attributes: DOS_DIRECTORY },
+      { name: 'dos', system: FAT, mode: REGULAR | 0o755, attributes: DOS_DIRECTORY },
+      { name: 'link', system: FAT, mode: LINK | 0o777, content: 'bin/tool' },
+      { name: 'maybe', system: FAT, mode: DIRECTORY | 0o755 },
+    ],
+    5,
+  );
+  assert.equal(factsOf(manifest), [
+    { path: 'bin/tool', type: 'file', mode: 0o755, size: 10 },
+    { path: 'bits', type: 'file', size: 1 },
+    { path: 'd', type: 'directory' },
+    { path: 'dos', type: 'directory' },
+    { path: 'link' },
+    { path: 'maybe' },
+  ]);
+});
+
+zip('a link made on FAT may be a file, or a link that dangles; it is never awaited', async () => {
+  const manifest = await readManifest(
+    fileOf(rawZip([{ name: 'l', system: FAT, mode: LINK | 0o777, content: 'gone' }]), '.zip'),
+  );
+  for (const shape of [{ l: 'gone' }, { l: '-> gone' }]) {
+    const report = await applyPermissions(makeTree(shape), { manifest, retry: false });
+    assert.ok(report.ok);
+  }
+});
+
+zip('the last of two entries of a path counts, and is told of', async () => {
+  const manifest = await readHeld(
+    [
+      { name: 'run', mode: REGULAR | 0o644, content: 'old' },
+      { name: 'other', mode: REGULAR | 0o644 },
+      { name: './run', mode: REGULAR | 0o755, content: 'newer' },
+      { name: 'other', mode: REGULAR | 0o644 },
+    ],
+    4,
+  );
+  assert.equal(
+    manifest.entries.map(({ path, mode, size }) => [path, mode, size]),
+    [
+      ['other', 0o644, 0],
+      ['run', 0o755, 5],
+    ],
+  );
+  assert.equal(codesOf(manifest), ['duplicate']);
+  assert.is(manifest.warnings[0]?.path, 'run');
+  assert.match(manifest.warnings[0]?.message ?? '', /size 3 and 5\): the last entry counts$/);
+});
+
+zip(
+  'a backslash separates where the archive was made on FAT or NTFS, and either spelling will do',
+  async () => {
+    for (const system of [FAT, NTFS]) {
+      const manifest = await readHeld(
+        [
+          { name: 'folder\\sub\\', system },
+          { name: 'folder\\sub\\file.ext', system, content: 'hello' },
+          { name: 'mixed/a\\b', system, content: '1' },
+          { name: 'top', system },
+        ],
+        4,
+      );
+      assert.equal(factsOf(manifest), [
+        { path: 'folder/sub', type: 'directory', alternative: 'folder\\sub\\' },
+        { path: 'folder/sub/file.ext', type: 'file', size: 5, alternative: 'folder\\sub\\file.ext' },
+        { path: 'mixed/a/b', type: 'file', size: 1, alternative: 'mixed/a\\b' },
+        { path: 'top', type: 'file', size: 0 },
+      ]);
+    }
+  },
+);
+
+zip('made on Unix, a backslash is a character', async () => {
+  const manifest = await readHeld([{ name: 'a\\b', mode: REGULAR | 0o644, content: '1' }], 5);
+  assert.is(manifest.entries[0]?.path, 'a\\b');
+  const outside = await readManifest(fileOf(rawZip([{ name: '..\\..\\x', mode: REGULAR }]), '.zip'));
+  assert.equal(factsOf(outside), [{ path: '..\\..\\x', type: 'file', mode: 0, size: 0 }]);
+});
+
+zip('a path that leads out is refused in its converted spelling', async () => {
+  for (const name of ['..\\..\\x', 'a\\..\\..\\b', '\\\\host\\share', 'C:\\x', '\\x']) {
+    const error = await failureOf(readManifest(fileOf(rawZip([{ name, system: FAT }]), '.zip')));
+    assert.match(error.message, /has a "\.\." component|is absolute|drive letter/);
+  }
+});
+
+zip('a directory by the DOS bit, without a slash', async () => {
+  const manifest = await readHeld(
+    [
+      { name: 'ext', system: FAT, attributes: DOS_DIRECTORY },
+      { name: 'ext/run', system: FAT, content: 'hi' },
+    ],
+    2,
+  );
+  assert.equal(factsOf(manifest)[0], { path: 'ext', type: 'directory' });
+  // Alone, some extractors make an empty file of it.
+  const alone = await readHeld([{ name: 'ext', system: FAT, attributes: DOS_DIRECTORY }], 5);
+  const full = await applyPermissions(makeTree({ ext: 'x' }), {
+    manifest: alone,
+    retry: false,
+    strict: false,
+  });
+  assert.equal(
+    full.unresolved.map(({ reason }) => reason),
+    ['type-mismatch'],
+  );
+});
+
+zip('a link or file whose name ends in a slash is a directory', async () => {
+  const manifest = await readHeld(
+    [
+      { name: 'l/', mode: LINK | 0o777, content: 'x' },
+      { name: 'f/', mode: REGULAR | 0o644 },
+    ],
+    1,
+  );
+  assert.equal(factsOf(manifest), [
+    { path: 'l', type: 'directory' },
+    { path: 'f', type: 'directory', mode: 0o644 },
+  ]);
+  assert.equal(codesOf(manifest), ['directory-by-name', 'directory-by-name']);
+});
+
+const one: RawEntry = { name: 'run', mode: REGULAR | 0o755, content: 'x' };
+
+zip('bytes behind the end record, a wrong comment length, and bytes before it', async () => {
+  const oddities: [bytes: Buffer, code: string][] = [
+    [rawZip([one], { tail: Buffer.from('junk') }), 'junk-after-end'],
+    [rawZip([one], { comment: Buffer.from('c'), tail: Buffer.alloc(3) }), 'junk-after-end'],
+    [rawZip([one], { comment: Buffer.from('short'), commentLength: 50 }), 'comment-length'],
+    [rawZip([one], { gap: Buffer.alloc(7) }), 'gap-before-end'],
+  ];
+  for (const [bytes, code] of oddities) {
+    const path = fileOf(bytes, '.zip');
+    const manifest = await readManifest(path);
+    assert.equal(factsOf(manifest), [{ path: 'run', type: 'file', mode: 0o755, size: 1 }]);
+    assert.equal(codesOf(manifest), [code]);
+    await holdsAround(path, zipExtractors);
+  }
+  const whole = await readManifest(fileOf(rawZip([one], { comment: Buffer.from('c') }), '.zip'));
+  assert.equal(codesOf(whole), []);
+});
+
+zip('the last end record counts; two that programs disagree about are refused', async () => {
+  const fake = Buffer.concat([Buffer.from('PK\x05\x06', 'latin1'), Buffer.alloc(18)]);
+  const behind = await readManifest(fileOf(Buffer.concat([rawZip([one]), fake]), '.zip'));
+  assert.equal(factsOf(behind), []);
+  const inner = rawZip([{ ...one, name: 'other' }]);
+  for (const comment of [
+    fake,
+    Buffer.concat([fake, Buffer.from('xx')]),
+    inner,
+    Buffer.concat([inner, fake]),
+  ]) {
+    const error = await failureOf(readManifest(fileOf(rawZip([one], { comment }), '.zip')));
+    assert.match(error.message, /two end of central directory records that programs disagree about/);
+  }
+});
+
+zip('a number of entries modulo 65,536', async () => {
+  const entries = Array.from({ length: 65_540 }, (_, number) => ({ name: `f${number}`, mode: REGULAR }));
+  const manifest = await readManifest(fileOf(rawZip(entries), '.zip'));
+  assert.is(manifest.entries.length, 65_540);
+  assert.equal(codesOf(manifest), ['entry-count']);
+  const wrong = await failureOf(readManifest(fileOf(rawZip(entries, { count: 5 }), '.zip')));
+  assert.match(wrong.message, /states 5 entries, but its central directory has 65540/);
+});
+
+const decomposed = 'Cafe\u0301.app/Contents/Cafe\u0301';
+
+zip('UTF-8 names that are not said to be it may be spelled in two ways, one throughout a path', async () => {
+  const entries: RawEntry[] = [
+    { name: 'Cafe\u0301.app/', mode: DIRECTORY | 0o755 },
+    { name: decomposed, mode: REGULAR | 0o755, content: '#!/bin/sh\n' },
+    { name: 'plain', mode: REGULAR | 0o644 },
+  ];
+  const manifest = await readHeld(entries, 5);
+  assert.equal(
+    manifest.entries.map(({ path, alternative }) => [path, alternative]),
+    [
+      ['Cafe╠ü.app', 'Cafe\u0301.app/'].map((name) => name.replace(/\/$/, '')),
+      ['Cafe╠ü.app/Contents/Cafe╠ü', decomposed],
+      ['plain', undefined],
+    ],
+  );
+  const mixed = makeTree({ 'Cafe╠ü.app/Contents/Cafe\u0301': '#!/bin/sh\n', plain: '' });
+  const report = await applyPermissions(mixed, { manifest, retry: false, strict: false });
+  assert.equal(
+    report.unresolved.map(({ path, reason }) => [path, reason]),
+    [['Cafe╠ü.app/Contents/Cafe╠ü', 'missing']],
+  );
+});
+
+zip('either spelling is dealt with as the entry, and what is wrong with it is told of it', async () => {
+  const manifest = await readManifest(
+    fileOf(rawZip([{ name: decomposed, mode: REGULAR | 0o755, content: '#!/bin/sh\n' }]), '.zip'),
+  );
+  const root = makeTree({ [decomposed]: { mode: 0o644, content: '#!/bin/sh\n' } });
+  const report = await applyPermissions(root, { manifest, umask: 0o022, discover: true });
+  assert.is(modeOf(root, decomposed), 0o755);
+  assert.is(report.counts.visited, 4);
+  assert.is(report.counts.unlisted, 0);
+  const cut = makeTree({ [decomposed]: '#!' });
+  const wrong = await applyPermissions(cut, { manifest, retry: false, strict: false });
+  assert.equal(
+    wrong.unresolved.map(({ path, reason }) => [path, reason]),
+    [[decomposed, 'size-mismatch']],
+  );
+  const ignored = await applyPermissions(makeTree({}), { manifest, ignore: '**/Cafe\u0301', retry: false });
+  assert.is(ignored.counts.ignored, 1);
+});
+
+zip('a second spelling that comes late is waited for, and nothing is waited for longer', async () => {
+  const manifest = await readManifest(
+    fileOf(rawZip([{ name: decomposed, mode: REGULAR | 0o755, content: 'x' }]), '.zip'),
+  );
+  const root = makeTree({});
+  let rounds = 0;
+  const report = await applyPermissions(root, {
+    manifest,
+    umask: 0o022,
+    retry: { retries: 50, minTimeout: 1, maxTimeout: 5 },
+    onProgress: ({ phase, pending }) => {
+      if (phase !== 'settle') return;
+      assert.ok(pending <= 1, 'one entry is one, however it is spelled');
+      rounds += 1;
+      if (rounds !== 3) return;
+      mkdirSync(join(root, 'Cafe\u0301.app/Contents'), { recursive: true });
+      writeFileSync(join(root, decomposed), 'x', { mode: 0o644 });
+    },
+  });
+  assert.ok(report.ok);
+  assert.is(modeOf(root, decomposed), 0o755);
+  assert.ok(report.settle.rounds < 10, `${report.settle.rounds} rounds`);
+});
+
+zip('a name that is too long in one spelling is one that is not there', async () => {
+  const name = '\u00e9'.repeat(120);
+  await readHeld([{ name, mode: REGULAR | 0o644, content: 'x' }], 3);
+});
+
+zip('the Unicode path extra field has a spelling, the name another', async () => {
+  const unicode = Buffer.from('naïve');
+  const raw = Buffer.from('na\x8bve', 'latin1');
+  const head = Buffer.alloc(9);
+  head.writeUInt16LE(0x7075, 0);
+  head.writeUInt16LE(5 + unicode.length, 2);
+  head.writeUInt8(1, 4);
+  head.writeUInt32LE(crc32(raw), 5);
+  const extra = Buffer.concat([head, unicode]);
+  const manifest = await readHeld([{ name: raw, mode: REGULAR | 0o644, extra }], 4);
+  assert.is(manifest.entries[0]?.path, 'naïve');
+  const other = await readHeld([{ name: Buffer.from('n?ve'), mode: REGULAR | 0o644, extra }], 4);
+  assert.is(other.entries[0]?.path, 'n?ve', 'a field of another name');
+});
+
+zip('what macOS puts beside files is optional', async () => {
+  const entries: RawEntry[] = [
+    { name: 'plugin/', mode: DIRECTORY | 0o755 },
+    { name: 'plugin/bin/run', mode: REGULAR | 0o755, content: '#!/bin/sh\n' },
+    { name: 'plugin/bin/._run', mode: REGULAR | 0o644, content: 'companion' },
+    { name: 'plugin/._alone', mode: REGULAR | 0o644 },
+    { name: 'plugin/._bin', mode: REGULAR | 0o644 },
+    { name: '__MACOSX/', mode: DIRECTORY | 0o755 },
+    { name: '__MACOSX/plugin/bin/._run', mode: REGULAR | 0o644, content: 'companion' },
+  ];
+  const manifest = await readHeld(entries, 5);
+  assert.equal(
+    manifest.entries.filter(({ optional }) => optional).map(({ path }) => path),
+    ['plugin/bin/._run', 'plugin/._bin', '__MACOSX', '__MACOSX/plugin/bin/._run'],
+  );
+  const root = makeTree({
+    'plugin/bin/run': '#!/bin/sh\n',
+    'plugin/._alone': '',
+    link: '-> __MACOSX/plugin',
+  });
+  const report = await applyPermissions(root, { manifest, discover: true });
+  assert.is(report.counts.absent, 4);
+  assert.is(report.settle.rounds, 0, 'nothing is waited for');
+  assert.equal(
+    report.links.map(({ path, kind }) => [path, kind]),
+    [['link', 'dangling']],
+  );
+  const cut = makeTree({ 'plugin/bin/run': '#!/bin/sh\n', 'plugin/._alone': '', 'plugin/bin/._run': 'x' });
+  const wrong = await applyPermissions(cut, { manifest, retry: false, strict: false });
+  assert.equal(
+    wrong.unresolved.map(({ path, reason }) => [path, reason]),
+    [['plugin/bin/._run', 'size-mismatch']],
+  );
+});
+
+zip('mode 0 is known with type bits, and unknown without any', async () => {
+  const manifest = await readManifest(
+    fileOf(
+      rawZip([
+        { name: 'none', content: 'x' },
+        { name: 'zero', mode: REGULAR, content: 'x' },
+        { name: 'd/', mode: DIRECTORY },
+      ]),
+      '.zip',
+    ),
+  );
+  assert.equal(
+    manifest.entries.map(({ mode }) => mode),
+    [undefined, 0, 0],
+  );
+  const root = makeTree({ none: 'x', zero: 'x', 'd/': 0o755 });
+  await applyPermissions(root, { manifest, mode: 'manifest', umask: 0 });
+  assert.equal([modeOf(root, 'none'), modeOf(root, 'zero'), modeOf(root, 'd')], [0o644, 0, 0]);
+});
+
+zip('a conda package is an error that names the archive inside it', async () => {
+  const members = ['metadata.json', 'pkg-demo-1.0-0.tar.zst', 'info-demo-1.0-0.tar.zst'];
+  const conda = rawZip(members.map((name) => ({ name, mode: REGULAR | 0o644 })));
+  for (const suffix of ['.conda', '.zip']) {
+    const error = await failureOf(readManifest(fileOf(conda, suffix)));
+    assert.match(error.message, /is a conda package.*: extract pkg-demo-1\.0-0\.tar\.zst, and read/);
+  }
+});
+
+zip.run();
+
+const tar = suite('lenient: tar');
+
+async function readTar(bytes: Buffer, atLeast = 3): Promise<Manifest> {
+  const path = fileOf(bytes, '.tar');
+  const able = await holdsAround(path, tarExtractors);
+  if (hasCommand('bsdtar')) assert.ok(able.length >= atLeast, able.join());
+  return readManifest(path);
+}
+
+const run: PackedMember = { name: 'package/run', mode: '0000755', content: '#!/bin/sh\n' };
+
+tar('the end of the file is the end, and so is a lone block of zeros', async () => {
+  const member = packMember(run);
+  const endings: [bytes: Buffer, codes: string[], count: number][] = [
+    [member, ['no-end-mark'], 1],
+    [Buffer.concat([member, endMark.subarray(512)]), ['lone-zero-block'], 1],
+    [Buffer.concat([member, endMark.subarray(512), packTar([{ name: 'behind' }])]), ['lone-zero-block'], 1],
+    [Buffer.concat([member, endMark, Buffer.from('trailing text')]), [], 1],
+  ];
+  for (const [bytes, codes, count] of endings) {
+    const manifest = await readTar(bytes, 2);
+    assert.equal(codesOf(manifest), codes);
+    assert.is(manifest.entries.length, count);
+  }
+});
+
+tar('checksums of signed bytes', async () => {
+  const member = packMember({ ...run, name: 'caf\u00e9', alter: () => {} });
+  // Two bytes of the name are above 0x7f.
+  const stated = Number.parseInt(member.toString('latin1', 148, 154), 8);
+  member.write((stated - 2 * 256).toString(8).padStart(6, '0'), 148, 'latin1');
+  const manifest = await readTar(Buffer.concat([member, endMark]), 2);
+  assert.equal(codesOf(manifest), ['signed-checksum']);
+});
+
+tar('an extended header of more than a megabyte', async () => {
+  const comment = 'x'.repeat(2 << 20);
+  const manifest = await readTar(packTar([paxHeader({ comment, path: 'long/run' }), run]), 2);
+  assert.is(manifest.entries[0]?.path, 'long/run');
+});
+
+tar('names with a colon are names', async () => {
+  const names = ['B::Deparse.3pm', 'x:y', 'd/C:z', 'c:'];
+  const manifest = await readTar(packTar(names.slice(0, 3).map((name) => ({ ...run, name }))));
+  assert.equal(
+    manifest.entries.map(({ path }) => path),
+    names.slice(0, 3),
+  );
+  const error = await failureOf(readManifest(fileOf(packTar([{ name: 'c:' }]), '.tar')));
+  assert.match(error.message, /drive letter/);
+});
+
+const busybox: PackedMember[] = [
+  { name: 'bin/busybox', mode: '0000755', content: 'hi' },
+  { name: 'bin/true', flag: '1', link: '/bin/busybox' },
+  { name: 'bin/false', flag: '1', link: './bin/busybox' },
+  { name: 'bin/other', flag: '1', link: 'bin/true' },
+];
+
+tar('an absolute hard link target lies below the root', async () => {
+  const manifest = await readTar(packTar(busybox), 2);
+  assert.equal(
+    manifest.entries.map(({ path, type, mode, size }) => [path, type, mode, size]),
+    ['busybox', 'true', 'false', 'other'].map((name) => [`bin/${name}`, 'file', 0o755, 2]),
+  );
+  assert.equal(codesOf(manifest), ['absolute-hard-link']);
+});
+
+tar('a file that has links outside is not changed through an absolute hard link', async () => {
+  const manifest = await readManifest(fileOf(packTar(busybox), '.tar'));
+  const outside = makeTree({ real: { mode: 0o644, content: 'hi' } });
+  for (const dryRun of [true, false]) {
+    const root = makeTree({ 'bin/busybox': { mode: 0o644, content: 'hi' } });
+    linkSync(join(root, 'bin/busybox'), join(root, 'bin/false'));
+    linkSync(join(outside, 'real'), join(root, 'bin/true'));
+    linkSync(join(outside, 'real'), join(root, 'bin/other'));
+    const report = await applyPermissions(root, { manifest, dryRun, strict: false, retry: false });
+    assert.equal(
+      report.unresolved.map(({ path, reason }) => [path, reason]),
+      [
+        ['bin/other', 'hard-linked'],
+        ['bin/true', 'hard-linked'],
+      ],
+    );
+    assert.is(modeOf(outside, 'real'), 0o644);
+    assert.is(modeOf(root, 'bin/busybox'), dryRun ? 0o644 : 0o755);
+  }
+  // Names in the tree are no links outside.
+  const whole = makeTree({ 'bin/busybox': { mode: 0o644, content: 'hi' } });
+  for (const name of ['true', 'false', 'other'])
+    linkSync(join(whole, 'bin/busybox'), join(whole, 'bin', name));
+  const report = await applyPermissions(whole, { manifest, umask: 0o022 });
+  assert.ok(report.ok);
+  assert.is(modeOf(whole, 'bin/true'), 0o755);
+});
+
+tar('a link whose name ends in a slash is a link, as every extractor has it', async () => {
+  const manifest = await readTar(packTar([{ name: 'l/', flag: '2', link: 'package/run' }, run]));
+  assert.equal(factsOf(manifest)[0], { path: 'l', type: 'symlink', mode: 0o644, linkTarget: 'package/run' });
+});
+
+tar('a type that nobody knows is a file', async () => {
+  const manifest = await readTar(packTar([{ name: 'n', flag: 'N', content: 'hi' }, run]), 2);
+  assert.equal(factsOf(manifest)[0], { path: 'n', type: 'file', mode: 0o644, size: 2 });
+});
+
+tar('mode 0 is 0000', async () => {
+  const manifest = await readManifest(fileOf(packTar([{ ...run, mode: '0000000' }]), '.tar'));
+  assert.is(manifest.entries[0]?.mode, 0);
+  const root = makeTree({ 'package/run': '#!/bin/sh\n' });
+  await applyPermissions(root, { manifest, mode: 'manifest' });
+  assert.is(modeOf(root, 'package/run'), 0);
+});
+
+tar.run();
