@@ -6,8 +6,10 @@ const CP437 =
   'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0';
 
 const isAscii = /^[\0-\x7f]*$/;
-/** ASCII without a backslash. */
-const plain = /^[\0-\x5b\x5d-\x7f]*$/;
+/** ASCII without a backslash and without what looks like a drive. */
+const plain = /^(?![A-Za-z]:)[\0-\x5b\x5d-\x7f]*$/;
+/** What bsdtar and node-tar take for drives, and leave out. */
+const drives = /^(?:[A-Za-z]:)+(?=[^/])/;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A name in an archive: as it is read, and as other programs read it, where they differ. */
@@ -38,12 +40,16 @@ export function isPlainName(latin1: string): boolean {
  * - a Unicode path field: that (unzip, bsdtar, 7-Zip), else the name as it stands (Python)
  * - a backslash: made on FAT or NTFS it separates (unzip, bsdtar), else it is a character (Python, 7-Zip); made elsewhere
  *   the other way about (yauzl takes it for a separator everywhere)
+ * - a letter and a colon at the beginning: a name, or nothing (bsdtar)
  */
 export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
   const latin1 = raw.toString('latin1');
   const { path, alternative } =
     facts.unicodePath === undefined && isAscii.test(latin1) ? { path: latin1 } : decode(raw, facts);
-  if (!path.includes('\\')) return { path, alternative: alternative && safely(alternative) };
+  if (!path.includes('\\')) {
+    const other = alternative ?? withoutDrive(path);
+    return { path, alternative: other && safely(other) };
+  }
   const split = path.replaceAll('\\', '/');
   if (facts.isDosMade) {
     return { path: split, alternative: safely(alternative?.replaceAll('\\', '/') ?? path) };
@@ -51,8 +57,18 @@ export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
   return { path, alternative: safely(alternative ?? split) };
 }
 
+/** A name without what bsdtar and node-tar take for a drive; `undefined` where it has none, or nothing is left. */
+export function withoutDrive(name: string): string | undefined {
+  const rest = name.replace(drives, '');
+  return rest === name || !isSafePath(rest) ? undefined : rest;
+}
+
 function decode(raw: Buffer, { isUtf8, unicodePath }: ZipNameFacts): SpelledName {
-  if (unicodePath !== undefined) return { path: decodeName(unicodePath), alternative: decodeCp437(raw) };
+  if (unicodePath !== undefined) {
+    const path = decodeName(unicodePath);
+    const cp437 = decodeCp437(raw);
+    return { path, alternative: cp437 === path ? decodeName(raw) : cp437 };
+  }
   if (isUtf8) return { path: decodeName(raw) };
   return { path: decodeCp437(raw), alternative: decodeUtf8(raw) };
 }

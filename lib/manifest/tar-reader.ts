@@ -1,5 +1,6 @@
 import { ManifestError } from '../errors.ts';
 import type { ByteStream } from './bytes.ts';
+import { withoutDrive } from './file-names.ts';
 import { type EntryTraits, type ManifestEntry, setTraits, traitsOf } from './manifest.ts';
 import type { Notes } from './notes.ts';
 import { normalizeManifestPath } from './path.ts';
@@ -144,7 +145,9 @@ export class TarReader {
     // Of what is a link or a device by its type, every program leaves out the slash.
     const path = isKnownKind(flag) ? named.replace(/(?<=[^/])\/+$/, '') : named;
     const key = normalizeManifestPath(path, this.#source).path;
-    const entry = { path, mode: readMode(block), ...this.#typeFacts(flag, path, linkTarget) };
+    const entry: ManifestEntry = { path, mode: readMode(block), ...this.#typeFacts(flag, path, linkTarget) };
+    const alternative = withoutDrive(path);
+    if (alternative !== undefined) entry.alternative = alternative;
     if (flag === HARD_LINK) setTraits(entry, this.#hardLinkTraits(key, linkTarget));
     const hasContent = !withoutContent.includes(flag) && !(entry.type === 'directory' && flag !== 'D');
     const stored = hasContent ? (extended.size ?? readSize(block, SIZE)) : 0;
@@ -185,7 +188,7 @@ export class TarReader {
   #hardLinkFacts(target: string): Partial<ManifestEntry> {
     const known = this.entries.get(hardLinkTarget(target));
     if (known === undefined) return { type: 'file' };
-    const { path: _, ...facts } = known;
+    const { path: _, alternative: __, ...facts } = known;
     return facts;
   }
 

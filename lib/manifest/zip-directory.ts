@@ -122,28 +122,14 @@ export async function locateDirectory(archive: Archive, tail: Window, notes: Not
   const offset = zip64?.offset ?? record.readUInt32LE(16);
   const count = zip64?.count ?? record.readUInt16LE(10);
   const limit = zip64?.position ?? end;
-  let shift = zip64?.shift ?? limit - size - offset;
+  const shift = zip64?.shift ?? limit - size - offset;
   if (shift < 0 || shift + offset + size > limit) {
     const fault = `has a central directory of ${size} bytes at offset ${offset} that would not end before`;
     throw new ManifestError(`${fault} the end record at offset ${limit}`, { source });
   }
   if (zip64 !== undefined) checkAgreement(record, zip64, source);
-  // Bytes before the end record that belong to nothing look like a prefix, until one looks.
-  const isGap = shift > 0 && count > 0 && !(await hasHeader(archive, shift + offset));
-  if (isGap && (await hasHeader(archive, offset))) {
-    notes.add(
-      'gap-before-end',
-      `${shift} bytes between the central directory and the end record are passed over`,
-    );
-    shift = 0;
-  }
   const modulus = zip64 === undefined ? 0x10000 : Number.POSITIVE_INFINITY;
   return { start: shift + offset, end: shift + offset + size, shift, count, modulus };
-}
-
-async function hasHeader(archive: Archive, position: number): Promise<boolean> {
-  if (position + 4 > archive.size) return false;
-  return (await archive.read(position, 4)).readUInt32LE(0) === HEADER_SIGNATURE;
 }
 
 /** Note what follows the end record, and is not its comment. */

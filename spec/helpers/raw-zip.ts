@@ -34,15 +34,14 @@ export interface RawZipOptions {
   commentLength?: number;
   /** What the end record says is the number of entries. Default: what it is, modulo 65,536. */
   count?: number;
-  /** Bytes before the archive, between the directory and the end record, and behind everything. */
+  /** Bytes before the archive, and behind everything. */
   prefix?: Buffer;
-  gap?: Buffer;
   tail?: Buffer;
 }
 
 /** A zip archive made in this process, byte for byte as it is told. */
 export function rawZip(entries: readonly RawEntry[], options: RawZipOptions = {}): Buffer {
-  const { comment = Buffer.alloc(0), prefix = Buffer.alloc(0), gap = Buffer.alloc(0) } = options;
+  const { comment = Buffer.alloc(0), prefix = Buffer.alloc(0) } = options;
   const parts: Buffer[] = [prefix];
   const headers: Buffer[] = [];
   let offset = prefix.length;
@@ -61,7 +60,7 @@ export function rawZip(entries: readonly RawEntry[], options: RawZipOptions = {}
   end.writeUInt32LE(directory.length, 12);
   end.writeUInt32LE(offset, 16);
   end.writeUInt16LE(options.commentLength ?? comment.length, 20);
-  return Buffer.concat([...parts, directory, gap, end, comment, options.tail ?? Buffer.alloc(0)]);
+  return Buffer.concat([...parts, directory, end, comment, options.tail ?? Buffer.alloc(0)]);
 }
 
 function facts({ name, content = '', isDeflated = false, flags = 0 }: RawEntry) {
