@@ -40,6 +40,7 @@ export function isPlainName(latin1: string): boolean {
  * - a Unicode path field: that (unzip, bsdtar, 7-Zip), else the name as it stands (Python)
  * - a backslash: made on FAT or NTFS it separates (unzip, bsdtar), else it is a character (Python, 7-Zip); made elsewhere
  *   the other way about (yauzl takes it for a separator everywhere)
+ * - letters and accents that are said to be UTF-8: as they stand, or composed to one character (bsdtar)
  * - a letter and a colon at the beginning: a name, or nothing (bsdtar)
  */
 export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
@@ -57,8 +58,23 @@ export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
   return { path, alternative: safely(alternative ?? split) };
 }
 
+/**
+ * The name of a tar entry as other programs have it: without what they take for a drive (bsdtar, node-tar), or with accents and
+ * letters composed (bsdtar). `undefined` where all have the same.
+ */
+export function otherTarName(path: string): string | undefined {
+  return withoutDrive(path) ?? composed(path);
+}
+
+/** The name with each accent and its letter as one character (NFC); `undefined` where it is like that. */
+function composed(name: string): string | undefined {
+  if (isAscii.test(name)) return undefined;
+  const nfc = name.normalize('NFC');
+  return nfc === name ? undefined : nfc;
+}
+
 /** A name without what bsdtar and node-tar take for a drive; `undefined` where it has none, or nothing is left. */
-export function withoutDrive(name: string): string | undefined {
+function withoutDrive(name: string): string | undefined {
   const rest = name.replace(drives, '');
   return rest === name || !isSafePath(rest) ? undefined : rest;
 }
@@ -69,7 +85,10 @@ function decode(raw: Buffer, { isUtf8, unicodePath }: ZipNameFacts): SpelledName
     const cp437 = decodeCp437(raw);
     return { path, alternative: cp437 === path ? decodeName(raw) : cp437 };
   }
-  if (isUtf8) return { path: decodeName(raw) };
+  if (isUtf8) {
+    const path = decodeName(raw);
+    return { path, alternative: composed(path) };
+  }
   return { path: decodeCp437(raw), alternative: decodeUtf8(raw) };
 }
 

@@ -1,6 +1,6 @@
 import { ManifestError } from '../errors.ts';
 import type { ByteStream } from './bytes.ts';
-import { withoutDrive } from './file-names.ts';
+import { otherTarName } from './file-names.ts';
 import { type EntryTraits, type ManifestEntry, setTraits, traitsOf } from './manifest.ts';
 import type { Notes } from './notes.ts';
 import { normalizeManifestPath } from './path.ts';
@@ -146,7 +146,7 @@ export class TarReader {
     const path = isKnownKind(flag) ? named.replace(/(?<=[^/])\/+$/, '') : named;
     const key = normalizeManifestPath(path, this.#source).path;
     const entry: ManifestEntry = { path, mode: readMode(block), ...this.#typeFacts(flag, path, linkTarget) };
-    const alternative = withoutDrive(path);
+    const alternative = otherTarName(path);
     if (alternative !== undefined) entry.alternative = alternative;
     if (flag === HARD_LINK) setTraits(entry, this.#hardLinkTraits(key, linkTarget));
     const hasContent = !withoutContent.includes(flag) && !(entry.type === 'directory' && flag !== 'D');
