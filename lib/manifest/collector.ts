@@ -1,5 +1,5 @@
 import { formatMode, ManifestError } from '../errors.ts';
-import type { ManifestEntry } from './manifest.ts';
+import { alternativeOf, isOptional, type ManifestEntry } from './manifest.ts';
 import type { Notes } from './notes.ts';
 import { type NormalizedPath, normalizeManifestPath, tryNormalize } from './path.ts';
 
@@ -52,7 +52,7 @@ export class EntryCollector {
     if (!this.#hasAlternatives) return entries;
     const taken = new Set<string>();
     for (const entry of entries) {
-      const { alternative } = entry;
+      const alternative = alternativeOf(entry);
       if (alternative === undefined) continue;
       if (this.#paths.has(alternative) || taken.has(alternative)) delete entry.alternative;
       else taken.add(alternative);
@@ -74,7 +74,7 @@ export class EntryCollector {
   /** Add an entry that nobody else has, as it is: see {@link add}. */
   adopt(entry: ManifestEntry): void {
     this.#normalize(entry);
-    if (entry.alternative !== undefined) this.#hasAlternatives = true;
+    if (alternativeOf(entry) !== undefined) this.#hasAlternatives = true;
     const before = this.#paths.size;
     if (this.#paths.add(entry.path).size > before) this.#append(entry);
     else this.#again(entry);
@@ -102,7 +102,8 @@ export class EntryCollector {
 
   /** Bring the path to its one spelling, and check every fact. */
   #normalize(entry: ManifestEntry): void {
-    const { type, mode, size, linkTarget, optional } = entry;
+    const { type, mode, size, linkTarget } = entry;
+    const optional: unknown = Object.hasOwn(entry, 'optional') ? entry.optional : undefined;
     const { path, directory } = this.#normalPath(entry.path);
     if (type !== undefined && type !== 'file' && type !== 'directory' && type !== 'symlink') {
       this.#reject(path, 'type', type, "is not 'file', 'directory' or 'symlink'");
@@ -125,7 +126,7 @@ export class EntryCollector {
     }
     entry.path = path;
     if (directory) entry.type = 'directory';
-    if (entry.alternative !== undefined) this.#normalizeAlternative(entry, path);
+    if (alternativeOf(entry) !== undefined) this.#normalizeAlternative(entry, path);
   }
 
   #normalizeAlternative(entry: ManifestEntry, path: string): void {
@@ -180,7 +181,7 @@ export class EntryCollector {
     );
     compare('size', known.size, entry.size, showValue);
     compare('link target', known.linkTarget, entry.linkTarget, showValue);
-    compare('optional', known.optional ?? false, entry.optional ?? false, showValue);
+    compare('optional', isOptional(known), isOptional(entry), showValue);
     return differences;
   }
 

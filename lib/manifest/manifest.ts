@@ -111,6 +111,16 @@ export function checkedManifest(manifest: unknown): Manifest | undefined {
     : undefined;
 }
 
+/** The other spelling of an entry. Entries have it as an own property, or not at all. */
+export function alternativeOf(entry: ManifestEntry): string | undefined {
+  return Object.hasOwn(entry, 'alternative') ? entry.alternative : undefined;
+}
+
+/** Whether an entry may be absent. */
+export function isOptional(entry: ManifestEntry): boolean {
+  return Object.hasOwn(entry, 'optional') && entry.optional === true;
+}
+
 /** Remember something of an entry beside what it says. */
 export function setTraits(entry: ManifestEntry, more: EntryTraits): void {
   traits.set(entry, { ...traits.get(entry), ...more });

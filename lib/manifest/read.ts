@@ -112,7 +112,7 @@ async function isDirectory(source: string): Promise<boolean> {
 async function recognise(source: string, { signal }: ReadOptions): Promise<Recogniser> {
   const archive = await openArchive(source, signal);
   try {
-    const sample = await takeSample(archive, source);
+    const sample = await takeSample(archive, source, signal);
     for (const recogniser of recognisers) if (await recogniser.recognises(sample)) return recogniser;
     throw new ManifestError(await describe(sample), { source });
   } finally {
@@ -120,7 +120,11 @@ async function recognise(source: string, { signal }: ReadOptions): Promise<Recog
   }
 }
 
-async function takeSample(archive: Archive, source: string): Promise<Sample> {
+async function takeSample(
+  archive: Archive,
+  source: string,
+  signal: AbortSignal | undefined,
+): Promise<Sample> {
   const head = await archive.read(0, Math.min(HEAD_LENGTH, archive.size));
   const tailLength = Math.min(TAIL_LENGTH, archive.size);
   const tail = await archive.read(archive.size - tailLength, tailLength);
@@ -133,17 +137,21 @@ async function takeSample(archive: Archive, source: string): Promise<Sample> {
     tail,
     compression,
     decompress: () => {
-      inner ??= decompressStart(archive, compression);
+      inner ??= decompressStart(archive, compression, signal);
       return inner;
     },
   };
 }
 
 /** The first bytes that an archive decompresses to; none where it is not compressed. */
-async function decompressStart(archive: Archive, compression: Compression | undefined): Promise<Buffer> {
+async function decompressStart(
+  archive: Archive,
+  compression: Compression | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
   let start = Buffer.alloc(0);
   if (compression === undefined) return start;
-  for await (const chunk of decompress(archive, compression)) {
+  for await (const chunk of decompress(archive, compression, () => signal?.aborted === true)) {
     start = Buffer.concat([start, chunk]);
     if (start.length >= INNER_LENGTH) break;
   }

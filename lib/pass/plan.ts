@@ -1,6 +1,6 @@
 import { nameOf } from '../directory/names.ts';
 import { Place } from '../directory/place.ts';
-import { type ManifestEntry, traitsOf } from '../manifest/manifest.ts';
+import { isOptional, type ManifestEntry, traitsOf } from '../manifest/manifest.ts';
 
 /** A directory that a manifest lists, or lists something below of. */
 export class PlannedDirectory extends Place {
@@ -102,8 +102,11 @@ export class Plan {
   /** Whether it may be absent: it is never waited for. A directory may only where nothing in it must be there. */
   isOptional(slot: number): boolean {
     const directory = this.directoryAt(slot);
-    if (directory === undefined) return slot < this.entries.length && this.entries[slot]?.optional === true;
-    return directory.isFree && directory.facts?.optional === true;
+    if (directory === undefined) {
+      const entry = this.entries[slot];
+      return entry !== undefined && isOptional(entry);
+    }
+    return directory.isFree && directory.facts !== undefined && isOptional(directory.facts);
   }
 
   /** Whether it is a directory that is listed nowhere, and on the way to nothing that must be there. */

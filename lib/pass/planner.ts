@@ -2,7 +2,9 @@ import { isEntryOf, nameOf, parentOf } from '../directory/names.ts';
 import type { Place } from '../directory/place.ts';
 import { ManifestError } from '../errors.ts';
 import {
+  alternativeOf,
   checkedManifest,
+  isOptional,
   type ManifestEntry,
   type ManifestInput,
   setTraits,
@@ -89,7 +91,7 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
   const planner = new Planner();
   const { directories } = planner;
   let spelledTwice = 0;
-  for (const { alternative } of given) if (alternative !== undefined) spelledTwice += 1;
+  for (const entry of given) if (alternativeOf(entry) !== undefined) spelledTwice += 1;
   const parents = new Int32Array(given.length + spelledTwice).fill(-1);
   const entries = spelledTwice === 0 ? given : [...given];
   const most = FREE_DIRECTORIES + DIRECTORIES_PER_ENTRY * parents.length;
@@ -110,8 +112,9 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
   for (let index = 0; spelledTwice > 0 && index < given.length; index += 1) {
     const entry = given[index] as ManifestEntry;
     // What is a directory on the way to something else is no second spelling.
-    if (entry.alternative === undefined || planner.known(entry.alternative) !== undefined) continue;
-    const second = { ...entry, path: entry.alternative, alternative: undefined };
+    const alternative = alternativeOf(entry);
+    if (alternative === undefined || planner.known(alternative) !== undefined) continue;
+    const second = { ...entry, path: alternative, alternative: undefined };
     setTraits(second, traitsOf(entry));
     twins.push([index, entries.length]);
     (entries as ManifestEntry[]).push(second);
@@ -131,8 +134,8 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
       continue;
     }
     parents[index] = -1;
-    const { path, mode, optional } = entry;
-    directory.facts = { path, type: 'directory', mode, optional };
+    const { path, mode } = entry;
+    directory.facts = { path, type: 'directory', mode, optional: isOptional(entry) };
   }
   const parts = {
     entries,
@@ -170,14 +173,14 @@ function* markFree(
   slices: Slices,
 ): Generator<void> {
   const mayBeAbsent = new Set(twins.flat());
-  if (mayBeAbsent.size === 0 && !entries.some(({ optional }) => optional === true)) return;
+  if (mayBeAbsent.size === 0 && !entries.some(isOptional)) return;
   for (const directory of directories) directory.isFree = directory.parent !== undefined;
   for (let index = 0; index < entries.length; index += 1) {
     if (slices.isOver()) yield;
-    const { path, optional } = entries[index] as ManifestEntry;
-    if (optional === true || mayBeAbsent.has(index)) continue;
+    const entry = entries[index] as ManifestEntry;
+    if (isOptional(entry) || mayBeAbsent.has(index)) continue;
     const parent = parents[index] as number;
-    let at: Place | undefined = parent === -1 ? planner.known(path) : directories[parent];
+    let at: Place | undefined = parent === -1 ? planner.known(entry.path) : directories[parent];
     for (; at instanceof PlannedDirectory && at.isFree; at = at.parent) at.isFree = false;
   }
 }

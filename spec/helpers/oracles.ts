@@ -41,7 +41,7 @@ function bitsOf(letters9: string): number {
 }
 
 /** bsdtar writes a backslash twice, and what it cannot print as octal digits. */
-function unescape(name: string): string {
+function unescapeName(name: string): string {
   const short: Record<string, number> = { a: 7, b: 8, f: 12, n: 10, r: 13, t: 9, v: 11, '\\': 92 };
   const parts = name.split(/(\\(?:\\|[0-7]{3}|[abfnrtv]))/);
   const bytes = parts.map((part, index) => {
@@ -63,11 +63,13 @@ function listBsdtar(path: string): Seen[] {
       const [name = '', target] = rest.split(type === 'hard link' ? ' link to ' : ' -> ');
       const isHardLink = rest.includes(' link to ');
       return {
-        path: unescape(type === 'symlink' || isHardLink ? (rest.split(/ -> | link to /)[0] ?? name) : rest),
+        path: unescapeName(
+          type === 'symlink' || isHardLink ? (rest.split(/ -> | link to /)[0] ?? name) : rest,
+        ),
         type: isHardLink ? 'hard link' : type,
         size: type === 'file' && !isHardLink ? Number(size) : undefined,
         mode: bitsOf(mode),
-        linkTarget: type === 'symlink' && target !== undefined ? unescape(target) : undefined,
+        linkTarget: type === 'symlink' && target !== undefined ? unescapeName(target) : undefined,
       };
     });
 }
