@@ -520,3 +520,77 @@ tar('mode 0 is 0000', async () => {
 });
 
 tar.run();
+
+const none = suite('lenient: what is no archive');
+
+const answers: [content: string, what: string, remedy: RegExp][] = [
+  [
+    '<!DOCTYPE html>\n<html><head><title>404</title></head></html>',
+    'an HTML page',
+    /download the file again/,
+  ],
+  ['\ufeff \n<HTML><body>x</body></HTML>', 'an HTML page', /download the file again/],
+  [
+    '<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>',
+    'an XML document',
+    /download the file again/,
+  ],
+  [
+    'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n',
+    'a Git LFS pointer',
+    /git lfs pull/,
+  ],
+  ['{"error":"not found"}', 'a JSON object', /get the archive itself/],
+  ['["a/b", "c"]', 'a JSON array', /get the archive itself/],
+  ['Not Found\n', 'text', /get the archive itself/],
+  ['src/index.js\nREADME.md\n', 'text', /get the archive itself/],
+  ['#!/bin/sh\n', 'a script', /get the archive itself/],
+  ['', 'an empty file', /get the archive itself/],
+];
+for (const [content, what, remedy] of answers) {
+  none(`${what}, named like an archive: ${JSON.stringify(content.slice(0, 20))}`, async () => {
+    for (const suffix of ['.mcpb', '.zip', '.whl', '.tgz', '.tar.gz', '.tar.br', '.conda']) {
+      const { message } = await failureOf(readManifest(fileOf(Buffer.from(content), suffix)));
+      assert.ok(message.includes(`: is named like an archive (${suffix}), but is ${what}: `), message);
+      assert.match(message, remedy);
+    }
+  });
+}
+
+none('a list is recognised by more than being text, and the notes say that it was one', async () => {
+  const read = (content: string, name = '') => readManifest(fileOf(Buffer.from(content), name));
+  for (const content of ['a/b\nc d/e f\n', './a b\n', 'README\nLICENSE\n', 'My Notes.txt\nbin/\n']) {
+    const manifest = await read(content);
+    assert.is(manifest.format, 'list', content);
+    assert.equal(codesOf(manifest), ['read-as-list']);
+  }
+  for (const content of [
+    'Not Found\n',
+    'The requested URL was not found.\n',
+    '404: Not Found',
+    'https://example.org/a/b\n',
+    `${'0'.repeat(64)}  a/b\n`,
+    '-rw-r--r-- 1 root root 12 Jan  1 00:00 a/b\n',
+    '-----BEGIN CERTIFICATE-----\nMIIB/aGk\n',
+    '<Error>a/b</Error>\n',
+  ]) {
+    assert.match(
+      (await failureOf(read(content))).message,
+      /is (?:text|an HTML page|an XML document)/,
+      content,
+    );
+  }
+  // What is named like a list may have any names in it.
+  assert.is((await read('Not Found\n', '.txt')).entries[0]?.path, 'Not Found');
+  assert.match((await failureOf(read('<!DOCTYPE html>', '.txt'))).message, /is an HTML page/);
+  assert.equal(codesOf(await read('["a"]')), []);
+});
+
+none('a file of that name, or with hash columns, is a RECORD', async () => {
+  const directory = makeTree({ RECORD: 'a/b,,12\n', other: 'a/b,,12\n', hashes: 'a/b,sha256=x,12\nc\n' });
+  assert.is((await readManifest(join(directory, 'RECORD'))).format, 'record');
+  assert.is((await readManifest(join(directory, 'hashes'))).format, 'record');
+  assert.is((await readManifest(join(directory, 'other'))).format, 'list');
+});
+
+none.run();

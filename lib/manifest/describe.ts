@@ -21,9 +21,9 @@ const placeholders: readonly (readonly [name: string, form: RegExp, remedy: stri
   [
     'an HTML page',
     /^\s*<(?:!doctype\s+html|html|head|body)\b/i,
-    'a server answered with a page: download the file again',
+    'download the file again, and look at what the server answers',
   ],
-  ['an XML document', /^\s*<\?xml\b/i, 'if a server answered with it: download the file again'],
+  ['an XML document', /^\s*<\?xml\b/i, 'download the file again, and look at what the server answers'],
 ];
 
 /** As many bytes of unknown data as a message shows: a signature. */
@@ -51,7 +51,7 @@ export function describeStart(head: Buffer): string {
     const bytes = [...head.subarray(0, SHOWN_BYTES)].map((byte) => byte.toString(16).padStart(2, '0'));
     return `data that begins with the bytes ${bytes.join(' ')}`;
   }
-  return latin1.trim() === '' ? 'blank text' : 'text, and no list of paths';
+  return latin1.trim() === '' ? 'blank text' : 'text';
 }
 
 /** What to do about a file that stands in for another. */

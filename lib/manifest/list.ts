@@ -107,8 +107,8 @@ function isTextOfPaths(text: Buffer, isWhole: boolean, isNamed: boolean): boolea
   // The last line may be cut.
   if (!isWhole && lines.length > 1) lines.pop();
   const written = lines.filter((line) => line.trim() !== '');
-  if (isNamed) return written[0] !== undefined && !isPlaceholder(written[0]);
-  return 2 * written.filter(looksLikePath).length >= written.length;
+  if (written[0] === undefined || isPlaceholder(written[0])) return false;
+  return isNamed || 2 * written.filter(looksLikePath).length >= written.length;
 }
 
 function isTextOfLines(text: Buffer): boolean {

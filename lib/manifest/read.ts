@@ -128,7 +128,9 @@ async function takeSample(
   const head = await archive.read(0, Math.min(HEAD_LENGTH, archive.size));
   const tailLength = Math.min(TAIL_LENGTH, archive.size);
   const tail = await archive.read(archive.size - tailLength, tailLength);
-  const compression = compressionOf(head) ?? (isNamedLikeBrotli(source) ? 'brotli' : undefined);
+  // Brotli has no signature; what is text is none.
+  const isBrotli = isNamedLikeBrotli(source) && !isText(head);
+  const compression = compressionOf(head) ?? (isBrotli ? 'brotli' : undefined);
   let inner: Promise<Buffer> | undefined;
   return {
     name: basename(source),
@@ -169,5 +171,6 @@ async function describe({ name, head, compression, decompress }: Sample): Promis
   }
   if (remedy !== undefined) return `is ${what}: ${remedy}`;
   const names = [...new Set(recognisers.map((recogniser) => recogniser.name))].join(', ');
-  return `is ${what}; a manifest is read from ${names}`;
+  const isOther = /(?:^|: )text$/.test(what) ? ', and no list of paths' : '';
+  return `is ${what}${isOther}; a manifest is read from ${names}`;
 }
