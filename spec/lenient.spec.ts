@@ -503,6 +503,28 @@ tar('a link whose name ends in a slash is a link, as every extractor has it', as
   assert.equal(factsOf(manifest)[0], { path: 'l', type: 'symlink', mode: 0o644, linkTarget: 'package/run' });
 });
 
+tar('a link that has content, as some programs write it', async () => {
+  const link = { name: 'l', flag: '2', link: 'package/run' };
+  const manifest = await readTar(packTar([{ ...link, content: 'z'.repeat(600) }, run]), 1, [
+    'python',
+    'node-tar',
+    'tar-fs',
+  ]);
+  assert.equal(
+    manifest.entries.map(({ path }) => path),
+    ['l', 'package/run'],
+  );
+  assert.equal(codesOf(manifest), ['unexpected-content']);
+  // A size without content is no content.
+  const none = await readTar(packTar([{ ...link, size: '00000000600' }, run]), 1, [
+    'tar',
+    'bsdtar',
+    'node-tar',
+  ]);
+  assert.equal(codesOf(none), []);
+  assert.is(none.entries.length, 2);
+});
+
 tar('a type that nobody knows is a file', async () => {
   const manifest = await readTar(packTar([{ name: 'n', flag: 'N', content: 'hi' }, run]), 2, [
     'node-tar',

@@ -55,9 +55,13 @@ export class TarReader {
   #number = 0;
   #name: string | undefined;
   #offset = 0;
+  /** Path of the last entry. */
+  #last = '';
   /** Length of all names and link targets so far. */
   #textLength = 0;
   #hasSignedChecksum = false;
+  /** Size of the last entry, where it is of a kind that has no content. */
+  #ignoredSize = 0;
 
   constructor(bytes: ByteStream, source: string, notes: Notes) {
     this.#bytes = bytes;
@@ -95,7 +99,9 @@ export class TarReader {
       const end = this.#bytes.offset;
       throw new Error(`the archive ends at offset ${end}, within a header: it is cut off, or no tar archive`);
     }
+    if (checksumOf(block) === undefined && (await this.#skipIgnored())) return true;
     this.#checkChecksum(block);
+    this.#ignoredSize = 0;
     const flag = readTypeFlag(block);
     if (refused[flag] !== undefined) throw new Error(refused[flag]);
     if (extendedHeaders.includes(flag)) await this.#readExtendedHeader(flag, readSize(block, SIZE));
@@ -116,6 +122,16 @@ export class TarReader {
       'signed-checksum',
       'has headers whose checksums are sums of signed bytes, as old programs made them',
     );
+  }
+
+  /** Some programs give a link or a directory content, and a size that says so: it is passed over where no header follows. */
+  async #skipIgnored(): Promise<boolean> {
+    const size = this.#ignoredSize;
+    if (size === 0) return false;
+    this.#ignoredSize = 0;
+    await this.#skipContent(size + paddingOf(size) - BLOCK_LENGTH);
+    this.#notes.add('unexpected-content', `has ${size} bytes of content, which are passed over`, this.#last);
+    return true;
   }
 
   async #readExtendedHeader(flag: string, size: number): Promise<void> {
@@ -150,11 +166,14 @@ export class TarReader {
     if (alternative !== undefined) entry.alternative = alternative;
     if (flag === HARD_LINK) setTraits(entry, this.#hardLinkTraits(key, linkTarget));
     const hasContent = !withoutContent.includes(flag) && !(entry.type === 'directory' && flag !== 'D');
-    const stored = hasContent ? (extended.size ?? readSize(block, SIZE)) : 0;
+    const size = extended.size ?? (hasContent ? readSize(block, SIZE) : (readNumber(block, SIZE) ?? 0));
+    const stored = hasContent ? size : 0;
+    this.#ignoredSize = hasContent || !(size > 0) ? 0 : size;
     if (entry.type === 'file' && flag !== HARD_LINK) {
       const realSize = flag === OLD_GNU_SPARSE ? await this.#readOldSparse(block) : undefined;
       entry.size = extended.sparse === undefined ? (realSize ?? stored) : extended.sparse.realSize;
     }
+    this.#last = key;
     // The last entry of a path stands where it stands in the archive.
     this.entries.delete(key);
     this.entries.set(key, entry);
