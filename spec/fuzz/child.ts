@@ -40,9 +40,13 @@ function describe(error: unknown): string {
 /** Whether there is a manifest; else there is a ManifestError. Anything else is what must not be. */
 async function isManifest(reading: () => Promise<Manifest>): Promise<boolean> {
   try {
-    const { entries } = await reading();
-    const wrong = entries.find(({ path }) => path.startsWith('/') || /(^|\/)\.\.(\/|$)|^$|\0/.test(path));
+    const { entries, warnings, warningCount } = await reading();
+    const leadsOut = (path: string) => path.startsWith('/') || /(^|\/)\.\.(\/|$)|^$|\0/.test(path);
+    const wrong = entries.find(({ path, alternative = 'a' }) => leadsOut(path) || leadsOut(alternative));
     if (wrong !== undefined) fail(`a path that leads out: ${JSON.stringify(wrong)}`);
+    const spellings = entries.flatMap(({ path, alternative }) => [path, alternative ?? []].flat());
+    if (new Set(spellings).size < spellings.length) fail('a path that two entries have');
+    if (warnings.length > Math.min(warningCount, 1000)) fail(`${warnings.length} warnings`);
     return true;
   } catch (error) {
     if (!(error instanceof ManifestError)) fail(describe(error));

@@ -10,6 +10,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
+import { DOS_DIRECTORY, FAT, LINK, REGULAR, rawZip } from '../helpers/raw-zip.ts';
+import { packTar, paxHeader } from '../helpers/tar.ts';
 import { makeTree } from '../helpers/tree.ts';
 import { hasCommand, makeWithPython, packZip, run } from '../helpers/zip.ts';
 
@@ -103,6 +105,35 @@ with zipfile.ZipFile(path, 'w') as archive:
   writeFileSync(into('pax.tar.br'), brotliCompressSync(readFileSync(into('pax.tar'))));
 }
 
+/** Archives that have in them whatever is odd and read all the same. */
+function makeOdd(directory: string): void {
+  const into = (name: string): string => join(directory, name);
+  const zip = rawZip(
+    [
+      { name: 'folder\\sub\\', system: FAT },
+      { name: 'folder\\sub\\file', system: FAT, mode: REGULAR | 0o755, content: 'x' },
+      { name: 'dos', system: FAT, attributes: DOS_DIRECTORY },
+      { name: 'Cafe\u0301', mode: REGULAR | 0o755, content: 'x' },
+      { name: 'Cafe\u0301', flags: 1 << 11, mode: REGULAR | 0o755, content: 'yy' },
+      { name: '__MACOSX/._x', mode: REGULAR | 0o644 },
+      { name: 'link', system: FAT, mode: LINK | 0o777, content: 'dos' },
+      { name: 'B::C', mode: REGULAR },
+    ],
+    { comment: Buffer.from('a comment'), tail: Buffer.from('junk') },
+  );
+  writeFileSync(into('odd.zip'), zip);
+  const tar = packTar([
+    { name: 'bin/busybox', mode: '0000755', content: 'hi' },
+    { name: 'bin/true', flag: '1', link: '/bin/busybox' },
+    { name: '._a', content: 'x' },
+    { name: 'a', content: 'x' },
+    { name: 'l', flag: '2', link: 'a', content: 'content' },
+    paxHeader({ path: 'Cafe\u0301' }),
+    { name: 'x' },
+  ]);
+  writeFileSync(into('odd.tar'), tar.subarray(0, -1024));
+}
+
 /** Make one file of each kind that readManifest reads in a directory. */
 export function makeCorpus(directory: string): void {
   const into = (name: string): string => join(directory, name);
@@ -118,6 +149,7 @@ export function makeCorpus(directory: string): void {
   const signed = ['MCPB_SIG_V1', signature, 'MCPB_SIG_END'].map((part) => Buffer.from(part as string));
   writeFileSync(into('signed.mcpb'), Buffer.concat([bundle, ...signed]));
   writeFileSync(into('self-extracting.zip'), Buffer.concat([Buffer.from('#!/bin/sh\nexit\n'), bundle]));
+  makeOdd(directory);
   writeFileSync(into('RECORD'), record);
   mkdirSync(into('package-1.0.dist-info'));
   writeFileSync(into('package-1.0.dist-info/RECORD'), record);
