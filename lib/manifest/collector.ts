@@ -1,4 +1,5 @@
 import { formatMode, ManifestError } from '../errors.ts';
+import { quoted } from '../printable.ts';
 import { alternativeOf, isOptional, type ManifestEntry } from './manifest.ts';
 import type { Notes } from './notes.ts';
 import { type NormalizedPath, normalizeManifestPath, tryNormalize } from './path.ts';
@@ -109,7 +110,7 @@ export class EntryCollector {
       this.#reject(path, 'type', type, "is not 'file', 'directory' or 'symlink'");
     }
     if (directory && type !== undefined && type !== 'directory') {
-      const spelled = this.#options.quotes === false ? '' : ` (${JSON.stringify(entry.path)})`;
+      const spelled = this.#options.quotes === false ? '' : ` (${quoted(entry.path)})`;
       this.#fail(path, `is spelled as a directory${spelled} and given as a ${type}`);
     }
     if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o177777)) {
@@ -192,7 +193,7 @@ export class EntryCollector {
 
   #fail(path: string, fault: string): never {
     if (this.#options.quotes === false) throw new ManifestError(fault, { source: this.#source });
-    throw new ManifestError(`path ${JSON.stringify(path)}: ${fault}`, { source: this.#source, path });
+    throw new ManifestError(`path ${quoted(path)}: ${fault}`, { source: this.#source, path });
   }
 }
 
@@ -211,5 +212,5 @@ function isLinkTarget(value: unknown): boolean {
 
 function showValue(value: unknown): string {
   if (value === undefined) return 'unknown';
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' ? quoted(value) : String(value);
 }

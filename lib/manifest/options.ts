@@ -1,3 +1,4 @@
+import { quoted } from '../printable.ts';
 /** Options of {@link readManifest} and the other readers. */
 export interface ReadOptions {
   /** Stops the reading; the promise rejects with the signal's reason. */
@@ -14,7 +15,7 @@ export function checkReadOptions(options: ReadOptions): ReadOptions {
     throw new TypeError('options: expected an object');
   }
   for (const name of Object.keys(options)) {
-    if (name !== 'signal') throw new TypeError(`unknown option ${JSON.stringify(name)}: known is signal`);
+    if (name !== 'signal') throw new TypeError(`unknown option ${quoted(name)}: known is signal`);
   }
   const signal = Object.hasOwn(options, 'signal') ? options.signal : undefined;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {

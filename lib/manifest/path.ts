@@ -1,4 +1,5 @@
 import { ManifestError } from '../errors.ts';
+import { quoted } from '../printable.ts';
 
 /** A drive: a letter, a colon, and then a separator or nothing. `B::Deparse.3pm` and `x:y` are names. */
 const drive = /^[A-Za-z]:(?:[\\/]|$)/;
@@ -28,7 +29,7 @@ export interface NormalizedPath {
 export function normalizeManifestPath(path: string, source?: string): NormalizedPath {
   const normal = tryNormalize(path);
   if (!('fault' in normal)) return normal;
-  throw new ManifestError(`path ${JSON.stringify(path)} ${normal.fault}`, { source, path });
+  throw new ManifestError(`path ${quoted(path)} ${normal.fault}`, { source, path });
 }
 
 /** The same, or what is wrong with the path, in words without the path itself. */
@@ -60,7 +61,6 @@ function findFault(
   if (components.includes('..')) return 'has a ".." component';
   if (drive.test(normal)) return 'starts with a drive letter';
   const elsewhere = isWindows ? /[:\\]/.exec(path)?.[0] : undefined;
-  if (elsewhere !== undefined)
-    return `contains ${JSON.stringify(elsewhere)}, which no name can have on Windows`;
+  if (elsewhere !== undefined) return `contains ${quoted(elsewhere)}, which no name can have on Windows`;
   return undefined;
 }

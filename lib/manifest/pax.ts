@@ -1,5 +1,6 @@
 import { decodeName } from '../directory/names.ts';
 import { createPace } from '../pace.ts';
+import { quoted } from '../printable.ts';
 
 /** Facts of an entry that its own header has no room for; they count in place of that header's. */
 export interface ExtendedFacts {
@@ -99,5 +100,5 @@ function readNumber(records: ReadonlyMap<string, Buffer>, key: string): number |
   if (text === undefined) return undefined;
   const number = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number;
-  throw new Error(`has an extended header with the ${key} ${JSON.stringify(text)}`);
+  throw new Error(`has an extended header with the ${key} ${quoted(text)}`);
 }

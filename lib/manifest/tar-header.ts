@@ -1,4 +1,5 @@
 import { decodeName } from '../directory/names.ts';
+import { quoted } from '../printable.ts';
 import type { ManifestEntry } from './manifest.ts';
 
 /** Everything in an archive fills whole blocks (POSIX, pax, "ustar Interchange Format"). */
@@ -108,7 +109,7 @@ export function readSize(block: Buffer, field: Field): number {
   const size = readNumber(block, field) ?? 0;
   if (size >= 0) return size;
   const bytes = block.toString('latin1', field[0], field[0] + field[1]);
-  throw new Error(`has a size field that is no number: ${JSON.stringify(bytes)}`);
+  throw new Error(`has a size field that is no number: ${quoted(bytes)}`);
 }
 
 /** The path of a header: its name, in a ustar header behind its prefix. */

@@ -1,4 +1,5 @@
 import { ManifestError } from '../errors.ts';
+import { quoted } from '../printable.ts';
 import type { ByteStream } from './bytes.ts';
 import { otherTarName } from './file-names.ts';
 import { type EntryTraits, type ManifestEntry, setTraits, traitsOf } from './manifest.ts';
@@ -75,7 +76,7 @@ export class TarReader {
       while (await this.#readMember());
     } catch (error) {
       if (error instanceof ManifestError || this.#bytes.isAborted) throw error;
-      const name = this.#name === undefined ? '' : ` (${JSON.stringify(this.#name)})`;
+      const name = this.#name === undefined ? '' : ` (${quoted(this.#name)})`;
       const where = `entry ${this.#number}${name} at offset ${this.#offset}`;
       const { message } = error as Error;
       const details = { source: this.#source, path: this.#name, cause: error };

@@ -10,6 +10,7 @@ import {
   setTraits,
   traitsOf,
 } from '../manifest/manifest.ts';
+import { quoted } from '../printable.ts';
 import { Plan, PlannedDirectory, type PlanParts } from './plan.ts';
 import type { Slices } from './slices.ts';
 
@@ -187,5 +188,5 @@ function* markFree(
 
 function tooDeep({ path }: ManifestEntry): ManifestError {
   const fault = 'leads through more directories than a tree has';
-  return new ManifestError(`path ${JSON.stringify(path.slice(0, 100))}… ${fault}`, { path });
+  return new ManifestError(`path ${quoted(path.slice(0, 100))}… ${fault}`, { path });
 }
