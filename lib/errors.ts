@@ -1,3 +1,5 @@
+import { own } from './own.ts';
+
 /** What kind of thing an entry is. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'other';
 
@@ -28,6 +30,7 @@ export interface EntryFacts {
  * - `not-applied`: chmod succeeded, but the mode is another one (vfat, FUSE, some network mounts).
  * - `hard-linked`: a file with more than one link, and `hardLinks` is `'error'`.
  * - `undecodable-name`: its name is not UTF-8, and a manifest or glob would have to name it.
+ * - `path-too-long`: its path is longer than 4095 bytes, so that no glob is held against it, or longer than the system takes.
  * - `unsafe-path`: it is on another device, or was replaced during processing.
  * - `io-error`: any other error of the system; see `code`.
  */
@@ -44,6 +47,7 @@ export type UnresolvedReason =
   | 'not-applied'
   | 'hard-linked'
   | 'undecodable-name'
+  | 'path-too-long'
   | 'unsafe-path'
   | 'io-error';
 
@@ -75,12 +79,14 @@ const advice: Record<UnresolvedReason, string> = {
   'not-applied': 'the file system does not keep modes: mount it with the modes you need',
   'hard-linked': "replace it by a copy, or set hardLinks to 'apply'",
   'undecodable-name': 'rename it, or use neither manifest nor globs',
+  'path-too-long': 'move it to a shorter path, or work without globs',
   'unsafe-path': 'set crossDevice if it is a mount point; otherwise find out which process replaced it',
   'io-error': 'the code says what the system reported',
 };
 
 /** Facts in words: `file of 12 bytes, mode 0644`. */
-export function describeFacts(facts: EntryFacts): string {
+export function describeFacts(given: EntryFacts): string {
+  const facts = own(given);
   const parts: string[] = [];
   if (facts.type !== undefined || facts.size !== undefined) {
     const size = facts.size === undefined ? '' : `of ${facts.size} bytes`;
@@ -99,11 +105,12 @@ export function formatMode(mode: number): string {
 /** Known facts only, keys in one order, so that their JSON is stable. */
 function compactFacts(facts: EntryFacts | undefined): EntryFacts | undefined {
   if (facts === undefined) return undefined;
+  const known = own(facts);
   const compact: EntryFacts = {};
-  if (facts.type !== undefined) compact.type = facts.type;
-  if (facts.size !== undefined) compact.size = facts.size;
-  if (facts.mode !== undefined) compact.mode = facts.mode;
-  if (facts.linkTarget !== undefined) compact.linkTarget = facts.linkTarget;
+  if (known.type !== undefined) compact.type = known.type;
+  if (known.size !== undefined) compact.size = known.size;
+  if (known.mode !== undefined) compact.mode = known.mode;
+  if (known.linkTarget !== undefined) compact.linkTarget = known.linkTarget;
   return compact;
 }
 
@@ -132,7 +139,8 @@ export class UnresolvedEntryError extends Error {
   /** Milliseconds between the first and the last look. */
   readonly elapsedMs: number;
 
-  constructor(details: UnresolvedEntryDetails) {
+  constructor(given: UnresolvedEntryDetails) {
+    const details = own(given);
     const { path, reason, expected, actual, target } = details;
     const code = details.code ?? `ERR_PERMWALK_${reason.toUpperCase().replaceAll('-', '_')}`;
     const facts = [
@@ -189,8 +197,9 @@ export class ManifestError extends Error {
 
   constructor(
     message: string,
-    details: { source?: string | undefined; path?: string | undefined; code?: string; cause?: unknown } = {},
+    given: { source?: string | undefined; path?: string | undefined; code?: string; cause?: unknown } = {},
   ) {
+    const details = own(given);
     super(details.source === undefined ? message : `${details.source}: ${message}`, { cause: details.cause });
     this.code = details.code ?? 'ERR_PERMWALK_MANIFEST';
     this.source = details.source;

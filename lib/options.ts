@@ -2,6 +2,7 @@ import type { ManifestInput } from './manifest/manifest.ts';
 import { compileMode, type ModeRule } from './modes/mode.ts';
 import { remembered } from './modes/outcomes.ts';
 import { processUmask } from './modes/umask.ts';
+import { own } from './own.ts';
 import type { PermissionChange, PermissionProgress } from './report.ts';
 
 /** How long to wait for entries that the manifest names. The names are p-retry's. */
@@ -154,10 +155,11 @@ const optionNames: ReadonlySet<string> = new Set<keyof ApplyOptions>([
  *
  * @throws TypeError for an unknown name or a wrong type, RangeError for a wrong value; both name the option.
  */
-export function resolveOptions(root: string, options: ApplyOptions): Settings {
+export function resolveOptions(root: string, given: ApplyOptions): Settings {
   checkRoot(root);
-  checkObject('options', options);
-  checkNames('option', options, optionNames);
+  checkObject('options', given);
+  checkNames('option', given, optionNames);
+  const options = own(given);
   const mode = options.mode ?? 'executable';
   const manifest = checkManifest(options.manifest);
   return {
@@ -183,11 +185,12 @@ export function resolveOptions(root: string, options: ApplyOptions): Settings {
   };
 }
 
-function resolveRetry(retry: ApplyOptions['retry']): RetrySettings | false {
-  if (retry === false) return false;
-  if (retry === undefined) return retryDefaults;
-  checkObject('retry', retry);
-  checkNames('retry option', retry, new Set(Object.keys(retryDefaults)));
+function resolveRetry(given: ApplyOptions['retry']): RetrySettings | false {
+  if (given === false) return false;
+  if (given === undefined) return retryDefaults;
+  checkObject('retry', given);
+  checkNames('retry option', given, new Set(Object.keys(retryDefaults)));
+  const retry = own(given);
   return {
     retries: checkRetries(retry.retries) ?? retryDefaults.retries,
     factor: number('retry.factor', retry.factor, 0, false) ?? retryDefaults.factor,

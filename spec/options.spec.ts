@@ -1,9 +1,21 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import extractZip from 'extract-zip';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ManifestError } from '../lib/errors.ts';
-import type { ApplyOptions } from '../lib/options.ts';
-import { applyPermissions } from '../lib/pass/apply.ts';
-import { makeTree, modeOf } from './helpers/tree.ts';
+import { chmodr } from '../lib/compat/chmodr.ts';
+import {
+  type ApplyOptions,
+  applyPermissions,
+  ManifestError,
+  readManifest,
+  readZipManifest,
+  type UnresolvedEntriesError,
+  wrapExtractor,
+} from '../lib/index.ts';
+import { writeBundle } from './helpers/bundle.ts';
+import { canRunOn } from './helpers/runtime.ts';
+import { makeTree, modeOf, modesBelow } from './helpers/tree.ts';
 
 const test = suite('options');
 
@@ -143,6 +155,164 @@ test('an option that is undefined is one that is not given', async () => {
   const names = ['manifest', 'mode', 'executable', 'ignore', 'retry', 'signal', 'onChange', 'maxEntries'];
   const options = Object.fromEntries(names.map((name) => [name, undefined])) as ApplyOptions;
   assert.ok((await applyPermissions(root, options)).ok);
+});
+
+/**
+ * What somebody may have put into `Object.prototype`: names of options, of facts, and of what is handed on within. Not `signal`: Node's
+ * own streams end by it.
+ */
+const polluted: Record<string, unknown> = {
+  manifest: ['nowhere'],
+  mode: 'a+rwx',
+  directoryMode: 0o777,
+  executable: '**',
+  ignore: '**',
+  detect: true,
+  discover: false,
+  verify: 'none',
+  danglingLinks: 'error',
+  retry: { retries: -1 },
+  retries: -1,
+  factor: 'x',
+  minTimeout: 'x',
+  maxTimeout: 'x',
+  maxRetryTime: 'x',
+  randomize: 'x',
+  onFailedAttempt: 'x',
+  shouldConsumeRetry: 'x',
+  strict: false,
+  dryRun: true,
+  umask: 0,
+  hardLinks: 'error',
+  crossDevice: true,
+  maxEntries: 1,
+  onProgress: () => assert.unreachable('onProgress'),
+  onChange: () => assert.unreachable('onChange'),
+  publish: 'in-place',
+  existing: 'replace',
+  durable: 'x',
+  path: 'polluted',
+  type: 'symlink',
+  size: 7,
+  linkTarget: 'polluted',
+  code: 'EPOLLUTED',
+  syscall: 'polluted',
+  expected: { size: 7 },
+  actual: { size: 7 },
+  target: 'polluted',
+  source: 'polluted',
+  outside: ['polluted'],
+  lendsWorkingDirectory: true,
+};
+
+/** What calls are tried on. */
+function makeGround(): { root: string; tree: string } {
+  const rows = 'x.py,,\nx-1.dist-info/RECORD,,\n';
+  const root = makeTree({ 'd/f': 0o600, 'd/gone': 0o600, l: '-> d/f', 'x-1.dist-info/RECORD': rows });
+  return { root, tree: makeTree({ archive: '', 'd/f': 0o600 }) };
+}
+
+/** Everything that calls make of a tree, with as few options as they may have. */
+async function outcomes({ root, tree }: ReturnType<typeof makeGround>): Promise<unknown> {
+  const manifest = [
+    'd/',
+    'd/f',
+    { path: 'd/gone', mode: 0o755 },
+    { path: 'l' },
+    { path: 'd/late' },
+    'l/below',
+  ];
+  const retry = { retries: 1, minTimeout: 1, maxTimeout: 1 };
+  const failure = await applyPermissions(root, { manifest, retry }).catch(
+    (error: UnresolvedEntriesError) => error,
+  );
+  const plain = await applyPermissions(tree, {});
+  const extract = wrapExtractor((_archive: string, directory) => writeFileSync(join(directory, 'f'), ''), {
+    manifest: ['f'],
+  });
+  const extracted = await extract('archive', join(tree, 'new'));
+  const second = await extract('archive', join(tree, 'new')).catch((error) => error.code);
+  const read = await readManifest(join(root, 'x-1.dist-info/RECORD'));
+  const unread = await readManifest(join(tree, 'none')).catch((error) => error);
+  const inOrder = (value: unknown) =>
+    JSON.parse(
+      JSON.stringify(value)
+        .replaceAll(root, 'ROOT')
+        .replaceAll(tree, 'TREE')
+        .replaceAll(/"(?:durationMs|elapsedMs|waitedMs)":\d+/g, '"ms":0'),
+    );
+  return [
+    inOrder([failure, plain, extracted, second, read, [unread.code, unread.message, unread.path]]),
+    [modesBelow(root), modesBelow(tree)],
+    process.cwd(),
+  ];
+}
+
+test('what is in Object.prototype is no option, and no fact', async () => {
+  const expected = await outcomes(makeGround());
+  for (const [name, value] of Object.entries(polluted)) {
+    const before = process.cwd();
+    const ground = makeGround();
+    Object.defineProperty(Object.prototype, name, {
+      value,
+      configurable: true,
+      writable: true,
+      enumerable: false,
+    });
+    let found: unknown;
+    try {
+      found = await outcomes(ground);
+    } catch (error) {
+      found = error;
+    } finally {
+      Reflect.deleteProperty(Object.prototype, name);
+    }
+    assert.equal(found, expected, name);
+    assert.is(process.cwd(), before);
+  }
+});
+
+const moves = canRunOn(['node', 'bun'], 'specs of one process have one working directory');
+
+(moves ? test : test.skip)('a relative path is the one that it is when the call is made', async () => {
+  const here = process.cwd();
+  const place = makeTree({
+    'tree/f': 0o600,
+    'other/tree/f': 0o600,
+    'list.txt': 'tree/f\n',
+    'other/list.txt': 'no/such\n',
+  });
+  writeBundle(join(place, 'app.zip'), { 'bin/run': 'right' });
+  writeBundle(join(place, 'other/app.zip'), { 'bin/run': 'something else' });
+  writeFileSync(join(place, 'app.tar'), '');
+  const inTheWay = async <T>(call: () => Promise<T>): Promise<T> => {
+    process.chdir(place);
+    try {
+      const promise = call();
+      process.chdir('other');
+      return await promise;
+    } finally {
+      process.chdir(here);
+    }
+  };
+  const { root } = await inTheWay(() => applyPermissions('tree', { mode: 'a+r' }));
+  assert.is(root, join(place, 'tree'));
+  assert.is(modeOf(place, 'tree/f'), 0o644);
+  assert.is((await inTheWay(() => applyPermissions('.', { mode: 'a+r', ignore: '*' }))).root, place);
+  await inTheWay(() => chmodr('tree', 0o640));
+  await inTheWay(() => chmodr('tree/f', 0o604));
+  assert.is(modeOf(place, 'tree/f'), 0o604);
+  assert.is(modeOf(place, 'other/tree/f'), 0o600);
+  assert.equal(
+    [...(await inTheWay(() => readManifest('list.txt')))].map(({ path }) => path),
+    ['tree/f'],
+  );
+  for (const read of [readManifest, readZipManifest]) {
+    assert.is([...(await inTheWay(() => read('app.zip')))][0]?.size, 5);
+  }
+  const extract = wrapExtractor((archive: string, directory) => extractZip(archive, { dir: directory }));
+  assert.is((await inTheWay(() => extract('app.zip', 'new'))).root, join(place, 'new'));
+  assert.is(readFileSync(join(place, 'new/bin/run'), 'utf8'), 'right');
 });
 
 test.run();

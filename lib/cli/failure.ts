@@ -11,7 +11,7 @@ export function reportFailure(error: unknown): number {
   const usage = describeUsageError(error);
   if (usage !== undefined) {
     writeError(`error: ${printableText(usage)}\n`);
-    return isPastMaxEntries(error) ? 1 : 2;
+    return isPastBound(error) ? 1 : 2;
   }
   if (isExtractorFailure(error)) {
     writeError(`error: ${printableText(error.message)}\n`);
@@ -45,7 +45,8 @@ function isExtractorFailure(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && error.code === 'ERR_PERMWALK_EXTRACTOR';
 }
 
-/** True for the one refusal that comes in the middle of a pass, after something may have been changed. */
-function isPastMaxEntries(error: unknown): boolean {
-  return error instanceof RangeError && 'code' in error && error.code === 'ERR_PERMWALK_MAX_ENTRIES';
+/** True for refusals that come in the middle of a pass, after something may have been changed. */
+function isPastBound(error: unknown): boolean {
+  const codes: readonly unknown[] = ['ERR_PERMWALK_MAX_ENTRIES', 'ERR_PERMWALK_GLOB_STEPS'];
+  return error instanceof RangeError && 'code' in error && codes.includes(error.code);
 }

@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path';
+import { absolutePath } from '../absolute.ts';
 import { errorCode } from '../directory/errors.ts';
 import { openDirectory, openTree } from '../directory/open.ts';
 import { resolveOptions, type Settings } from '../options.ts';
@@ -19,11 +20,12 @@ import { applyAtOnce, runSettings } from '../pass/apply.ts';
 export async function chmodr(path: string, mode: number | string): Promise<void> {
   const wanted = parseMode(mode);
   const settings = resolveSettings(path, wanted);
+  const root = absolutePath(path);
   try {
-    await runSettings(path, settings, openTree);
+    await runSettings(root, settings, openTree);
   } catch (error) {
     if (errorCode(error) !== 'ENOTDIR') throw error;
-    chmodFile(path, wanted);
+    chmodFile(root, wanted);
   }
 }
 

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { own } from '../own.ts';
 import { openAnchored } from './anchored.ts';
 import { openChecked } from './checked.ts';
 import type { Directory } from './directory.ts';
@@ -27,7 +28,8 @@ export type OpenTree = (path: string) => Tree;
  *
  * @throws ENOENT where nothing is there, ENOTDIR where it is not a directory, RangeError for `/`
  */
-export function openTree(path: string, { lendsWorkingDirectory = false }: TreeUse = {}): Tree {
+export function openTree(path: string, use: TreeUse = {}): Tree {
+  const { lendsWorkingDirectory = false } = own(use);
   return openRealTree(realRootPath(path), lendsWorkingDirectory);
 }
 

@@ -1,5 +1,6 @@
 import type { ManifestInput } from '../manifest/manifest.ts';
 import { type ApplyOptions, resolveOptions } from '../options.ts';
+import { own } from '../own.ts';
 
 /** Options of {@link wrapExtractor}: {@link ApplyOptions} without `dryRun`, and how to publish. */
 export interface WrapOptions<Archive = unknown> extends Omit<ApplyOptions, 'manifest' | 'dryRun'> {
@@ -43,8 +44,8 @@ export interface WrapSettings<Archive> {
  * @throws TypeError for an unknown name or a wrong type, RangeError for a wrong value; both name the option
  */
 export function resolveWrapOptions<Archive>(options: WrapOptions<Archive>): WrapSettings<Archive> {
-  const { manifest, publish = 'atomic', existing = 'error', durable = false, ...pass } = options;
-  if ('dryRun' in pass)
+  const { manifest, publish = 'atomic', existing = 'error', durable = false, ...pass } = own(options);
+  if (Object.hasOwn(pass, 'dryRun'))
     throw new TypeError('dryRun: not for wrapExtractor, because an extraction changes the disk');
   const isInput = manifest !== false && typeof manifest !== 'function';
   // The root is not known yet; any path will do.

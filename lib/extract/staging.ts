@@ -33,7 +33,7 @@ export async function createStaging(destination: string): Promise<Staging> {
     // The one that we just made is ours and empty; anything else was put in its place.
     const isOurs = held.stats().uid === (process.geteuid?.() ?? held.stats().uid);
     if (!isOurs || (await readdir(held.inside('.'))).length > 0) throw swapped(path);
-    await mkdir(held.inside(TREE));
+    await mkdir(held.inside(TREE), 0o777);
     return { held, tree: join(path, TREE) };
   } catch (error) {
     held.close();

@@ -2,6 +2,7 @@ import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { abortable } from '../abortable.ts';
+import { absolutePath } from '../absolute.ts';
 import { errorCode } from '../directory/errors.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
@@ -69,8 +70,9 @@ export function wrapExtractor<Archive, Rest extends unknown[]>(
   if (typeof extract !== 'function') throw new TypeError('extract: expected a function');
   const settings = resolveWrapOptions(options);
   const owner = {};
-  return async (archive, destination, ...rest) => {
-    checkArchive(archive, settings);
+  return async (given, destination, ...rest) => {
+    checkArchive(given, settings);
+    const archive = asMeantNow(given, settings);
     const target = resolveDestination(destination);
     return takeTurn(target, owner, identityOf(archive), settings.pass.signal, () => {
       const run = async (directory: string) => completion(extract(archive, directory, ...rest));
@@ -135,7 +137,7 @@ async function extractInPlace(
   run: (directory: string) => Promise<void>,
   pass: ApplyOptions,
 ): Promise<ExtractionReport> {
-  await mkdir(destination, { recursive: true });
+  await mkdir(destination, { recursive: true, mode: 0o777 });
   await abortable(run(destination), pass.signal);
   const report = await applyPermissions(destination, pass);
   return { ...report, destination, outcome: 'in-place' };
@@ -190,7 +192,7 @@ function resolveDestination(destination: unknown): string {
     throw new RangeError('destination: the root of the file system cannot be extracted to');
   const found = realDestination(path);
   if (found === undefined) {
-    mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true, mode: 0o777 });
     return join(realpathSync(dirname(path)), basename(path));
   }
   if (found.isDirectory) return found.path;
@@ -207,6 +209,15 @@ function realDestination(path: string): { path: string; isDirectory: boolean } |
     if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/**
+ * The archive, by its absolute path where it is one: the manifest and the extractor read it later. Only where no manifest is given is
+ * a string a path for sure.
+ */
+function asMeantNow<Archive>(archive: Archive, { manifest }: WrapSettings<Archive>): Archive {
+  const isPath = typeof archive === 'string' && manifest === undefined;
+  return isPath ? (absolutePath(archive) as Archive) : archive;
 }
 
 /** Two archives are the same if they are the same path or the same object. */

@@ -1,5 +1,9 @@
-import { findExcess } from './bounds.ts';
-import { splitGlob } from './split.ts';
+import { nameOf, parentOf } from '../directory/names.ts';
+import { effortOf, findExcess, isLongPath, stepsFor } from './bounds.ts';
+import { directoryMatcher } from './directory.ts';
+import { linearMatcher } from './segment.ts';
+import { type SplitGlob, splitGlob } from './split.ts';
+import { Steps } from './steps.ts';
 
 /** Whether the entries of one directory are named by a list of globs. */
 export type NameMatcher = (name: string) => boolean;
@@ -9,10 +13,12 @@ export interface Matcher {
   /**
    * What is named in a directory: `undefined` where nothing can be.
    *
+   * Ask it of no name that makes the path longer than PATH_MAX. What it costs is bounded, see {@link Steps}: it may throw.
+   *
    * @param path gives the directory's path below the root, `.` for the root; asked only where it makes a difference
    */
   in(path: () => string): NameMatcher | undefined;
-  /** Whether a path below the root is named. */
+  /** Whether a path below the root is named. One that is longer than PATH_MAX never is. */
   matches(path: string): boolean;
 }
 
@@ -23,6 +29,7 @@ export interface Matcher {
  *
  * @param option name of the option, for the error
  * @param folds whether names are compared without their case and normalisation, as the file system does
+ * @param steps counts what matching costs
  * @returns `undefined` where there are no globs
  * @throws RangeError for a glob that cannot be compiled, or that a name could make match for ever
  */
@@ -30,23 +37,30 @@ export async function compileGlobs(
   option: string,
   globs: readonly string[],
   folds = false,
+  steps = new Steps(option, globs),
 ): Promise<Matcher | undefined> {
   if (globs.length === 0) return undefined;
   const { default: micromatch } = await import('micromatch');
-  if (folds) {
-    const makeRe = (glob: string): RegExp =>
-      micromatch.makeRe(glob.normalize('NFC'), { dot: true, nocase: true });
-    return normalizing(compile(option, globs, makeRe));
+  if (!folds) {
+    const makeRe = (glob: string): RegExp => micromatch.makeRe(glob, { dot: true });
+    return compile(option, globs, { makeRe, ignoresCase: false, steps });
   }
-  return compile(option, globs, (glob) => micromatch.makeRe(glob, { dot: true }));
+  const makeRe = (glob: string): RegExp => micromatch.makeRe(glob, { dot: true, nocase: true });
+  const normal = globs.map((glob) => glob.normalize('NFC'));
+  return normalizing(compile(option, normal, { makeRe, ignoresCase: true, steps }));
 }
 
-type MakeRe = (glob: string) => RegExp;
+/** What globs are compiled with. */
+interface Compiler {
+  readonly makeRe: (glob: string) => RegExp;
+  readonly ignoresCase: boolean;
+  readonly steps: Steps;
+}
 
-function compile(option: string, globs: readonly string[], makeRe: MakeRe): Matcher {
-  for (const glob of globs) check(option, isNegated(glob) ? glob.slice(1) : glob, makeRe);
-  if (globs.some(isNegated)) return wholeMatcher(globs, makeRe);
-  return splitMatcher(globs.map(withoutTrailingSlash), makeRe);
+function compile(option: string, globs: readonly string[], compiler: Compiler): Matcher {
+  for (const glob of globs) check(option, isNegated(glob) ? glob.slice(1) : glob, compiler.makeRe);
+  if (globs.some(isNegated)) return wholeMatcher(globs, compiler);
+  return splitMatcher(globs.map(withoutTrailingSlash), compiler);
 }
 
 /** The same of names in any normalisation. */
@@ -61,7 +75,7 @@ function normalizing(matcher: Matcher): Matcher {
 }
 
 /** Refuse a glob that cannot be compiled, or that could take for ever. */
-function check(option: string, glob: string, makeRe: MakeRe): void {
+function check(option: string, glob: string, makeRe: Compiler['makeRe']): void {
   const excess = findExcess(glob);
   if (excess !== undefined) {
     throw new RangeError(
@@ -79,20 +93,33 @@ function check(option: string, glob: string, makeRe: MakeRe): void {
   throw new RangeError(`${option}: glob ${quote(glob)} cannot be compiled`);
 }
 
+/** A glob that is matched as a whole, by a regular expression. */
+function wholeRule(glob: string, { makeRe, steps }: Compiler): (path: string) => boolean {
+  const regexp = makeRe(glob);
+  const effort = effortOf(glob);
+  return (path) => {
+    steps.take(stepsFor(effort, path), glob);
+    return regexp.test(path);
+  };
+}
+
 /** Each path is asked as a whole: what one glob names another may take out again. */
-function wholeMatcher(globs: readonly string[], makeRe: MakeRe): Matcher {
+function wholeMatcher(globs: readonly string[], compiler: Compiler): Matcher {
   const rules = globs.map((glob) => {
     const negated = isNegated(glob);
-    return { negated, regexp: makeRe(withoutTrailingSlash(negated ? glob.slice(1) : glob)) };
+    const isNamed = wholeRule(withoutTrailingSlash(negated ? glob.slice(1) : glob), compiler);
+    return { negated, isNamed };
   });
   const initial = rules.every(({ negated }) => negated);
-  const matches = (path: string) =>
-    rules.reduce((named, { negated, regexp }) => (regexp.test(path) ? !negated : named), initial);
+  const matches = (path: string) => {
+    compiler.steps.ask(path.length);
+    return rules.reduce((named, { negated, isNamed }) => (isNamed(path) ? !negated : named), initial);
+  };
   return {
-    matches,
+    matches: (path) => !isLongPath(path) && matches(path),
     in: (path) => {
       const prefix = prefixOf(path());
-      return (name) => matches(prefix + name);
+      return isLongPath(prefix) ? undefined : (name) => matches(prefix + name);
     },
   };
 }
@@ -100,55 +127,99 @@ function wholeMatcher(globs: readonly string[], makeRe: MakeRe): Matcher {
 /** A glob of which the directory decides once for all its entries: all, none, or those with such names. */
 interface DirectoryRule {
   readonly isHere: (path: () => string) => boolean;
-  /** `undefined`: every name. */
-  readonly name: RegExp | undefined;
+  /** `*`: every name. */
+  readonly name: string;
 }
 
 /** Decide for a directory where that is possible, and ask for a path as a whole only where it is not. */
-function splitMatcher(globs: readonly string[], makeRe: MakeRe): Matcher {
-  const union = unionOf(globs.map(makeRe));
+function splitMatcher(globs: readonly string[], compiler: Compiler): Matcher {
+  const { steps } = compiler;
   const rules: DirectoryRule[] = [];
-  const whole: RegExp[] = [];
+  const whole: ((path: string) => boolean)[] = [];
   for (const glob of globs) {
     const split = splitGlob(glob);
-    if (split === undefined) whole.push(makeRe(glob));
-    else rules.push(directoryRule(split.directory, split.name, makeRe));
+    if (split === undefined) whole.push(wholeRule(glob, compiler));
+    else rules.push(...split.map((part) => directoryRule(part, compiler)));
   }
-  const wholeUnion = whole.length === 0 ? undefined : unionOf(whole);
   const known = new Map<string, NameMatcher | undefined>();
+  const inDirectory = (path: () => string): NameMatcher | undefined => {
+    let cached: string | undefined;
+    const pathOnce = () => {
+      if (cached === undefined) {
+        cached = path();
+        steps.ask(cached.length);
+      }
+      return cached;
+    };
+    let key = '';
+    for (const rule of rules) key += rule.isHere(pathOnce) ? '1' : '0';
+    if (!known.has(key)) {
+      const names = rules.filter((_, index) => key[index] === '1').map(({ name }) => name);
+      known.set(key, namesMatcher(names, compiler));
+    }
+    const byName = known.get(key);
+    if (whole.length === 0) return byName;
+    const prefix = prefixOf(pathOnce());
+    if (isLongPath(prefix)) return undefined;
+    return (name) => {
+      if (byName?.(name) === true) return true;
+      const path = prefix + name;
+      steps.ask(path.length);
+      return whole.some((isNamed) => isNamed(path));
+    };
+  };
   return {
-    matches: (path) => union.test(path),
-    in: (path) => {
-      let cached: string | undefined;
-      const pathOnce = () => {
-        cached ??= path();
-        return cached;
-      };
-      let key = '';
-      for (const rule of rules) key += rule.isHere(pathOnce) ? '1' : '0';
-      if (!known.has(key)) known.set(key, nameMatcher(rules.filter((_, index) => key[index] === '1')));
-      const byName = known.get(key);
-      if (wholeUnion === undefined) return byName;
-      const prefix = prefixOf(pathOnce());
-      return (name) => byName?.(name) === true || wholeUnion.test(prefix + name);
-    },
+    matches: (path) => !isLongPath(path) && inDirectory(() => parentOf(path))?.(nameOf(path)) === true,
+    in: inDirectory,
   };
 }
 
-function directoryRule(directory: string, name: string, makeRe: MakeRe): DirectoryRule {
-  const nameRule = name === '*' ? undefined : makeRe(name);
-  if (directory === '**') return { isHere: () => true, name: nameRule };
-  if (directory === '.') return { isHere: (path) => path() === '.', name: nameRule };
-  const regexp = makeRe(directory);
-  return { isHere: (path) => path() !== '.' && regexp.test(path()), name: nameRule };
+function directoryRule({ directory, name }: SplitGlob, compiler: Compiler): DirectoryRule {
+  if (directory.length === 0) return { isHere: (path) => path() === '.', name };
+  if (directory.every((segment) => segment === '**')) return { isHere: () => true, name };
+  const matches = directoryMatcher(directory, (segment) => nameMatcher(segment, compiler), compiler.steps);
+  return { isHere: (path) => !isLongPath(path()) && matches(path()), name };
 }
 
-function nameMatcher(rules: readonly DirectoryRule[]): NameMatcher | undefined {
-  if (rules.length === 0) return undefined;
-  const names = rules.flatMap(({ name }) => name ?? []);
-  if (names.length < rules.length) return () => true;
-  const union = unionOf(names);
-  return (name) => union.test(name);
+/** Names that one of several globs names. */
+function namesMatcher(globs: readonly string[], compiler: Compiler): NameMatcher | undefined {
+  if (globs.length === 0) return undefined;
+  if (globs.includes('*')) return () => true;
+  const quick = globs.filter(isQuick);
+  const slow = globs.filter((glob) => !isQuick(glob)).map((glob) => nameMatcher(glob, compiler));
+  if (quick.length === 0) return slow.length === 1 ? slow[0] : (name) => slow.some((one) => one(name));
+  const { steps, makeRe } = compiler;
+  const union = unionOf(quick.map(makeRe));
+  const each = quick.reduce((sum, glob) => sum + effortOf(glob).alternatives, 0);
+  return (name) => {
+    steps.ask(name.length);
+    steps.taken += each * (name.length + 1);
+    return union.test(name) || slow.some((one) => one(name));
+  };
+}
+
+/** One glob for one name. */
+function nameMatcher(glob: string, { makeRe, ignoresCase, steps }: Compiler): NameMatcher {
+  const matches = isQuick(glob) ? undefined : linearMatcher(glob, ignoresCase, steps);
+  if (matches !== undefined) {
+    return (name) => {
+      steps.ask(name.length);
+      return matches(name);
+    };
+  }
+  const regexp = makeRe(glob);
+  const { alternatives } = effortOf(glob);
+  return (name) => {
+    steps.ask(name.length);
+    steps.taken += alternatives * (name.length + 1);
+    return regexp.test(name);
+  };
+}
+
+/** Whether a regular expression is done with a name in one go. */
+function isQuick(glob: string): boolean {
+  const { shares, alternatives } = effortOf(glob);
+  return shares === 0 && alternatives <= glob.length;
 }
 
 function unionOf(regexps: readonly RegExp[]): RegExp {

@@ -1,4 +1,5 @@
 import { formatMode, ManifestError } from '../errors.ts';
+import { own } from '../own.ts';
 import type { ManifestEntry } from './manifest.ts';
 
 /** A drive letter, a NUL, or a component that is empty, `.` or `..`: anything that an ordinary path has not. */
@@ -51,6 +52,13 @@ function findFault(
   return undefined;
 }
 
+const nothingKnown: Omit<ManifestEntry, 'path'> & { path?: undefined } = {
+  type: undefined,
+  mode: undefined,
+  size: undefined,
+  linkTarget: undefined,
+};
+
 /**
  * Gathers the entries of a manifest: every path in its one spelling, every fact checked, every entry once, in
  * the order in which they were added.
@@ -86,7 +94,7 @@ export class EntryCollector {
    *   facts.
    */
   add(given: string | ManifestEntry): void {
-    const facts: Partial<ManifestEntry> = typeof given === 'string' ? { path: given } : (given ?? {});
+    const facts = typeof given === 'string' ? { ...nothingKnown, path: given } : own(given ?? nothingKnown);
     if (typeof facts.path !== 'string') {
       throw new ManifestError(`an entry after ${this.#count} others has no path`, {
         source: this.#source,

@@ -1,4 +1,5 @@
 import { decodeName } from '../directory/names.ts';
+import { own } from '../own.ts';
 
 /** Facts of an entry that its own header has no room for; they count in place of that header's. */
 export interface ExtendedFacts {
@@ -41,7 +42,7 @@ export function parsePax(bytes: Buffer): Map<string, Buffer> {
  * @throws Error where a size is no number that can be represented exactly
  */
 export function readExtendedFacts(records: ReadonlyMap<string, Buffer>): ExtendedFacts {
-  const facts: ExtendedFacts = {};
+  const facts = own<ExtendedFacts>({});
   const path = readText(records, 'GNU.sparse.name') ?? readText(records, 'path');
   const linkTarget = readText(records, 'linkpath');
   const size = readNumber(records, 'size');

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { absolutePath } from '../absolute.ts';
 import { ManifestError } from '../errors.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { type Compression, compressionOf, decompress, isNamedLikeBrotli } from './decompress.ts';
@@ -82,9 +83,10 @@ const signatures: readonly (readonly [name: string, bytes: string, position?: nu
  */
 export async function readManifest(source: string): Promise<Manifest> {
   if (typeof source !== 'string') throw new TypeError('source is not a path');
-  if (await isDirectory(source)) return readRecordManifest(source);
-  const recogniser = await recognise(source);
-  return recogniser.read(source);
+  const path = absolutePath(source);
+  if (await isDirectory(path)) return readRecordManifest(path);
+  const recogniser = await recognise(path);
+  return recogniser.read(path);
 }
 
 /** True for a directory. What cannot be looked at is left to the reading, which says why. */

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
+import { absolutePath } from '../absolute.ts';
 import type { Directory, OpenFile } from '../directory/directory.ts';
 import { errorCode, located } from '../directory/errors.ts';
 import { decodeName } from '../directory/names.ts';
@@ -38,16 +39,17 @@ const isAscii = /^[\0-\x7f]*$/;
  */
 export async function readRecordManifest(source: string): Promise<Manifest> {
   if (typeof source !== 'string') throw new TypeError('source is not a path');
+  const root = absolutePath(source);
   const entries = new Map<string, ManifestEntry>();
   const outside = new Set<string>();
-  for await (const { path, archive } of findRecords(source)) {
+  for await (const { path, archive } of findRecords(root)) {
     for (const entry of await readRecord(path, archive, outside)) {
       const known = entries.get(entry.path);
       if (known === undefined) entries.set(entry.path, entry);
       else keepCommon(known, entry);
     }
   }
-  return createManifest('record', source, [...entries.values()], [...outside]);
+  return createManifest('record', root, [...entries.values()], [...outside]);
 }
 
 /**

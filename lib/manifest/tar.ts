@@ -1,5 +1,7 @@
 import type { Header } from 'tar/header';
+import { absolutePath } from '../absolute.ts';
 import { ManifestError } from '../errors.ts';
+import { own } from '../own.ts';
 import { createPace } from '../pace.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { ByteStream } from './bytes.ts';
@@ -61,9 +63,10 @@ const MODE_BITS = 0o7777;
  */
 export async function readTarManifest(source: string): Promise<Manifest> {
   if (typeof source !== 'string') throw new TypeError('source is not a path');
-  const archive = await openArchive(source);
+  const path = absolutePath(source);
+  const archive = await openArchive(path);
   try {
-    return createManifest('tar', source, await readArchive(archive, source));
+    return createManifest('tar', path, await readArchive(archive, path));
   } finally {
     await archive.close();
   }
@@ -191,14 +194,14 @@ class TarReader {
       checkGlobalRecords(parsePax(content));
       return;
     }
-    this.#extended ??= {};
+    this.#extended ??= own<ExtendedFacts>({});
     if (flag === 'L') this.#extended.path = readText(content);
     else if (flag === 'K') this.#extended.linkTarget = readText(content);
     else Object.assign(this.#extended, readExtendedFacts(parsePax(content)));
   }
 
   async #readEntry(flag: string, header: Header, block: Buffer): Promise<void> {
-    const extended = this.#extended ?? {};
+    const extended = this.#extended ?? own<ExtendedFacts>({});
     this.#extended = undefined;
     const path = extended.path ?? readPath(block);
     this.#name = path.slice(0, SHOWN_LENGTH);

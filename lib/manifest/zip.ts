@@ -1,4 +1,5 @@
 import type * as Yauzl from 'yauzl';
+import { absolutePath } from '../absolute.ts';
 import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
@@ -47,7 +48,7 @@ const METHOD_DEFLATED = 8;
  *   (APPNOTE 4.4.17.1).
  */
 export async function readZipManifest(source: string | Uint8Array): Promise<Manifest> {
-  const archive = await openArchive(source);
+  const archive = await openArchive(typeof source === 'string' ? absolutePath(source) : source);
   try {
     const entries = await readEntries(await openZip(archive));
     return createManifest('zip', archive.source, entries);

@@ -1,11 +1,13 @@
-import { resolve } from 'node:path';
+import { absolutePath } from '../absolute.ts';
 import { errorCode, transientCodes } from '../directory/errors.ts';
 import type { FoldName } from '../directory/folding.ts';
 import { type OpenTree, openTree } from '../directory/open.ts';
 import type { Tree } from '../directory/tree.ts';
 import type { EntryFacts } from '../errors.ts';
 import { compileGlobs } from '../globs/compile.ts';
+import type { ManifestEntry } from '../manifest/manifest.ts';
 import { type ApplyOptions, resolveOptions, type Settings } from '../options.ts';
+import { own } from '../own.ts';
 import type { PermissionProgress, PermissionReport, SettleReport } from '../report.ts';
 import { UnresolvedEntriesError } from '../report.ts';
 import { collisionsIn } from './collisions.ts';
@@ -29,7 +31,7 @@ import { walk } from './walk.ts';
  * @returns what was found and done
  * @throws TypeError or RangeError for an option, {@link ManifestError} for a manifest, before anything is touched
  * @throws ENOENT where the root is not there and no manifest says that it must come; ENOTDIR where it is a file
- * @throws RangeError with code `ERR_PERMWALK_MAX_ENTRIES` past `maxEntries`
+ * @throws RangeError with code `ERR_PERMWALK_MAX_ENTRIES` past `maxEntries`, `ERR_PERMWALK_GLOB_STEPS` past the steps of globs
  * @throws the signal's reason when it is aborted, and what `onProgress` or `onChange` throws
  * @throws {@link UnresolvedEntriesError} when `strict` and something is unresolved: everything else has been done
  *
@@ -56,7 +58,7 @@ export async function runSettings(
   settings: Settings,
   open: OpenTree,
 ): Promise<PermissionReport> {
-  const run = new Run(rootPath, settings);
+  const run = new Run(absolutePath(rootPath), settings);
   const { signal, manifest } = settings;
   signal?.throwIfAborted();
   const slices = new Slices();
@@ -140,7 +142,7 @@ class Run {
     this.#books = { ...this.#books, fold };
     const { slots, ledger } = this.#books;
     for (const slot of await runInSlices(collisionsIn(plan, ignored, fold, slices), slices, signal)) {
-      const { type, mode, size, linkTarget } = slots.facts(slot) ?? {};
+      const { type, mode, size, linkTarget } = slots.facts(slot) ?? own<Partial<ManifestEntry>>({});
       const expected = { type: type ?? slots.type(slot), mode, size, linkTarget } as EntryFacts;
       const code = 'ERR_PERMWALK_SAME_NAME';
       ledger.fail(slots.subject(slot), { reason: 'type-mismatch', code, expected });
@@ -220,7 +222,7 @@ class Run {
     const { dryRun, strict } = this.#settings;
     const { unresolved, counts, links, recovered } = this.#books.ledger;
     const report: PermissionReport = {
-      root: tree?.path ?? resolve(this.#rootPath),
+      root: tree?.path ?? this.#rootPath,
       ok: unresolved.size === 0,
       backend: tree?.backend ?? 'path',
       dryRun,

@@ -244,7 +244,8 @@ function* createPlan(entries: readonly ManifestEntry[], slices: Slices): Generat
       continue;
     }
     parents[index] = -1;
-    directory.facts = { path: entry.path, type: 'directory', mode: entry.mode };
+    const { path, mode } = entry;
+    directory.facts = { path, type: 'directory', mode, size: undefined, linkTarget: undefined };
   }
   return new Plan(entries, directories, parents);
 }
