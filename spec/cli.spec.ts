@@ -174,7 +174,7 @@ usage('wrong usage is named on stderr, exits 2 and touches nothing', async () =>
       ['apply', root, ...glob, '--no-retry', '--retries', '3'],
       /'--no-retry' cannot be used with .*--retries/,
     ],
-    [['apply', ''], /root: ""/],
+    [['apply', ''], /root: expected a path, got ""/],
     [['apply', '/'], /root "\/"/],
     [['apply', join(root, 'none')], /ENOENT.*none/],
     [['apply', join(root, 'bin/tool')], /ENOTDIR.*tool/],

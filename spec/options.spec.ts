@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import extractZip from 'extract-zip';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { chmodr } from '../lib/compat/chmodr.ts';
+import { chmodr, chmodrSync } from '../lib/compat/chmodr.ts';
 import {
   type ApplyOptions,
   applyPermissions,
   ManifestError,
   readManifest,
+  readRecordManifest,
+  readTarManifest,
   readZipManifest,
   type UnresolvedEntriesError,
   wrapExtractor,
@@ -53,7 +55,10 @@ const wrongTypes: [string, Record<string, unknown>][] = [
   ['retry.randomize', { retry: { randomize: 1 } }],
   ['strict', { strict: 0 }],
   ['dryRun', { dryRun: null }],
-  ['umask', { umask: '022' }],
+  ['umask', { umask: true }],
+  ['mode', { mode: null }],
+  ['directoryMode', { directoryMode: null }],
+  ['executable', { executable: null }],
   ['hardLinks', { hardLinks: false }],
   ['crossDevice', { crossDevice: 'no' }],
   ['maxEntries', { maxEntries: '5' }],
@@ -86,6 +91,11 @@ const wrongValues: [string, Record<string, unknown>][] = [
   ['retry.minTimeout', { retry: { minTimeout: Number.POSITIVE_INFINITY } }],
   ['retry.maxRetryTime', { retry: { maxRetryTime: -5 } }],
   ['umask', { umask: 0o1000 }],
+  ['umask', { umask: '888' }],
+  ['umask', { umask: '1777' }],
+  ['directoryMode', { directoryMode: 'manifest' }],
+  ['directoryMode', { directoryMode: 'u+q' }],
+  ['directoryMode', { directoryMode: 0o2755 }],
   ['umask', { umask: -1 }],
   ['hardLinks', { hardLinks: 'copy' }],
   ['maxEntries', { maxEntries: 0 }],
@@ -100,8 +110,118 @@ for (const [name, options] of wrongValues) {
   });
 }
 
-test('the hint says how a file becomes a manifest', async () => {
-  assert.match((await rejection({ manifest: 'bundle.zip' })).message, 'readManifest');
+const meant: [options: Record<string, unknown>, message: string][] = [
+  [
+    { manifest: 'a.zip' },
+    'manifest: expected a Manifest or an iterable of paths or entries, got "a.zip"; readManifest reads one from a file',
+  ],
+  [{ manifest: new Uint8Array(3) }, 'got bytes; readZipManifest reads one from bytes'],
+  [{ manifest: Promise.resolve([]) }, 'got a promise; await it: await readManifest(…)'],
+  [{ retry: 5 }, 'retry: expected an object or false, got 5; did you mean { retries: 5 }?'],
+  [{ umask: 22 }, "umask: 22 is 0o026; did you mean 0o22? Write '026' if you do mean 0o026"],
+  [{ umask: 77 }, "umask: 77 is 0o115; did you mean 0o77? Write '115' if you do mean 0o115"],
+  [
+    { mode: null },
+    "mode: expected 'executable', 'manifest', a number (0o644) or a string ('u+rwX'), got null; leave it out for the default",
+  ],
+  [{ mode: 644 }, 'did you mean 0o644?'],
+  [
+    { mode: 'manifest', detect: true },
+    'detect: works in mode \'executable\' alone, and mode is "manifest": leave one of them out',
+  ],
+  [
+    { directoryMode: 'manifest' },
+    "is for files and directories: set mode; expected 'umask' or a mode of chmod",
+  ],
+  [{ manifest: [{ path: 'f', sise: 3 }] }, 'path "f" has a property "sise"; did you mean "size"?'],
+  [{ manifest: [{ sise: 3 }] }, 'an entry after 0 others has a property "sise"; did you mean "size"?'],
+  [{ manifest: [{ path: 'f', link_target: 'x' }] }, 'did you mean "linkTarget"?'],
+  [{ manifest: [{ path: 'f', mdoe: 0o755 }] }, 'did you mean "mode"?'],
+];
+
+for (const [options, message] of meant) {
+  test(`says what is meant: ${message}`, async () => {
+    const error = await rejection({ ...('mode' in options ? {} : { mode: 'a+r' }), ...options });
+    assert.ok(error.message.includes(message), error.message);
+  });
+}
+
+test('an entry may have properties that are called otherwise', async () => {
+  const manifest = [{ path: 'f', sha256: 'x', name: 'f', mtime: 0, hash: '', note: '' }];
+  assert.ok((await applyPermissions(makeTree({ f: 0o600 }), { manifest })).ok);
+});
+
+test('a umask may be octal digits', async () => {
+  const root = makeTree({ f: 0o644 });
+  await applyPermissions(root, { mode: '+w', umask: '026' });
+  assert.is(modeOf(root, 'f'), 0o644);
+  await applyPermissions(root, { mode: '+w', umask: '002' });
+  assert.is(modeOf(root, 'f'), 0o664);
+});
+
+/** Every function that takes a path, called with something else. */
+const pathTakers: [name: string, call: (path: never) => Promise<unknown>, takes: string][] = [
+  ['root', (path) => applyPermissions(path), 'a path'],
+  ['path', (path) => chmodr(path, 0o644), 'a path'],
+  ['path', async (path) => chmodrSync(path, 0o644), 'a path'],
+  ['source', (path) => readManifest(path), 'a path'],
+  ['source', (path) => readTarManifest(path), 'a path'],
+  ['source', (path) => readRecordManifest(path), 'a path'],
+  ['source', (path) => readZipManifest(path), 'a path or bytes (Uint8Array)'],
+  ['archive', (path) => wrapExtractor(() => {})(path, '/nowhere/at/all'), 'a path or bytes (Uint8Array)'],
+  ['destination', (path) => wrapExtractor(() => {})('a', path), 'a path'],
+];
+
+test('a wrong path says what was given and what is taken, in every function', async () => {
+  const wrong: [unknown, string][] = [
+    [new URL('file:///tmp'), 'a URL'],
+    [7, '7'],
+    [null, 'null'],
+    [undefined, 'undefined'],
+    [['a'], 'an array'],
+    [Promise.resolve('a'), 'a promise'],
+    [{}, 'an object'],
+  ];
+  for (const [name, call, takes] of pathTakers) {
+    for (const [value, got] of wrong) {
+      const error = await call(value as never).then(
+        () => undefined,
+        (failure: Error) => failure,
+      );
+      assert.instance(error, TypeError, `${name} ${got}`);
+      assert.ok(error?.message.startsWith(`${name}: expected ${takes}, got ${got}`), error?.message);
+    }
+  }
+  for (const read of [readManifest, readTarManifest, readRecordManifest]) {
+    const error = await read(new Uint8Array(3) as never).catch((failure) => failure);
+    assert.match(error.message, 'got bytes; readZipManifest reads a zip archive from bytes');
+  }
+});
+
+test('directoryMode says what directories get, and mode what files get', async () => {
+  const cases: [options: ApplyOptions, file: number, directory: number][] = [
+    [{ mode: 'manifest', directoryMode: 'umask', umask: 0o022 }, 0o640, 0o755],
+    [{ mode: 'manifest', directoryMode: 'umask', umask: '027' }, 0o640, 0o750],
+    [{ mode: 'manifest', directoryMode: 0o701 }, 0o640, 0o701],
+    [{ mode: 'manifest', directoryMode: '0744' }, 0o640, 0o744],
+    [{ mode: 0o604, directoryMode: 'u=rwx,go=' }, 0o604, 0o700],
+    [{ mode: 'a+r', directoryMode: 'go-w' }, 0o644, 0o555],
+    [{ mode: 'manifest' }, 0o640, 0o555],
+    [{ directoryMode: 0o711 }, 0o600, 0o711],
+  ];
+  for (const [options, file, directory] of cases) {
+    const root = makeTree({ 'd/e/f': 0o600, 'd/': 0o555 });
+    const manifest = [
+      { path: 'd/', mode: 0o555 },
+      { path: 'd/e/f', mode: 0o640 },
+    ];
+    const { counts } = await applyPermissions(root, { manifest, ...options });
+    assert.equal([modeOf(root, 'd/e/f'), modeOf(root, 'd')], [file, directory], JSON.stringify(options));
+    // What is only on the way to a file of the manifest is a directory, too.
+    if (options.directoryMode === 'umask') assert.is(modeOf(root, 'd/e'), directory);
+    assert.is(counts.visited, 4);
+    assert.is((await applyPermissions(root, { manifest, ...options })).counts.changed, 0);
+  }
 });
 
 test('options and root must be what they are said to be', async () => {

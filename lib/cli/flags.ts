@@ -82,6 +82,11 @@ function passFlags(): [string, Option[]][] {
             '(default: executable)',
         ),
         flag(
+          '--directory-mode <mode>',
+          'for directories, in place of --mode: umask (0777 less the umask), octal digits, or symbolic ' +
+            '(default: as --mode says)',
+        ),
+        flag(
           '--executable <glob>',
           'files that get x where r is set, whatever the mode; repeatable',
         ).argParser(collect),
@@ -170,7 +175,8 @@ function parseDecimal(text: string): number {
   throw new InvalidArgumentError('Allowed: a number, 0 or more, such as 250 or 1.5.');
 }
 
-function parseUmask(text: string): number {
-  if (/^(0o)?0*[0-7]{1,3}$/.test(text)) return Number.parseInt(text.replace('0o', ''), 8);
+function parseUmask(text: string): string {
+  // As digits: these are octal for sure.
+  if (/^(0o)?0*[0-7]{1,3}$/.test(text)) return text.replace(/^(0o)?0*(?=.)/, '');
   throw new InvalidArgumentError('Allowed: octal digits, 0 to 777.');
 }

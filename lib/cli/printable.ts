@@ -1,8 +1,4 @@
-/**
- * Characters that control a terminal, end a line, reorder it or are invisible: controls, formats (with bidirectional
- * overrides), line and paragraph separators, lone surrogates. The two joiners are ordinary text.
- */
-const hazards = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+import { escapeForJson, hazards } from '../quote.ts';
 
 /** Spaces that look like the gap between two columns: first, last, or after another space. */
 const columnSpaces = /^\p{Zs}|(?<=\p{Zs})\p{Zs}|\p{Zs}$/gu;
@@ -36,10 +32,4 @@ export function printableJson(value: unknown): string {
   return JSON.stringify(value, null, 2).replace(hazards, (character) =>
     character === '\n' ? character : escapeForJson(character),
   );
-}
-
-/** Every UTF-16 unit of a character, as a JSON escape. */
-function escapeForJson(character: string): string {
-  const units = character.split('').map((unit) => unit.charCodeAt(0).toString(16).padStart(4, '0'));
-  return units.map((hex) => `\\u${hex}`).join('');
 }

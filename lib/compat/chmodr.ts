@@ -1,9 +1,10 @@
 import { basename, dirname } from 'node:path';
 import { absolutePath } from '../absolute.ts';
+import { checkPath } from '../checks.ts';
 import { errorCode } from '../directory/errors.ts';
 import { openDirectory, openTree } from '../directory/open.ts';
-import { resolveOptions, type Settings } from '../options.ts';
 import { applyAtOnce, runSettings } from '../pass/apply.ts';
+import { resolveOptions, type Settings } from '../settings.ts';
 
 /**
  * The function `chmodr` of chmodr 2: every file below a path gets this mode, every directory gets it with x where it has
@@ -19,6 +20,7 @@ import { applyAtOnce, runSettings } from '../pass/apply.ts';
  */
 export async function chmodr(path: string, mode: number | string): Promise<void> {
   const wanted = parseMode(mode);
+  checkPath('path', path);
   const settings = resolveSettings(path, wanted);
   const root = absolutePath(path);
   try {
@@ -32,6 +34,7 @@ export async function chmodr(path: string, mode: number | string): Promise<void>
 /** As {@link chmodr}, but synchronous. It retries nothing. */
 export function chmodrSync(path: string, mode: number | string): void {
   const wanted = parseMode(mode);
+  checkPath('path', path);
   const settings = resolveSettings(path, wanted);
   try {
     applyAtOnce(path, settings);

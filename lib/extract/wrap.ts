@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { abortable } from '../abortable.ts';
 import { absolutePath } from '../absolute.ts';
+import { checkPath, wrongType } from '../checks.ts';
 import { errorCode } from '../directory/errors.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
@@ -67,7 +68,8 @@ export function wrapExtractor<Archive, Rest extends unknown[]>(
   extract: Extractor<Archive, Rest>,
   options: WrapOptions<Archive> = {},
 ): WrappedExtractor<Archive, Rest> {
-  if (typeof extract !== 'function') throw new TypeError('extract: expected a function');
+  if (typeof extract !== 'function')
+    throw wrongType('extract', extract, 'a function that extracts an archive to a directory');
   const settings = resolveWrapOptions(options);
   const owner = {};
   return async (given, destination, ...rest) => {
@@ -167,12 +169,14 @@ async function readPromises<Archive>(
  * @throws TypeError unless it is a path or bytes, or the option `manifest` is set
  */
 function checkArchive<Archive>(archive: Archive, { manifest }: WrapSettings<Archive>): void {
-  if (manifest !== undefined || typeof archive === 'string' || archive instanceof Uint8Array) return;
-  const got = archive instanceof URL ? 'a URL' : typeof archive === 'object' ? 'an object' : String(archive);
+  if (manifest !== undefined || archive instanceof Uint8Array) return;
+  if (typeof archive === 'string') return checkPath('archive', archive);
   const hint = archive instanceof URL ? 'pass fileURLToPath(url), or set' : 'set';
-  throw new TypeError(
-    `archive: expected a path or bytes, got ${archive === null ? 'null' : got}; no manifest can be read from it: ` +
-      `${hint} the option manifest (false: verify nothing)`,
+  throw wrongType(
+    'archive',
+    archive,
+    'a path or bytes (Uint8Array)',
+    `; no manifest can be read from it: ${hint} the option manifest (false: verify nothing)`,
   );
 }
 
@@ -183,10 +187,7 @@ function checkArchive<Archive>(archive: Archive, { manifest }: WrapSettings<Arch
  * @throws TypeError or RangeError if it is not a path, ENOTDIR if it exists and is not a directory
  */
 function resolveDestination(destination: unknown): string {
-  if (typeof destination !== 'string') throw new TypeError('destination: expected a path');
-  if (destination === '' || destination.includes('\0')) {
-    throw new RangeError(`destination: ${JSON.stringify(destination)} is not a path`);
-  }
+  checkPath('destination', destination);
   const path = resolve(destination);
   if (dirname(path) === path)
     throw new RangeError('destination: the root of the file system cannot be extracted to');

@@ -63,5 +63,7 @@ export function createManifest(
 
 /** Entries that need not be checked again: those of a manifest that {@link createManifest} made. */
 export function checkedEntries(manifest: ManifestInput): readonly ManifestEntry[] | undefined {
-  return checked.has(manifest) && 'entries' in manifest ? manifest.entries : undefined;
+  return checked.has(manifest) && Object.hasOwn(manifest, 'entries')
+    ? (manifest as Manifest).entries
+    : undefined;
 }

@@ -1,6 +1,8 @@
 import { formatMode, ManifestError } from '../errors.ts';
 import { own } from '../own.ts';
+import { quoted } from '../quote.ts';
 import type { ManifestEntry } from './manifest.ts';
+import { findMisspelled } from './properties.ts';
 
 /** A drive letter, a NUL, or a component that is empty, `.` or `..`: anything that an ordinary path has not. */
 const unusual = /^[A-Za-z]:|\0|(?:^|\/)\.{0,2}(?:\/|$)/;
@@ -88,13 +90,23 @@ export class EntryCollector {
 
   /**
    * Add one entry. A bare string is a path of which nothing more is known. Properties that a
-   * {@link ManifestEntry} has not are ignored.
+   * {@link ManifestEntry} has not are ignored, unless one is called almost as one that it has.
    *
    * @throws ManifestError where the path or a fact is not acceptable, or the path was added before with other
    *   facts.
    */
   add(given: string | ManifestEntry): void {
     const facts = typeof given === 'string' ? { ...nothingKnown, path: given } : own(given ?? nothingKnown);
+    const misspelled = typeof given === 'string' ? undefined : findMisspelled(facts);
+    if (misspelled !== undefined) {
+      const { given: name, meant } = misspelled;
+      const where =
+        typeof facts.path === 'string'
+          ? `path ${quoted(facts.path)}`
+          : `an entry after ${this.#count} others`;
+      const fault = `has a property ${quoted(name)}; did you mean ${quoted(meant)}?`;
+      throw new ManifestError(`${where} ${fault}`, { source: this.#source, path: facts.path });
+    }
     if (typeof facts.path !== 'string') {
       throw new ManifestError(`an entry after ${this.#count} others has no path`, {
         source: this.#source,

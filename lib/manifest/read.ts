@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { absolutePath } from '../absolute.ts';
+import { checkSource } from '../checks.ts';
 import { ManifestError } from '../errors.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { type Compression, compressionOf, decompress, isNamedLikeBrotli } from './decompress.ts';
@@ -82,7 +83,7 @@ const signatures: readonly (readonly [name: string, bytes: string, position?: nu
  *   {@link readRecordManifest} and {@link readListManifest}.
  */
 export async function readManifest(source: string): Promise<Manifest> {
-  if (typeof source !== 'string') throw new TypeError('source is not a path');
+  checkSource(source);
   const path = absolutePath(source);
   if (await isDirectory(path)) return readRecordManifest(path);
   const recogniser = await recognise(path);

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { absolutePath } from '../absolute.ts';
+import { checkSource } from '../checks.ts';
 import type { Directory, OpenFile } from '../directory/directory.ts';
 import { errorCode, located } from '../directory/errors.ts';
 import { decodeName } from '../directory/names.ts';
@@ -38,7 +39,7 @@ const isAscii = /^[\0-\x7f]*$/;
  *   broken or lists a path twice with different sizes, or one that {@link EntryCollector} refuses.
  */
 export async function readRecordManifest(source: string): Promise<Manifest> {
-  if (typeof source !== 'string') throw new TypeError('source is not a path');
+  checkSource(source);
   const root = absolutePath(source);
   const entries = new Map<string, ManifestEntry>();
   const outside = new Set<string>();

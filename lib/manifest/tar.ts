@@ -1,5 +1,6 @@
 import type { Header } from 'tar/header';
 import { absolutePath } from '../absolute.ts';
+import { checkSource } from '../checks.ts';
 import { ManifestError } from '../errors.ts';
 import { own } from '../own.ts';
 import { createPace } from '../pace.ts';
@@ -62,7 +63,7 @@ const MODE_BITS = 0o7777;
  *   {@link normalizeManifestPath} refuses. Offsets in messages count decompressed bytes.
  */
 export async function readTarManifest(source: string): Promise<Manifest> {
-  if (typeof source !== 'string') throw new TypeError('source is not a path');
+  checkSource(source);
   const path = absolutePath(source);
   const archive = await openArchive(path);
   try {

@@ -6,7 +6,7 @@ import type { Tree } from '../directory/tree.ts';
 import { isLong } from '../globs/bounds.ts';
 import type { Matcher, NameMatcher } from '../globs/compile.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
-import type { Settings } from '../options.ts';
+import type { Settings } from '../settings.ts';
 import { Findings } from './findings.ts';
 import type { Ignored } from './ignored.ts';
 import type { Ledger } from './ledger.ts';

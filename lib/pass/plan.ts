@@ -1,7 +1,12 @@
 import { isEntryOf, nameOf, parentOf } from '../directory/names.ts';
 import { Place } from '../directory/place.ts';
 import { ManifestError } from '../errors.ts';
-import { checkedEntries, type ManifestEntry, type ManifestInput } from '../manifest/manifest.ts';
+import {
+  checkedEntries,
+  type Manifest,
+  type ManifestEntry,
+  type ManifestInput,
+} from '../manifest/manifest.ts';
 import { EntryCollector } from '../manifest/path.ts';
 import type { Slices } from './slices.ts';
 
@@ -268,9 +273,12 @@ export async function entriesOf(
 ): Promise<readonly ManifestEntry[]> {
   const known = checkedEntries(manifest);
   if (known !== undefined) return known;
-  const collector = new EntryCollector('source' in manifest ? manifest.source : undefined);
-  if (Symbol.iterator in manifest) {
-    for (const entry of manifest) {
+  const collector = new EntryCollector(
+    Object.hasOwn(manifest, 'source') ? (manifest as Manifest).source : undefined,
+  );
+  if (!(Symbol.asyncIterator in manifest)) {
+    // What structuredClone and JSON leave of a Manifest has entries, and no iterator.
+    for (const entry of Symbol.iterator in manifest ? manifest : (manifest as Manifest).entries) {
       collector.add(entry);
       if (slices.isOver()) await pause();
     }

@@ -1,5 +1,5 @@
 import pRetry from 'p-retry';
-import type { RetrySettings } from '../options.ts';
+import type { RetrySettings } from '../settings.ts';
 
 /** A round without progress. */
 const stillPending = new Error('still pending');
