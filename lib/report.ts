@@ -21,6 +21,8 @@ export interface PermissionCounts {
   vanished: number;
   /** Entries that were found but are not in the manifest. They count here and in one of the others. */
   unlisted: number;
+  /** Files of which one more name exists, here or elsewhere, and whose mode was changed: for all names. They are in `changed`, too. */
+  hardLinked: number;
 }
 
 /** A link that dangles, loops or leads out of the tree. Links to entries of the tree are not listed. */
@@ -100,6 +102,8 @@ export interface PermissionChange {
   from: number;
   /** Mode after. */
   to: number;
+  /** How many names the file has, where it has more than one: all of them have the new mode. */
+  names?: number;
 }
 
 /** Nothing counted yet. */
@@ -113,5 +117,6 @@ export function createCounts(): PermissionCounts {
     special: 0,
     vanished: 0,
     unlisted: 0,
+    hardLinked: 0,
   };
 }

@@ -7,7 +7,7 @@ import { printableJson, printableName, printableText } from '../lib/cli/printabl
 import { describeProgress } from '../lib/cli/progress.ts';
 import { formatCount, renderChange, renderReport } from '../lib/cli/table.ts';
 import { UnresolvedEntryError } from '../lib/errors.ts';
-import type { PermissionReport } from '../lib/report.ts';
+import { createCounts, type PermissionReport } from '../lib/report.ts';
 import {
   cliCommand,
   cliEnvironment,
@@ -919,16 +919,7 @@ rendering('numbers, changes, progress', () => {
   );
 });
 
-const emptyCounts = {
-  visited: 0,
-  changed: 0,
-  unchanged: 0,
-  ignored: 0,
-  links: 0,
-  special: 0,
-  vanished: 0,
-  unlisted: 0,
-};
+const emptyCounts = createCounts();
 
 rendering('the whole report', () => {
   const report: PermissionReport = {

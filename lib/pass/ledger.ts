@@ -74,6 +74,11 @@ export class Ledger {
     this.#counts.unlisted += 1;
   }
 
+  /** Count a file with more than one name that was changed. */
+  countHardLinked(): void {
+    this.#counts.hardLinked += 1;
+  }
+
   /** Count paths of the manifest that the options ignore. */
   countIgnored(paths: number): void {
     this.#counts.ignored += paths;

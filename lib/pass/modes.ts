@@ -19,6 +19,8 @@ export class Modes {
   readonly #turned: (subject: Subject) => void;
   /** Modes that files with more than one link would have by now, in a dry run. */
   readonly #wouldBe = new Map<string, number>();
+  /** Files with more than one name that were changed. */
+  readonly #shared = new Set<string>();
   /** Modes of directories that were opened until what is in them is done: the final mode is made of the first one. */
   readonly #opened = new Map<string, { from: number; to: number }>();
 
@@ -62,13 +64,13 @@ export class Modes {
     const mode = this.present(stats);
     const target = this.target(subject.slot, stats, isMatched);
     if (target === mode) return this.leave(subject.slot, mode, 'unchanged');
-    if (settings.hardLinks !== 'apply' && stats.nlink > 1 && stats.type === 'file') {
-      this.#shared(subject, stats, target);
+    if (settings.hardLinks !== 'apply' && isShared(stats)) {
+      this.#spared(subject, stats, target);
       return undefined;
     }
     if (settings.dryRun) {
-      if (stats.nlink > 1 && stats.type === 'file') this.#wouldBe.set(keyOf(stats), target);
-      settings.onChange?.({ path: subject.path, from: mode, to: target });
+      if (isShared(stats)) this.#wouldBe.set(keyOf(stats), target);
+      this.#tell(subject, stats, mode, target);
       return 'changed';
     }
     return this.#set(subject, handle, stats, (found) => this.target(subject.slot, found, isMatched));
@@ -97,13 +99,22 @@ export class Modes {
 
   /** Note what a chmod left: the mode that was wanted, or another, where the file system does not keep modes. */
   noteChange(subject: Subject, { before, after }: ChmodResult, target: number): 'changed' | undefined {
-    const { settings, ledger } = this.#course;
     const [from, to] = [before.mode, after as number];
-    if (from !== to) settings.onChange?.({ path: subject.path, from, to });
+    if (from !== to) this.#tell(subject, before, from, to);
     if (to === target) return this.leave(subject.slot, to, 'changed');
     const facts = { syscall: 'chmod', expected: { mode: target }, actual: { mode: to } };
-    ledger.fail(subject, { reason: 'not-applied', ...facts });
+    this.#course.ledger.fail(subject, { reason: 'not-applied', ...facts });
     return undefined;
+  }
+
+  /** Say that a mode was changed; of a file with more than one name, count the first time. */
+  #tell(subject: Subject, stats: EntryStats, from: number, to: number): void {
+    const { settings, ledger } = this.#course;
+    const change = { path: subject.path, from, to };
+    if (!isShared(stats)) return settings.onChange?.(change);
+    const known = this.#shared.size;
+    if (this.#shared.add(keyOf(stats)).size > known) ledger.countHardLinked();
+    settings.onChange?.({ ...change, names: stats.nlink });
   }
 
   /** Remember the mode that an entry is left with. */
@@ -162,12 +173,17 @@ export class Modes {
     return true;
   }
 
-  #shared(subject: Subject, stats: EntryStats, target: number): void {
+  #spared(subject: Subject, stats: EntryStats, target: number): void {
     const { settings, ledger } = this.#course;
     if (settings.hardLinks === 'skip') return ledger.end(subject.slot, 'ignored');
     const actual: EntryFacts = { type: 'file', mode: stats.mode };
     ledger.fail(subject, { reason: 'hard-linked', expected: { mode: target }, actual });
   }
+}
+
+/** Whether a file has another name, here or elsewhere. */
+export function isShared({ nlink, type }: EntryStats): boolean {
+  return nlink > 1 && type === 'file';
 }
 
 function keyOf({ dev, ino }: EntryStats): string {
