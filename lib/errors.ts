@@ -1,4 +1,6 @@
 import { own } from './own.ts';
+import { captureStack, PlainError } from './plain-error.ts';
+import { oneLine, quoted } from './quote.ts';
 
 /** What kind of thing an entry is. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'other';
@@ -65,8 +67,12 @@ export interface UnresolvedEntryDetails {
   cause?: unknown;
 }
 
-/** What to do about each reason; the end of the message. */
-const advice: Record<UnresolvedReason, string> = {
+/**
+ * What to do about each reason; the end of the message.
+ *
+ * @internal
+ */
+export const advice: Readonly<Record<UnresolvedReason, string>> = {
   missing: 'extract again, or wait longer with retry.maxRetryTime',
   'size-mismatch': 'extract again, or wait longer with retry.maxRetryTime',
   'type-mismatch': 'remove the entry that has its name and extract again',
@@ -93,7 +99,7 @@ export function describeFacts(given: EntryFacts): string {
     parts.push([facts.type, size].filter(Boolean).join(' '));
   }
   if (facts.mode !== undefined) parts.push(`mode ${formatMode(facts.mode)}`);
-  if (facts.linkTarget !== undefined) parts.push(`-> ${JSON.stringify(facts.linkTarget)}`);
+  if (facts.linkTarget !== undefined) parts.push(`-> ${quoted(facts.linkTarget)}`);
   return parts.join(', ');
 }
 
@@ -116,9 +122,10 @@ function compactFacts(facts: EntryFacts | undefined): EntryFacts | undefined {
 
 /**
  * One entry whose mode could not be set, or that is not as the manifest says. It was not changed; only with `reason`
- * `'not-applied'` or `'io-error'` the system may have changed it. Its `stack` has no frames.
+ * `'not-applied'` or `'io-error'` the system may have changed it. It has no `stack`, and is an ordinary object: JSON and structuredClone
+ * keep all of it.
  */
-export class UnresolvedEntryError extends Error {
+export class UnresolvedEntryError extends PlainError {
   override readonly name = 'UnresolvedEntryError';
   /** Path below the root, with `/`; `.` is the root. Bytes that are not UTF-8 are U+DC80 to U+DCFF. */
   readonly path: string;
@@ -146,15 +153,12 @@ export class UnresolvedEntryError extends Error {
     const facts = [
       expected && `expected ${describeFacts(expected)}`,
       actual && `found ${describeFacts(actual)}`,
-      target !== undefined && `target ${JSON.stringify(target)}`,
+      target !== undefined && `target ${quoted(target)}`,
     ].filter(Boolean);
     const found = facts.length > 0 ? ` (${facts.join('; ')})` : '';
-    const message = `${code}: ${reason} ${JSON.stringify(path)}${found}: ${advice[reason]}`;
-    // A report may have a million of these, and a stack says nothing here: it would be half of their memory.
-    const { stackTraceLimit } = Error;
-    Reflect.set(Error, 'stackTraceLimit', 0);
-    super(message, { cause: details.cause });
-    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
+    const message = `${code}: ${reason} ${quoted(path)}${found}: ${advice[reason]}`;
+    super(oneLine(message));
+    if (details.cause !== undefined) this.cause = details.cause;
     this.path = path;
     this.reason = reason;
     this.code = code;
@@ -180,13 +184,21 @@ export class UnresolvedEntryError extends Error {
       attempts: this.attempts,
       elapsedMs: this.elapsedMs,
       message: this.message,
-      cause: cause instanceof Error ? { name: cause.name, message: cause.message } : cause,
+      cause: plainCause(cause),
     };
   }
 }
 
-/** A manifest that cannot be read or must not be used. Nothing was changed. */
-export class ManifestError extends Error {
+/** What JSON has of a cause. */
+function plainCause(cause: unknown): unknown {
+  return cause instanceof Error ? { name: cause.name, message: cause.message } : cause;
+}
+
+/**
+ * A manifest that cannot be read or must not be used. Nothing was changed. It is an ordinary object: JSON and structuredClone keep all
+ * of it but its `stack`.
+ */
+export class ManifestError extends PlainError {
   override readonly name = 'ManifestError';
   /** `ERR_PERMWALK_MANIFEST`, or the errno's name if the source could not be read. */
   readonly code: string;
@@ -200,9 +212,17 @@ export class ManifestError extends Error {
     given: { source?: string | undefined; path?: string | undefined; code?: string; cause?: unknown } = {},
   ) {
     const details = own(given);
-    super(details.source === undefined ? message : `${details.source}: ${message}`, { cause: details.cause });
+    super(oneLine(details.source === undefined ? message : `${details.source}: ${message}`));
     this.code = details.code ?? 'ERR_PERMWALK_MANIFEST';
     this.source = details.source;
     this.path = details.path;
+    if (details.cause !== undefined) this.cause = details.cause;
+    captureStack(this);
+  }
+
+  /** All facts as plain data; JSON leaves out `undefined`. */
+  toJSON(): Record<string, unknown> {
+    const { name, code, message, source, path, cause } = this;
+    return { name, code, message, source, path, cause: plainCause(cause) };
   }
 }

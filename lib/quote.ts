@@ -12,7 +12,7 @@ export function escapeForJson(character: string): string {
 
 /** A message as one harmless line: what would control a terminal or forge a line is escaped as in JSON. */
 export function oneLine(text: string): string {
-  return text.replace(hazards, escapeForJson);
+  return /^[ -~]*$/.test(text) ? text : text.replace(hazards, escapeForJson);
 }
 
 /** Text in quotation marks, as in JSON, and harmless. */

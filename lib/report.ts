@@ -1,4 +1,6 @@
 import type { UnresolvedEntryError } from './errors.ts';
+import { captureStack, PlainAggregateError } from './plain-error.ts';
+import { oneLine } from './quote.ts';
 
 /**
  * How many entries had which outcome. Each entry counts once: `visited = changed + unchanged + links + special`.
@@ -63,8 +65,11 @@ export interface PermissionReport {
   durationMs: number;
 }
 
-/** A strict pass rejects with it after it has processed everything it can. */
-export class UnresolvedEntriesError extends AggregateError {
+/**
+ * A strict pass rejects with it after it has processed everything it can. It is an ordinary object: JSON and structuredClone keep all
+ * of it but its `stack`.
+ */
+export class UnresolvedEntriesError extends PlainAggregateError {
   override readonly name = 'UnresolvedEntriesError';
   readonly code = 'ERR_PERMWALK_UNRESOLVED';
   /** The whole report; `report.unresolved` is `errors`. */
@@ -77,8 +82,16 @@ export class UnresolvedEntriesError extends AggregateError {
     for (const { reason } of unresolved) perReason.set(reason, (perReason.get(reason) ?? 0) + 1);
     const summary = [...perReason].map(([reason, count]) => `${count} ${reason}`).join(', ');
     const first = unresolved[0];
-    super(unresolved, `${summary} in ${root}${first ? `; first: ${first.message}` : ''}`);
+    super(oneLine(`${summary} in ${root}${first ? `; first: ${first.message}` : ''}`));
+    this.errors = unresolved;
     this.report = report;
+    captureStack(this);
+  }
+
+  /** All facts as plain data. `errors` are `report.unresolved`. */
+  toJSON(): Record<string, unknown> {
+    const { name, code, message, report } = this;
+    return { name, code, message, report };
   }
 }
 

@@ -4,6 +4,7 @@ import { checkPath } from '../checks.ts';
 import { errorCode } from '../directory/errors.ts';
 import { openDirectory, openTree } from '../directory/open.ts';
 import { applyAtOnce, runSettings } from '../pass/apply.ts';
+import { quoted } from '../quote.ts';
 import { resolveOptions, type Settings } from '../settings.ts';
 
 /**
@@ -48,8 +49,7 @@ export function chmodrSync(path: string, mode: number | string): void {
 function parseMode(mode: unknown): number {
   if (typeof mode === 'number' && Number.isInteger(mode)) return mode;
   if (typeof mode === 'string' && /^[0-7]{1,4}$/.test(mode)) return Number.parseInt(mode, 8);
-  const got =
-    typeof mode === 'string' ? JSON.stringify(mode) : typeof mode === 'object' ? 'an object' : String(mode);
+  const got = typeof mode === 'string' ? quoted(mode) : typeof mode === 'object' ? 'an object' : String(mode);
   throw new TypeError(
     `mode: expected a number (0o644) or octal digits ('644'), got ${mode === null ? 'null' : got}`,
   );

@@ -1,4 +1,5 @@
 import type { EntryType } from '../errors.ts';
+import { quoted } from '../quote.ts';
 import type { EntryStats } from './entry-stats.ts';
 
 /** The entries of a directory, one after the other, in the system's order. What it says holds until it moves on. */
@@ -101,5 +102,5 @@ export const SELF = '.';
  */
 export function entryName(name: string): string {
   if (name !== '..' && name !== '.' && name !== '' && !name.includes('/')) return name;
-  throw new RangeError(`${JSON.stringify(name)} is not the name of an entry`);
+  throw new RangeError(`${quoted(name)} is not the name of an entry`);
 }

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { quoted } from '../quote.ts';
 
 /** The way to an entry is not what it must be: a link, or another entry than the one that was looked at. */
 export class UnsafePathError extends Error {
@@ -18,7 +19,7 @@ export class UnsafePathError extends Error {
     what: string,
     isLocated = false,
   ) {
-    super(`${code}: ${what} ${JSON.stringify(path)}`);
+    super(`${code}: ${what} ${quoted(path)}`);
     this.reason = reason;
     this.code = code;
     this.path = path;
@@ -102,13 +103,13 @@ export function located(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || !('syscall' in error) || !('path' in error)) return error;
   locatedErrors.add(error);
   const description = error.message.split(',')[0] ?? error.message;
-  error.message = `${description}, ${String(error.syscall)} ${JSON.stringify(path)}`;
+  error.message = `${description}, ${String(error.syscall)} ${quoted(path)}`;
   error.path = path;
   return error;
 }
 
 /** A system error that node:fs has no call for. */
 export function systemError(code: string, what: string, syscall: string, path: string): Error {
-  const message = `${code}: ${what}, ${syscall} ${JSON.stringify(path)}`;
+  const message = `${code}: ${what}, ${syscall} ${quoted(path)}`;
   return Object.assign(new Error(message), { code, syscall, path });
 }

@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs';
 import { own } from '../own.ts';
+import { quoted } from '../quote.ts';
 import { openAnchored } from './anchored.ts';
 import { openChecked } from './checked.ts';
 import type { Directory } from './directory.ts';
 import { isSameEntry } from './entry-stats.ts';
-import { systemError } from './errors.ts';
+import { located, systemError } from './errors.ts';
 import { encodeName } from './names.ts';
 import { realPath } from './real-path.ts';
 import { Tree } from './tree.ts';
@@ -64,16 +65,23 @@ export function holdDirectory(realPath: string): Directory {
   return openAnchored(realPath) ?? openChecked(realPath);
 }
 
+/** Its error names the path as a harmless line. */
+function realPathOf(path: string): string {
+  try {
+    return realPath(path);
+  } catch (error) {
+    throw located(error, path);
+  }
+}
+
 /** Real path of a root that may be worked on; see {@link openTree}. */
 export function realRootPath(path: string): string {
-  const real = realPath(path);
+  const real = realPathOf(path);
   const stats = statSync(encodeName(real), { bigint: true });
   if (!stats.isDirectory()) throw systemError('ENOTDIR', 'not a directory', 'open', real);
   // Another path may lead to `/`, too, as a bind mount does.
   if (isSameEntry(stats, statSync('/', { bigint: true }))) {
-    throw new RangeError(
-      `root ${JSON.stringify(path)} is the root of the file system: name a directory below it`,
-    );
+    throw new RangeError(`root ${quoted(path)} is the root of the file system: name a directory below it`);
   }
   return real;
 }

@@ -8,6 +8,7 @@ import { errorCode } from '../directory/errors.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
 import { applyPermissions, runPass } from '../pass/apply.ts';
+import { quoted } from '../quote.ts';
 import type { PermissionReport } from '../report.ts';
 import { UnresolvedEntriesError } from '../report.ts';
 import { completion } from './completion.ts';
@@ -197,7 +198,7 @@ function resolveDestination(destination: unknown): string {
     return join(realpathSync(dirname(path)), basename(path));
   }
   if (found.isDirectory) return found.path;
-  const message = `ENOTDIR: not a directory, extract to ${JSON.stringify(path)}`;
+  const message = `ENOTDIR: not a directory, extract to ${quoted(path)}`;
   throw Object.assign(new Error(message), { code: 'ENOTDIR', syscall: 'extract', path });
 }
 
@@ -231,7 +232,7 @@ async function cleanUp(held: HeldDirectory): Promise<void> {
   try {
     await removeStaging(held);
   } catch (error) {
-    const message = `permwalk could not remove ${JSON.stringify(held.path)}: ${withKnownPaths(error, held)}`;
+    const message = `permwalk could not remove ${quoted(held.path)}: ${withKnownPaths(error, held)}`;
     process.emitWarning(message, { code: 'ERR_PERMWALK_LEFTOVER' });
   } finally {
     held.close();
@@ -247,7 +248,7 @@ async function cleanUpAgain(path: string): Promise<void> {
 function refuseInside(archive: unknown, destination: string): void {
   if (typeof archive !== 'string' || !resolve(archive).startsWith(`${destination}/`)) return;
   throw new RangeError(
-    `existing: 'replace' would remove the archive, which is in ${JSON.stringify(destination)}: move it elsewhere`,
+    `existing: 'replace' would remove the archive, which is in ${quoted(destination)}: move it elsewhere`,
   );
 }
 
@@ -278,6 +279,6 @@ function withKnownPaths(error: unknown, held: HeldDirectory): unknown {
 }
 
 function alreadyThere(path: string): Error {
-  const message = `EEXIST: the destination exists, extract to ${JSON.stringify(path)}: remove it, or set existing to 'keep' or 'replace'`;
+  const message = `EEXIST: the destination exists, extract to ${quoted(path)}: remove it, or set existing to 'keep' or 'replace'`;
   return Object.assign(new Error(message), { code: 'EEXIST', syscall: 'extract', path });
 }

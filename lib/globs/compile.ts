@@ -1,4 +1,5 @@
 import { nameOf, parentOf } from '../directory/names.ts';
+import { quoted } from '../quote.ts';
 import { effortOf, findExcess, isLongPath, stepsFor } from './bounds.ts';
 import { directoryMatcher } from './directory.ts';
 import { linearMatcher } from './segment.ts';
@@ -233,7 +234,7 @@ function prefixOf(directory: string): string {
 
 /** A glob as an error shows it: not longer than a line. */
 function quote(glob: string): string {
-  return JSON.stringify(glob.length > 80 ? `${glob.slice(0, 80)}…` : glob);
+  return quoted(glob.length > 80 ? `${glob.slice(0, 80)}…` : glob);
 }
 
 /** `!a` is a negated glob, `!(a)` an extglob. */

@@ -1,3 +1,5 @@
+import { quoted } from '../quote.ts';
+
 /** Steps that all paths of a pass may take together, whatever they are: some seconds. */
 const FREE = 10 ** 9;
 /** Steps besides for each character of a path that is asked, and as many again as the globs have characters. */
@@ -38,7 +40,7 @@ export class Steps {
   take(steps: number, glob: string): void {
     if (this.taken + steps > this.#allowed) {
       const message =
-        `${this.#option}: glob ${JSON.stringify(glob)} may take more than ${Math.round(this.#allowed)} steps to match the ` +
+        `${this.#option}: glob ${quoted(glob)} may take more than ${Math.round(this.#allowed)} steps to match the ` +
         'paths of this tree; nothing more was changed. It needs fewer wildcards, or none of "[!(\\"';
       throw Object.assign(new RangeError(message), { code: 'ERR_PERMWALK_GLOB_STEPS' });
     }

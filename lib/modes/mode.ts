@@ -1,3 +1,5 @@
+import { quoted } from '../quote.ts';
+
 /**
  * Which mode an entry gets: its present permission bits with setuid, setgid and sticky (`0o0000` to `0o7777`),
  * whether it is a directory, the manifest's mode where one is known (type bits may be set), and whether an
@@ -253,11 +255,11 @@ function expectedAfter(understood: string): string {
 function found(text: string, at: number): string {
   const codePoint = text.codePointAt(at);
   if (codePoint === undefined) return `ends at position ${at + 1}`;
-  return `has ${JSON.stringify(String.fromCodePoint(codePoint))} at position ${at + 1}`;
+  return `has ${quoted(String.fromCodePoint(codePoint))} at position ${at + 1}`;
 }
 
 function refusal(mode: number | string, problem: string): RangeError {
-  return new RangeError(`option mode: ${typeof mode === 'string' ? JSON.stringify(mode) : mode} ${problem}`);
+  return new RangeError(`option mode: ${typeof mode === 'string' ? quoted(mode) : mode} ${problem}`);
 }
 
 function wrongType(mode: unknown): TypeError {

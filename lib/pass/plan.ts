@@ -8,6 +8,7 @@ import {
   type ManifestInput,
 } from '../manifest/manifest.ts';
 import { EntryCollector } from '../manifest/path.ts';
+import { quoted } from '../quote.ts';
 import type { Slices } from './slices.ts';
 
 /**
@@ -257,7 +258,7 @@ function* createPlan(entries: readonly ManifestEntry[], slices: Slices): Generat
 
 function tooDeep({ path }: ManifestEntry): ManifestError {
   const fault = 'leads through more directories than a tree has';
-  return new ManifestError(`path ${JSON.stringify(path.slice(0, 100))}… ${fault}`, { path });
+  return new ManifestError(`path ${quoted(path.slice(0, 100))}… ${fault}`, { path });
 }
 
 /**
