@@ -90,7 +90,11 @@ export const advice: Readonly<Record<UnresolvedReason, string>> = {
   'io-error': 'the code says what the system reported',
 };
 
-/** Facts in words: `file of 12 bytes, mode 0644`. */
+/**
+ * Facts in words: `file of 12 bytes, mode 0644`.
+ *
+ * @internal
+ */
 export function describeFacts(given: EntryFacts): string {
   const facts = own(given);
   const parts: string[] = [];
@@ -103,7 +107,11 @@ export function describeFacts(given: EntryFacts): string {
   return parts.join(', ');
 }
 
-/** A mode as four octal digits. */
+/**
+ * A mode as four octal digits.
+ *
+ * @internal
+ */
 export function formatMode(mode: number): string {
   return mode.toString(8).padStart(4, '0');
 }

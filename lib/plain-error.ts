@@ -20,7 +20,11 @@ export const PlainError = plain(Error.prototype);
 /** As `AggregateError`, without a stack. */
 export const PlainAggregateError = plain(AggregateError.prototype);
 
-/** Give an error the stack of whoever made it. */
+/**
+ * Give an error the stack of whoever made it.
+ *
+ * @internal
+ */
 export function captureStack(error: Error): void {
   Error.captureStackTrace?.(error, error.constructor);
 }

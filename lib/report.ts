@@ -119,7 +119,11 @@ export interface PermissionChange {
   names?: number;
 }
 
-/** Nothing counted yet. */
+/**
+ * Nothing counted yet.
+ *
+ * @internal
+ */
 export function createCounts(): PermissionCounts {
   return {
     visited: 0,

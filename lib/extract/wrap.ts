@@ -65,7 +65,7 @@ export type WrappedExtractor<Archive, Rest extends unknown[]> = (
  * const extract = wrapExtractor((archive, directory) => extractZip(archive, { dir: directory }));
  * await extract('bundle.mcpb', 'cache/bundle');
  */
-export function wrapExtractor<Archive, Rest extends unknown[]>(
+export function wrapExtractor<Archive = string, Rest extends unknown[] = []>(
   extract: Extractor<Archive, Rest>,
   options: WrapOptions<Archive> = {},
 ): WrappedExtractor<Archive, Rest> {

@@ -40,6 +40,7 @@ const checked = new WeakSet<object>();
  * Make a {@link Manifest} of entries that are already normal and unique.
  *
  * @param outside see {@link Manifest.outside}
+ * @internal
  */
 export function createManifest(
   format: Manifest['format'],
@@ -61,7 +62,11 @@ export function createManifest(
   return manifest;
 }
 
-/** Entries that need not be checked again: those of a manifest that {@link createManifest} made. */
+/**
+ * Entries that need not be checked again: those of a manifest that {@link createManifest} made.
+ *
+ * @internal
+ */
 export function checkedEntries(manifest: ManifestInput): readonly ManifestEntry[] | undefined {
   return checked.has(manifest) && Object.hasOwn(manifest, 'entries')
     ? (manifest as Manifest).entries

@@ -7,7 +7,8 @@ import { type Compression, compressionOf, decompress, isNamedLikeBrotli } from '
 import { readListManifest, startsLikeJsonArray, startsLikeJsonObject, startsLikeList } from './list.ts';
 import type { Manifest } from './manifest.ts';
 import { readRecordManifest, startsLikeRecord } from './record.ts';
-import { readTarManifest, startsLikeTar } from './tar.ts';
+import { readTarManifest } from './tar.ts';
+import { startsLikeTar } from './tar-header.ts';
 import { readZipManifest } from './zip.ts';
 import { endsLikeZip, startsLikeZip } from './zip-directory.ts';
 
@@ -79,8 +80,12 @@ const signatures: readonly (readonly [name: string, bytes: string, position?: nu
  *
  * @param source path of the file, or of a directory with `*.dist-info/RECORD` directly below it.
  * @throws ManifestError where it cannot be read (`code` is the errno's name), is nothing that a manifest is read
- *   from (the message says what it is), or is broken; see {@link readZipManifest}, {@link readTarManifest},
- *   {@link readRecordManifest} and {@link readListManifest}.
+ *   from (the message says what it is), or is broken; see {@link readZipManifest}, {@link readTarManifest} and
+ *   {@link readRecordManifest}.
+ *
+ * @example
+ * const manifest = await readManifest('bundle.mcpb');
+ * console.log(manifest.format, manifest.entries.length);
  */
 export async function readManifest(source: string): Promise<Manifest> {
   checkSource(source);

@@ -36,7 +36,12 @@ const isAscii = /^[\0-\x7f]*$/;
  *
  * @param source path of a RECORD, or of a directory.
  * @throws ManifestError where it cannot be read (`code` is the errno's name), a directory holds no RECORD, or a RECORD is
- *   broken or lists a path twice with different sizes, or one that {@link EntryCollector} refuses.
+ *   broken or lists a path twice with different sizes, or one that is absolute or no path.
+ *
+ * @example
+ * // A site-packages directory is its own manifest.
+ * const manifest = await readRecordManifest('venv/lib/python3.12/site-packages');
+ * await applyPermissions('venv/lib/python3.12/site-packages', { manifest });
  */
 export async function readRecordManifest(source: string): Promise<Manifest> {
   checkSource(source);
@@ -58,6 +63,7 @@ export async function readRecordManifest(source: string): Promise<Manifest> {
  *
  * @param head first bytes of a file
  * @param isWhole true where there are no more
+ * @internal
  */
 export function startsLikeRecord(head: Buffer, isWhole: boolean): boolean {
   const text = head.toString('latin1');

@@ -80,3 +80,14 @@ export function readText(bytes: Buffer): string {
   const end = bytes.indexOf(0);
   return decodeName(end === -1 ? bytes : bytes.subarray(0, end));
 }
+
+/** True where the bytes begin with a header: its checksum is right, and it has a name. */
+export async function startsLikeTar(head: Buffer): Promise<boolean> {
+  if (head.length < BLOCK_LENGTH || head[0] === 0) return false;
+  const { Header } = await import('tar/header');
+  try {
+    return new Header(head.subarray(0, BLOCK_LENGTH)).cksumValid;
+  } catch {
+    return false;
+  }
+}

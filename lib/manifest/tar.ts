@@ -28,6 +28,7 @@ import {
   SPARSE_MORE_EXTENDED,
   SPARSE_REAL_SIZE,
   skipped,
+  startsLikeTar,
   TYPE_FLAG,
   types,
   withoutContent,
@@ -59,8 +60,12 @@ const MODE_BITS = 0o7777;
  *
  * @param source path of the archive.
  * @throws ManifestError where the file cannot be read (`code` is the errno's name) or decompressed, or the archive is
- *   broken, cut off, without its end mark, or names a path (or links to one by a hard link) that
- *   {@link normalizeManifestPath} refuses. Offsets in messages count decompressed bytes.
+ *   broken, cut off, without its end mark, or names a path (or links to one by a hard link) that leads outside.
+ *   Offsets in messages count decompressed bytes.
+ *
+ * @example
+ * const manifest = await readTarManifest('app.tgz');
+ * await applyPermissions('app', { manifest });
  */
 export async function readTarManifest(source: string): Promise<Manifest> {
   checkSource(source);
@@ -70,17 +75,6 @@ export async function readTarManifest(source: string): Promise<Manifest> {
     return createManifest('tar', path, await readArchive(archive, path));
   } finally {
     await archive.close();
-  }
-}
-
-/** True where the bytes begin with a header: its checksum is right, and it has a name. */
-export async function startsLikeTar(head: Buffer): Promise<boolean> {
-  if (head.length < BLOCK_LENGTH || head[0] === 0) return false;
-  const { Header } = await import('tar/header');
-  try {
-    return new Header(head.subarray(0, BLOCK_LENGTH)).cksumValid;
-  } catch {
-    return false;
   }
 }
 

@@ -39,13 +39,18 @@ const METHOD_DEFLATED = 8;
  *   whose name ends in `/` is a directory too, as every extractor has it. FIFOs, sockets and devices have none.
  * - `size` is the uncompressed size in bytes; only files have one.
  * - `linkTarget` is `undefined` where the content cannot be read: encrypted, or neither stored nor deflated.
- * - Of an MCP bundle (`.mcpb`), what its `manifest.json` says is run is executable; see {@link markBundleExecutables}. Its
+ * - Of an MCP bundle (`.mcpb`), what its `manifest.json` says is run is executable. Its
  *   signature may lie behind the archive.
  *
  * @param source path of the archive, or its bytes, which must not change until the promise is settled.
  * @throws ManifestError where the file cannot be read (`code` is the errno's name), or the archive is broken,
- *   truncated, contradicts itself, or names a path that {@link EntryCollector} refuses or that has a backslash
- *   (APPNOTE 4.4.17.1).
+ *   truncated, contradicts itself, or names a path that leads outside or
+ *   has a backslash (APPNOTE 4.4.17.1).
+ *
+ * @example
+ * const response = await fetch('https://example.com/app.zip');
+ * const manifest = await readZipManifest(new Uint8Array(await response.arrayBuffer()));
+ * await applyPermissions('app', { manifest });
  */
 export async function readZipManifest(source: string | Uint8Array): Promise<Manifest> {
   const archive = await openArchive(typeof source === 'string' ? absolutePath(source) : source);

@@ -44,7 +44,11 @@ export function applyPermissions(root: string, options: ApplyOptions = {}): Prom
   return runPass(root, options, openTree);
 }
 
-/** The pass, over a tree that `open` holds. */
+/**
+ * The pass, over a tree that `open` holds.
+ *
+ * @internal
+ */
 export async function runPass(
   rootPath: string,
   options: ApplyOptions,
@@ -53,7 +57,11 @@ export async function runPass(
   return runSettings(rootPath, resolveOptions(rootPath, options), open);
 }
 
-/** The pass, with options that are checked already. */
+/**
+ * The pass, with options that are checked already.
+ *
+ * @internal
+ */
 export async function runSettings(
   rootPath: string,
   settings: Settings,
@@ -87,6 +95,7 @@ export async function runSettings(
  * The pass in one go, without a manifest and without waiting: done when it returns.
  *
  * @throws as {@link applyPermissions} does
+ * @internal
  */
 export function applyAtOnce(rootPath: string, settings: Settings): PermissionReport {
   const run = new Run(rootPath, settings);
