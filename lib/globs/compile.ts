@@ -1,4 +1,5 @@
 import { nameOf, parentOf } from '../directory/names.ts';
+import { loadCommonJs } from '../load.ts';
 import { quoted } from '../quote.ts';
 import { effortOf, findExcess, isLongPath, stepsFor } from './bounds.ts';
 import { directoryMatcher } from './directory.ts';
@@ -41,7 +42,7 @@ export async function compileGlobs(
   steps = new Steps(option, globs),
 ): Promise<Matcher | undefined> {
   if (globs.length === 0) return undefined;
-  const { default: micromatch } = await import('micromatch');
+  const { default: micromatch } = await loadCommonJs('micromatch', () => import('micromatch'));
   if (!folds) {
     const makeRe = (glob: string): RegExp => micromatch.makeRe(glob, { dot: true });
     return compile(option, globs, { makeRe, ignoresCase: false, steps });

@@ -2,6 +2,7 @@ import type * as Yauzl from 'yauzl';
 import { absolutePath } from '../absolute.ts';
 import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
+import { loadCommonJs } from '../load.ts';
 import { createPace } from '../pace.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
@@ -83,7 +84,10 @@ async function openZip(archive: Archive): Promise<OpenZip> {
   if (signature > 0) return openZip({ ...archive, size: archive.size - signature });
   const content = new Window(archive, CONTENT_SPAN, headers.start, headers.bytes);
   const directory = await locateDirectory(archive, headers);
-  const yauzl = await import('yauzl');
+  // Where it was bundled to a file of its own, it has no names but this.
+  const { default: yauzl } = (await loadCommonJs('yauzl', () => import('yauzl'))) as unknown as {
+    default: YauzlModule;
+  };
   const reader = createReader(yauzl, content, directory.shift);
   // yauzl owns nothing: closing the archive is all that is to be done.
   const options = { autoClose: false, decodeStrings: false };
