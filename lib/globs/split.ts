@@ -21,5 +21,7 @@ export function splitGlob(glob: string): SplitGlob[] | undefined {
   if (last === -1) return [{ directory: [EVERY], name: '*' }];
   const itself = { directory: segments.slice(0, last), name: segments[last] as string };
   if (last === segments.length - 1) return [itself];
-  return [itself, { directory: [...segments.slice(0, last + 1), EVERY], name: '*' }];
+  const below = { directory: [...segments.slice(0, last + 1), EVERY], name: '*' };
+  // micromatch: `a/**` is a, too, but `a*/**` only what is in it.
+  return itself.name.endsWith('*') ? [below] : [itself, below];
 }
