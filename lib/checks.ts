@@ -1,4 +1,4 @@
-import { quoted } from './quote.ts';
+import { quoted } from './printable.ts';
 
 /**
  * What wrong values are told, and checks for those of options and arguments. Each throws a TypeError for a wrong type and a RangeError for a

@@ -1,6 +1,6 @@
 import { own } from './own.ts';
 import { captureStack, PlainError } from './plain-error.ts';
-import { oneLine, quoted } from './quote.ts';
+import { oneLine, quoted } from './printable.ts';
 
 /** What kind of thing an entry is. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'other';

@@ -12,7 +12,7 @@ export {
   type WrappedExtractor,
   wrapExtractor,
 } from './extract/wrap.ts';
-export type { Manifest, ManifestEntry, ManifestInput } from './manifest/manifest.ts';
+export type { Manifest, ManifestEntry, ManifestInput, ManifestWarning } from './manifest/manifest.ts';
 export { readManifest } from './manifest/read.ts';
 export { readRecordManifest } from './manifest/record.ts';
 export { readTarManifest } from './manifest/tar.ts';

@@ -1,6 +1,7 @@
 import type { UnresolvedEntryError } from './errors.ts';
+import type { ManifestWarning } from './manifest/manifest.ts';
 import { captureStack, PlainAggregateError } from './plain-error.ts';
-import { oneLine } from './quote.ts';
+import { oneLine } from './printable.ts';
 
 /**
  * How many entries had which outcome. Each entry counts once: `visited = changed + unchanged + links + special`.
@@ -61,6 +62,8 @@ export interface PermissionReport {
   links: LinkReport[];
   unresolved: UnresolvedEntryError[];
   settle: SettleReport;
+  /** What was odd in the manifest, and in how it was used; the first 1,000 of the manifest's. Globs that named nothing. */
+  warnings: readonly ManifestWarning[];
   /** Milliseconds from call to report. */
   durationMs: number;
 }
@@ -101,10 +104,16 @@ export interface PermissionProgress {
   phase: 'visit' | 'settle' | 'finish';
   /** Counts so far. */
   counts: Readonly<PermissionCounts>;
-  /** Entries that it waits for. */
+  /** Entries that it waits for, without directories that are only on the way to them. */
   pending: number;
   /** Entries that are finally unresolved so far. */
   unresolved: number;
+  /** The first path that it waits for; `.` is the root itself. */
+  waitingFor?: string | undefined;
+  /** For how many milliseconds it will wait at most, unless something changes. */
+  waitMs?: number | undefined;
+  /** What would be unresolved if it stopped now: everything that it waits for, and what is so already. Made when it is called. */
+  list(): UnresolvedEntryError[];
 }
 
 /** One change of a mode. */

@@ -393,6 +393,7 @@ for (const { backend, title, apply } of allPasses) {
       'links',
       'unresolved',
       'settle',
+      'warnings',
       'durationMs',
     ]);
     assert.equal(json.links, [{ path: 'dangling', target: 'nowhere', kind: 'dangling' }]);

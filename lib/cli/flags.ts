@@ -21,6 +21,8 @@ export interface ExtractFlags
     Pick<WrapOptions, 'publish' | 'existing' | 'durable'> {
   /** File that the manifest is read from instead of the archive, or false for none. */
   manifest?: string | false;
+  /** Exit codes of the command that are no failure. */
+  exitCodes?: readonly number[];
 }
 
 /** Flags that are one option of the API, `retry`. */
@@ -43,6 +45,14 @@ export function toApplyOptions(flags: PassFlags): ApplyOptions {
 export function flagOf(option: string): string {
   const name = option.slice(option.lastIndexOf('.') + 1);
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** Names of options in the words of the library, where it says what to do. */
+const optionWords = /\b(?:danglingLinks|hardLinks|existing|publish)\b(?= to )|\bretry\.\w+|\bcrossDevice\b/g;
+
+/** What the library advises, in flags: `set danglingLinks to 'skip'` becomes `set --dangling-links to skip`. */
+export function inFlags(advice: string): string {
+  return advice.replace(optionWords, flagOf).replaceAll(/(?<= (?:to|or) )'([\w-]+)'/g, '$1');
 }
 
 /** Add the flags that all commands share. A flag that is added later goes to the last group. */
@@ -115,9 +125,10 @@ function passFlags(): [string, Option[]][] {
           'files with more than one link: apply: change them; skip: leave them; error: report them as unresolved',
         ),
         flag('--cross-device', 'enter mount points below the root (default: no)'),
-        flag('--max-entries <n>', 'stop after this many entries and exit 1 (default: no limit)').argParser(
-          parseWhole,
-        ),
+        flag(
+          '--max-entries <n>',
+          'stop after this many entries, 1 or more, and exit 1 (default: no limit)',
+        ).argParser(parsePositive),
       ],
     ],
     [
@@ -168,6 +179,21 @@ function parseWhole(text: string): number {
   const value = Number(text);
   if (/^(\d+|Infinity)$/.test(text) && (Number.isSafeInteger(value) || text === 'Infinity')) return value;
   throw new InvalidArgumentError('Allowed: a whole number, 0 or more.');
+}
+
+function parsePositive(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError('Allowed: a whole number, 1 or more.');
+}
+
+/** Exit codes that are no failure: `0,1`. */
+export function parseExitCodes(text: string): number[] {
+  const codes = text.split(',').map((part) => (/^\d{1,3}$/.test(part.trim()) ? Number(part) : Number.NaN));
+  if (codes.every((code) => code <= 255)) return codes;
+  throw new InvalidArgumentError(
+    'Allowed: whole numbers from 0 to 255, with commas between them, such as 0,1.',
+  );
 }
 
 function parseDecimal(text: string): number {

@@ -1,4 +1,4 @@
-import { escapeForJson, hazards } from '../quote.ts';
+import { escapeForJson, hazards } from '../printable.ts';
 
 /** Spaces that look like the gap between two columns: first, last, or after another space. */
 const columnSpaces = /^\p{Zs}|(?<=\p{Zs})\p{Zs}|\p{Zs}$/gu;

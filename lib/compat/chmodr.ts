@@ -4,7 +4,7 @@ import { checkPath } from '../checks.ts';
 import { errorCode } from '../directory/errors.ts';
 import { openDirectory, openTree } from '../directory/open.ts';
 import { applyAtOnce, runSettings } from '../pass/apply.ts';
-import { quoted } from '../quote.ts';
+import { quoted } from '../printable.ts';
 import { resolveOptions, type Settings } from '../settings.ts';
 
 /** Permissions, setuid, setgid and sticky; and with them what kind of file it is. */

@@ -1,5 +1,5 @@
 import type { EntryType } from '../errors.ts';
-import { quoted } from '../quote.ts';
+import { quoted } from '../printable.ts';
 import type { EntryStats } from './entry-stats.ts';
 
 /** The entries of a directory, one after the other, in the system's order. What it says holds until it moves on. */

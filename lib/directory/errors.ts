@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { quoted } from '../quote.ts';
+import { quoted } from '../printable.ts';
 
 /** The way to an entry is not what it must be: a link, or another entry than the one that was looked at. */
 export class UnsafePathError extends Error {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { own } from '../own.ts';
-import { quoted } from '../quote.ts';
+import { quoted } from '../printable.ts';
 import { openAnchored } from './anchored.ts';
 import { openChecked } from './checked.ts';
 import type { Directory } from './directory.ts';

@@ -8,7 +8,7 @@ import { errorCode } from '../directory/errors.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
 import { applyPermissions, runPass } from '../pass/apply.ts';
-import { quoted } from '../quote.ts';
+import { quoted } from '../printable.ts';
 import type { PermissionReport } from '../report.ts';
 import { UnresolvedEntriesError } from '../report.ts';
 import { completion } from './completion.ts';

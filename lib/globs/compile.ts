@@ -1,11 +1,12 @@
 import { nameOf, parentOf } from '../directory/names.ts';
 import { loadCommonJs } from '../load.ts';
-import { quoted } from '../quote.ts';
+import { quoted } from '../printable.ts';
 import { effortOf, findExcess, isLongPath, stepsFor } from './bounds.ts';
 import { directoryMatcher } from './directory.ts';
 import { linearMatcher } from './segment.ts';
 import { type SplitGlob, splitGlob } from './split.ts';
 import { Steps } from './steps.ts';
+import { noticing, prefixOf } from './unmatched.ts';
 
 /** Whether the entries of one directory are named by a list of globs. */
 export type NameMatcher = (name: string) => boolean;
@@ -22,6 +23,8 @@ export interface Matcher {
   in(path: () => string): NameMatcher | undefined;
   /** Whether a path below the root is named. One that is longer than PATH_MAX never is. */
   matches(path: string): boolean;
+  /** Globs that have named nothing of what was asked so far. */
+  unmatched(): string[];
 }
 
 /**
@@ -62,12 +65,20 @@ interface Compiler {
 function compile(option: string, globs: readonly string[], compiler: Compiler): Matcher {
   for (const glob of globs) check(option, isNegated(glob) ? glob.slice(1) : glob, compiler.makeRe);
   if (globs.some(isNegated)) return wholeMatcher(globs, compiler);
-  return splitMatcher(globs.map(withoutTrailingSlash), compiler);
+  const compileOne = (glob: string) => {
+    let one: Omit<Matcher, 'unmatched'> | undefined;
+    return (path: string) => {
+      one ??= splitMatcher([withoutTrailingSlash(glob)], compiler);
+      return one.matches(path);
+    };
+  };
+  return noticing(splitMatcher(globs.map(withoutTrailingSlash), compiler), globs, compileOne);
 }
 
 /** The same of names in any normalisation. */
 function normalizing(matcher: Matcher): Matcher {
   return {
+    unmatched: matcher.unmatched,
     matches: (path) => matcher.matches(path.normalize('NFC')),
     in: (path) => {
       const named = matcher.in(() => path().normalize('NFC'));
@@ -110,14 +121,20 @@ function wholeMatcher(globs: readonly string[], compiler: Compiler): Matcher {
   const rules = globs.map((glob) => {
     const negated = isNegated(glob);
     const isNamed = wholeRule(withoutTrailingSlash(negated ? glob.slice(1) : glob), compiler);
-    return { negated, isNamed };
+    return { glob, negated, isNamed };
   });
+  const left = new Set(globs);
   const initial = rules.every(({ negated }) => negated);
   const matches = (path: string) => {
     compiler.steps.ask(path.length);
-    return rules.reduce((named, { negated, isNamed }) => (isNamed(path) ? !negated : named), initial);
+    return rules.reduce((named, { glob, negated, isNamed }) => {
+      if (!isNamed(path)) return named;
+      left.delete(glob);
+      return !negated;
+    }, initial);
   };
   return {
+    unmatched: () => [...left],
     matches: (path) => !isLongPath(path) && matches(path),
     in: (path) => {
       const prefix = prefixOf(path());
@@ -134,7 +151,7 @@ interface DirectoryRule {
 }
 
 /** Decide for a directory where that is possible, and ask for a path as a whole only where it is not. */
-function splitMatcher(globs: readonly string[], compiler: Compiler): Matcher {
+function splitMatcher(globs: readonly string[], compiler: Compiler): Omit<Matcher, 'unmatched'> {
   const { steps } = compiler;
   const rules: DirectoryRule[] = [];
   const whole: ((path: string) => boolean)[] = [];
@@ -226,11 +243,6 @@ function isQuick(glob: string): boolean {
 
 function unionOf(regexps: readonly RegExp[]): RegExp {
   return new RegExp(regexps.map(({ source }) => source).join('|'), regexps[0]?.flags);
-}
-
-/** What stands before the name of an entry in its path. */
-function prefixOf(directory: string): string {
-  return directory === '.' ? '' : `${directory}/`;
 }
 
 /** A glob as an error shows it: not longer than a line. */

@@ -1,4 +1,4 @@
-import { quoted } from '../quote.ts';
+import { quoted } from '../printable.ts';
 
 /** Steps that all paths of a pass may take together, whatever they are: some seconds. */
 const FREE = 10 ** 9;

@@ -1,6 +1,6 @@
 import { formatMode, ManifestError } from '../errors.ts';
 import { own } from '../own.ts';
-import { quoted } from '../quote.ts';
+import { quoted } from '../printable.ts';
 import type { ManifestEntry } from './manifest.ts';
 import { findMisspelled } from './properties.ts';
 

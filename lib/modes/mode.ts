@@ -1,4 +1,4 @@
-import { quoted } from '../quote.ts';
+import { quoted } from '../printable.ts';
 
 /**
  * Which mode an entry gets: its present permission bits with setuid, setgid and sticky (`0o0000` to `0o7777`),

@@ -27,6 +27,7 @@ export class Ledger {
   readonly #counts = createCounts();
   readonly #slots: Slots;
   readonly #waits = new Map<number, Wait>();
+  #impliedWaits = 0;
   readonly #maxEntries: number;
   #met = 0;
 
@@ -44,6 +45,11 @@ export class Ledger {
   /** How many entries are waited for. */
   get pending(): number {
     return this.#waits.size;
+  }
+
+  /** The same without directories that are only on the way to others: at least one, while anything is waited for. */
+  get awaited(): number {
+    return Math.max(this.#waits.size - this.#impliedWaits, Math.min(this.#waits.size, 1));
   }
 
   /** How many more entries may be there. */
@@ -106,7 +112,7 @@ export class Ledger {
   arrived(slot: number): void {
     if (slot === NO_SLOT) return;
     this.#slots.setState(slot, 'done');
-    if (this.#waits.size === 0 || !this.#waits.delete(slot)) return;
+    if (this.#waits.size === 0 || !this.#drop(slot)) return;
     this.progressed = true;
     if (this.#slots.origin(slot) === 'listed') this.recovered += 1;
   }
@@ -117,6 +123,7 @@ export class Ledger {
     const wait = this.#waits.get(slot);
     if (wait === undefined) {
       this.#waits.set(slot, { finding, attempts: 1, since: performance.now() });
+      if (this.#slots.origin(slot) === 'implied') this.#impliedWaits += 1;
       return;
     }
     wait.attempts += 1;
@@ -130,12 +137,28 @@ export class Ledger {
   fail({ path, slot }: Subject, finding: Finding): void {
     const wait = this.#waits.get(slot);
     if (slot !== NO_SLOT) {
-      if (this.#waits.delete(slot)) this.progressed = true;
+      if (this.#drop(slot)) this.progressed = true;
       this.#slots.setState(slot, 'done');
     }
     const attempts = (wait?.attempts ?? 0) + 1;
     const elapsedMs = wait === undefined ? 0 : Math.round(performance.now() - wait.since);
     this.unresolved.set(path, new UnresolvedEntryError({ path, attempts, elapsedMs, ...finding }));
+  }
+
+  /** The first slot that is waited for, unless it is a directory that is only on the way to others. */
+  get firstWaiting(): number | undefined {
+    for (const slot of this.#waits.keys()) if (this.#slots.origin(slot) !== 'implied') return slot;
+    return this.#waits.keys().next().value;
+  }
+
+  /** What would be unresolved if nothing more came. */
+  list(): UnresolvedEntryError[] {
+    const errors = new Map(this.unresolved);
+    for (const [slot, wait] of this.#waits) {
+      const error = this.#abandoned(slot, wait);
+      if (error !== undefined) errors.set(error.path, error);
+    }
+    return [...errors.values()].sort(byPath);
   }
 
   /** True where something was put on the list after everything on it had been given up. */
@@ -145,16 +168,29 @@ export class Ledger {
 
   /** Give up on everything that is still waited for, one at a time. */
   *giveUp(): Generator<void> {
-    for (const [slot, { finding, attempts, since }] of this.#waits) {
+    for (const [slot, wait] of this.#waits) {
       this.#slots.setState(slot, 'done');
-      // A directory that is only on the way to what is missing is named by what is missing.
-      if (this.#slots.origin(slot) === 'implied' && finding.reason === 'missing') continue;
-      const elapsedMs = Math.round(performance.now() - since);
-      const { path } = this.#slots.subject(slot);
-      this.unresolved.set(path, new UnresolvedEntryError({ path, attempts, elapsedMs, ...finding }));
+      const error = this.#abandoned(slot, wait);
+      if (error === undefined) continue;
+      this.unresolved.set(error.path, error);
       yield;
     }
     this.#waits.clear();
+    this.#impliedWaits = 0;
+  }
+
+  #drop(slot: number): boolean {
+    if (!this.#waits.delete(slot)) return false;
+    if (this.#slots.origin(slot) === 'implied') this.#impliedWaits -= 1;
+    return true;
+  }
+
+  #abandoned(slot: number, { finding, attempts, since }: Wait): UnresolvedEntryError | undefined {
+    // A directory that is only on the way to what is missing is named by what is missing.
+    if (this.#slots.origin(slot) === 'implied' && finding.reason === 'missing') return undefined;
+    const elapsedMs = Math.round(performance.now() - since);
+    const { path } = this.#slots.subject(slot);
+    return new UnresolvedEntryError({ path, attempts, elapsedMs, ...finding });
   }
 }
 

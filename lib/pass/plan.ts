@@ -8,7 +8,7 @@ import {
   type ManifestInput,
 } from '../manifest/manifest.ts';
 import { EntryCollector } from '../manifest/path.ts';
-import { quoted } from '../quote.ts';
+import { quoted } from '../printable.ts';
 import type { Slices } from './slices.ts';
 
 /**
