@@ -182,7 +182,7 @@ usage('wrong usage is named on stderr, exits 2 and touches nothing', async () =>
     ],
     [['apply', ''], /root: expected a path, got ""/],
     [['apply', '/'], /root "\/"/],
-    [['apply', join(root, 'none')], /ENOENT.*none/],
+    [['apply', join(root, 'none')], /ENOENT: the root ".*none" does not exist/],
     [['apply', join(root, 'bin/tool'), '--manifest', join(root, 'lib/text.txt')], /ENOTDIR.*tool/],
     [['apply', root, ...glob, '--manifest', join(root, 'none.zip')], /none\.zip/],
   ];

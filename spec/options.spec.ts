@@ -323,6 +323,7 @@ const polluted: Record<string, unknown> = {
   source: 'polluted',
   outside: ['polluted'],
   lendsWorkingDirectory: true,
+  bigint: true,
 };
 
 /** What calls are tried on. */

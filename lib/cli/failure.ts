@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { ManifestError } from '../errors.ts';
+import { quoted } from '../printable.ts';
 import { flagOf, inFlags } from './flags.ts';
 import { writeError, writeOut } from './output.ts';
 import { printableJson, printableText } from './printable.ts';
@@ -64,7 +65,11 @@ function describe(error: unknown): Failure {
 function describeForCaller(error: unknown): string | undefined {
   if (error instanceof ManifestError || error instanceof CommandFailure) return error.message;
   if (error instanceof TypeError || error instanceof RangeError) return nameFlag(error.message);
-  return isSystemError(error) ? inFlags(error.message) : undefined;
+  if (!isSystemError(error)) return undefined;
+  const { code, syscall, path } = error;
+  if (code === 'ENOENT' && syscall === 'realpath')
+    return `ENOENT: the root ${quoted(path ?? '')} does not exist`;
+  return inFlags(error.message);
 }
 
 /** 2: nothing was begun. 1: it failed on the way, or the destination is not free. */

@@ -18,7 +18,8 @@ import { errorCode, systemError } from './errors.ts';
 import { decodeName } from './names.ts';
 
 const REPLACEMENT_CHARACTER = '\ufffd';
-const unthrown = { throwIfNoEntry: false } as const;
+// Said, for Node would read it in `Object.prototype`.
+const unthrown = { throwIfNoEntry: false, bigint: false } as const;
 const exact = { bigint: true, throwIfNoEntry: false } as const;
 
 /** What a system call takes for an entry. */

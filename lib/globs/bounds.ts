@@ -11,6 +11,9 @@ const NAME_MAX = 255;
 const MAX_STEPS = 10 ** 7;
 const ESCAPED = 'a backslash before it makes it an ordinary character';
 
+/** So many UTF-16 units are never too many bytes. */
+export const SURELY_SHORT = Math.floor((PATH_MAX - 1) / 3);
+
 /**
  * Whether a path has more bytes than Linux takes, which counts the NUL at its end: it is held against no glob, on any system.
  *

@@ -3,7 +3,7 @@ import { pathTooLong } from '../directory/errors.ts';
 import type { FoldName } from '../directory/folding.ts';
 import { Place } from '../directory/place.ts';
 import type { Tree } from '../directory/tree.ts';
-import { isLong } from '../globs/bounds.ts';
+import { isLong, SURELY_SHORT } from '../globs/bounds.ts';
 import type { Matcher, NameMatcher } from '../globs/compile.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
 import type { Settings } from '../settings.ts';
@@ -107,8 +107,9 @@ export class Course {
   isTooLong(place: Place, name?: string): boolean {
     if (!this.hasGlobs) return false;
     if (name === undefined) return isLong(place.length, () => place.path);
-    const separator = place.parent === undefined ? 0 : 1;
-    return isLong(place.length + separator + name.length, () => place.pathOf(name));
+    const units = place.length + 1 + name.length;
+    if (units <= SURELY_SHORT) return false;
+    return isLong(place.parent === undefined ? name.length : units, () => place.pathOf(name));
   }
 
   /** Which entries of a directory the globs name. */
