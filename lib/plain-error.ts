@@ -26,5 +26,10 @@ export const PlainAggregateError = plain(AggregateError.prototype);
  * @internal
  */
 export function captureStack(error: Error): void {
-  Error.captureStackTrace?.(error, error.constructor);
+  const holder: { stack?: string } = {};
+  Error.captureStackTrace?.(holder, error.constructor);
+  // Runtimes begin it with different words.
+  const frames = /\n\s+at [\s\S]*$/.exec(holder.stack ?? '')?.[0] ?? '';
+  const value = `${error.name}: ${error.message}${frames}`;
+  Object.defineProperty(error, 'stack', { value, configurable: true, writable: true });
 }
