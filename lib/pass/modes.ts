@@ -110,11 +110,13 @@ export class Modes {
   /** Say that a mode was changed; of a file with more than one name, count the first time. */
   #tell(subject: Subject, stats: EntryStats, from: number, to: number): void {
     const { settings, ledger } = this.#course;
-    const change = { path: subject.path, from, to };
-    if (!isShared(stats)) return settings.onChange?.(change);
+    const isOne = !isShared(stats);
     const known = this.#shared.size;
-    if (this.#shared.add(keyOf(stats)).size > known) ledger.countHardLinked();
-    settings.onChange?.({ ...change, names: stats.nlink });
+    if (!isOne && this.#shared.add(keyOf(stats)).size > known) ledger.countHardLinked();
+    // Nobody is told of a path that nobody asks for: it may be very deep.
+    if (settings.onChange === undefined) return;
+    const change = { path: subject.path, from, to };
+    settings.onChange(isOne ? change : { ...change, names: stats.nlink });
   }
 
   /** Remember the mode that an entry is left with. */
