@@ -508,7 +508,7 @@ flags('a glob that matches nothing is noted, in the report, too', async () => {
   const args = ['apply', root, '--executable', 'run', '--executable', 'bin/*', '--ignore', 'nothing/**'];
   const { code, stdout } = await runCli(args);
   assert.is(code, 0);
-  assert.match(stdout, '\nnote: --executable: no path matches the glob "run"\n');
+  assert.match(stdout, '\nnote: --executable: no file matches the glob "run"\n');
   assert.match(stdout, '\nnote: --ignore: no path matches the glob "nothing/**"\n');
   assert.not.match(stdout, '"bin/*"');
   const { report } = await runJson([...args, '--dry-run']);

@@ -3,10 +3,9 @@ import { loadCommonJs } from '../load.ts';
 import { quoted } from '../printable.ts';
 import { effortOf, findExcess, isLongPath, stepsFor } from './bounds.ts';
 import { directoryMatcher } from './directory.ts';
-import { linearMatcher } from './segment.ts';
+import { compileSegment, type SegmentMatcher } from './segment.ts';
 import { type SplitGlob, splitGlob } from './split.ts';
 import { Steps } from './steps.ts';
-import { noticing, prefixOf } from './unmatched.ts';
 
 /** Whether the entries of one directory are named by a list of globs. */
 export type NameMatcher = (name: string) => boolean;
@@ -65,14 +64,7 @@ interface Compiler {
 function compile(option: string, globs: readonly string[], compiler: Compiler): Matcher {
   for (const glob of globs) check(option, isNegated(glob) ? glob.slice(1) : glob, compiler.makeRe);
   if (globs.some(isNegated)) return wholeMatcher(globs, compiler);
-  const compileOne = (glob: string) => {
-    let one: Omit<Matcher, 'unmatched'> | undefined;
-    return (path: string) => {
-      one ??= splitMatcher([withoutTrailingSlash(glob)], compiler);
-      return one.matches(path);
-    };
-  };
-  return noticing(splitMatcher(globs.map(withoutTrailingSlash), compiler), globs, compileOne);
+  return splitMatcher(globs, compiler);
 }
 
 /** The same of names in any normalisation. */
@@ -145,21 +137,23 @@ function wholeMatcher(globs: readonly string[], compiler: Compiler): Matcher {
 
 /** A glob of which the directory decides once for all its entries: all, none, or those with such names. */
 interface DirectoryRule {
+  readonly glob: string;
   readonly isHere: (path: () => string) => boolean;
-  /** `*`: every name. */
-  readonly name: string;
+  readonly name: SegmentMatcher;
 }
 
 /** Decide for a directory where that is possible, and ask for a path as a whole only where it is not. */
-function splitMatcher(globs: readonly string[], compiler: Compiler): Omit<Matcher, 'unmatched'> {
+function splitMatcher(globs: readonly string[], compiler: Compiler): Matcher {
   const { steps } = compiler;
   const rules: DirectoryRule[] = [];
-  const whole: ((path: string) => boolean)[] = [];
+  const whole: { glob: string; isNamed: (path: string) => boolean }[] = [];
   for (const glob of globs) {
-    const split = splitGlob(glob);
-    if (split === undefined) whole.push(wholeRule(glob, compiler));
-    else rules.push(...split.map((part) => directoryRule(part, compiler)));
+    const plain = withoutTrailingSlash(glob);
+    const split = splitGlob(plain);
+    if (split === undefined) whole.push({ glob, isNamed: wholeRule(plain, compiler) });
+    else rules.push(...split.map((part) => directoryRule(glob, part, compiler)));
   }
+  const left = new Set(globs);
   const known = new Map<string, NameMatcher | undefined>();
   const inDirectory = (path: () => string): NameMatcher | undefined => {
     let cached: string | undefined;
@@ -173,76 +167,67 @@ function splitMatcher(globs: readonly string[], compiler: Compiler): Omit<Matche
     let key = '';
     for (const rule of rules) key += rule.isHere(pathOnce) ? '1' : '0';
     if (!known.has(key)) {
-      const names = rules.filter((_, index) => key[index] === '1').map(({ name }) => name);
-      known.set(key, namesMatcher(names, compiler));
+      const here = rules.filter((_, index) => key[index] === '1');
+      known.set(key, namesMatcher(here, left, steps));
     }
     const byName = known.get(key);
     if (whole.length === 0) return byName;
     const prefix = prefixOf(pathOnce());
     if (isLongPath(prefix)) return undefined;
     return (name) => {
-      if (byName?.(name) === true) return true;
-      const path = prefix + name;
-      steps.ask(path.length);
-      return whole.some((isNamed) => isNamed(path));
+      let isNamed = byName?.(name) === true;
+      if (isNamed && left.size === 0) return true;
+      const full = prefix + name;
+      steps.ask(full.length);
+      for (const rule of whole) {
+        if ((isNamed && !left.has(rule.glob)) || !rule.isNamed(full)) continue;
+        left.delete(rule.glob);
+        isNamed = true;
+      }
+      return isNamed;
     };
   };
   return {
+    unmatched: () => [...left],
     matches: (path) => !isLongPath(path) && inDirectory(() => parentOf(path))?.(nameOf(path)) === true,
     in: inDirectory,
   };
 }
 
-function directoryRule({ directory, name }: SplitGlob, compiler: Compiler): DirectoryRule {
-  if (directory.length === 0) return { isHere: (path) => path() === '.', name };
-  if (directory.every((segment) => segment === '**')) return { isHere: () => true, name };
-  const matches = directoryMatcher(directory, (segment) => nameMatcher(segment, compiler), compiler.steps);
-  return { isHere: (path) => !isLongPath(path()) && matches(path()), name };
+function directoryRule(glob: string, { directory, name }: SplitGlob, compiler: Compiler): DirectoryRule {
+  const { ignoresCase, steps } = compiler;
+  const rule = { glob, name: compileSegment(name, ignoresCase) };
+  if (directory.length === 0) return { ...rule, isHere: (path) => path() === '.' };
+  if (directory.every((segment) => segment === '**')) return { ...rule, isHere: () => true };
+  const matches = directoryMatcher(directory, (segment) => compileSegment(segment, ignoresCase), steps);
+  return { ...rule, isHere: (path) => !isLongPath(path()) && matches(path()) };
 }
 
-/** Names that one of several globs names. */
-function namesMatcher(globs: readonly string[], compiler: Compiler): NameMatcher | undefined {
-  if (globs.length === 0) return undefined;
-  if (globs.includes('*')) return () => true;
-  const quick = globs.filter(isQuick);
-  const slow = globs.filter((glob) => !isQuick(glob)).map((glob) => nameMatcher(glob, compiler));
-  if (quick.length === 0) return slow.length === 1 ? slow[0] : (name) => slow.some((one) => one(name));
-  const { steps, makeRe } = compiler;
-  const union = unionOf(quick.map(makeRe));
-  const each = quick.reduce((sum, glob) => sum + effortOf(glob).alternatives, 0);
+/** Names that one of several globs names. Those that have named nothing so far are asked even where another one does. */
+function namesMatcher(
+  rules: readonly DirectoryRule[],
+  left: Set<string>,
+  steps: Steps,
+): NameMatcher | undefined {
+  if (rules.length === 0) return undefined;
+  const effort = rules.reduce((sum, { name }) => sum + name.effort, 0);
   return (name) => {
     steps.ask(name.length);
-    steps.taken += each * (name.length + 1);
-    return union.test(name) || slow.some((one) => one(name));
+    steps.taken += effort * (name.length + 1);
+    let isNamed = false;
+    for (const rule of rules) {
+      if ((isNamed && !left.has(rule.glob)) || !rule.name.matches(name)) continue;
+      if (left.size === 0) return true;
+      left.delete(rule.glob);
+      isNamed = true;
+    }
+    return isNamed;
   };
 }
 
-/** One glob for one name. */
-function nameMatcher(glob: string, { makeRe, ignoresCase, steps }: Compiler): NameMatcher {
-  const matches = isQuick(glob) ? undefined : linearMatcher(glob, ignoresCase, steps);
-  if (matches !== undefined) {
-    return (name) => {
-      steps.ask(name.length);
-      return matches(name);
-    };
-  }
-  const regexp = makeRe(glob);
-  const { alternatives } = effortOf(glob);
-  return (name) => {
-    steps.ask(name.length);
-    steps.taken += alternatives * (name.length + 1);
-    return regexp.test(name);
-  };
-}
-
-/** Whether a regular expression is done with a name in one go. */
-function isQuick(glob: string): boolean {
-  const { shares, alternatives } = effortOf(glob);
-  return shares === 0 && alternatives <= glob.length;
-}
-
-function unionOf(regexps: readonly RegExp[]): RegExp {
-  return new RegExp(regexps.map(({ source }) => source).join('|'), regexps[0]?.flags);
+/** What stands before the name of an entry in its path. */
+function prefixOf(directory: string): string {
+  return directory === '.' ? '' : `${directory}/`;
 }
 
 /** A glob as an error shows it: not longer than a line. */

@@ -1,3 +1,4 @@
+import type { SegmentMatcher } from './segment.ts';
 import type { Steps } from './steps.ts';
 
 const EVERY = '**';
@@ -11,11 +12,11 @@ const EVERY = '**';
  */
 export function directoryMatcher(
   segments: readonly string[],
-  matcherOf: (segment: string) => (name: string) => boolean,
+  matcherOf: (segment: string) => SegmentMatcher,
   steps: Steps,
 ): (path: string) => boolean {
   const isEvery = segments.map((segment) => segment === EVERY);
-  const matchers = segments.map((segment) => (segment === EVERY ? () => true : matcherOf(segment)));
+  const matchers = segments.map((segment) => (segment === EVERY ? undefined : matcherOf(segment)));
   const end = segments.length;
   /** Reach a place between two globs, and those after `**`, which may stand for nothing. */
   const reach = (states: Set<number>, from: number): void => {
@@ -23,6 +24,11 @@ export function directoryMatcher(
       states.add(state);
       if (isEvery[state] !== true) return;
     }
+  };
+  const holds = (matcher: SegmentMatcher | undefined, name: string): boolean => {
+    if (matcher === undefined) return false;
+    steps.taken += matcher.effort * (name.length + 1);
+    return matcher.matches(name);
   };
   return (path) => {
     let states = new Set<number>();
@@ -37,7 +43,7 @@ export function directoryMatcher(
         steps.taken += 1;
         if (state === end) continue;
         if (isEvery[state] === true) reach(next, state);
-        else if (matchers[state]?.(name) === true) reach(next, state + 1);
+        else if (holds(matchers[state], name)) reach(next, state + 1);
       }
       if (next.size === 0) return false;
       states = next;

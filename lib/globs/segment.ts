@@ -1,121 +1,131 @@
-import type { Steps } from './steps.ts';
-
-/** What is done with a character, or without one. */
-type Instruction =
-  | { kind: 'character'; character: string }
-  | { kind: 'any' }
-  | { kind: 'star' }
-  | { kind: 'split'; targets: number[] }
-  | { kind: 'jump'; target: number }
-  | { kind: 'more'; isDotEnough: boolean }
-  | { kind: 'end' };
-
-/** Names, `*`, `?`, and braces that hold no others: what {@link linearMatcher} knows. */
+/** Names, `*`, `?`, and braces that hold no others. */
 const knownSegment =
   /^(?:[\w.@~=% +-]|\*(?!\*)|\?|\{(?:[\w@~=% ,?-]|\.(?!\.)|\*(?!\*))*,(?:[\w@~=% ,?-]|\.(?!\.)|\*(?!\*))*\})+$/;
+/** Length that a glob may have once its braces are written out. */
+const MAX_EXPANDED = 4096;
+const ANY = '?';
 
-/** Whether {@link linearMatcher} knows a glob for one name. */
+/** What stands before a `*`, and what has to come after it: something, and not another dot alone, or anything. */
+interface Piece {
+  readonly text: string;
+  readonly hasAny: boolean;
+  readonly after: 'anything' | 'something' | 'more than a dot';
+}
+
+/** One glob without braces, by its `*`. */
+interface Pattern {
+  readonly pieces: readonly Piece[];
+  readonly last: Omit<Piece, 'after'>;
+}
+
+/** A glob for one name, compiled. */
+export interface SegmentMatcher {
+  readonly matches: (name: string) => boolean;
+  /** At most so many characters are compared for each character of a name. */
+  readonly effort: number;
+}
+
+/** Whether {@link compileSegment} knows a glob for one name. */
 export function isLinear(segment: string): boolean {
-  return knownSegment.test(segment) && !/[+}]\+/.test(segment);
+  return knownSegment.test(segment) && !/[+}]\+/.test(segment) && expand(segment) !== undefined;
 }
 
 /**
- * Match one name against a glob in steps that are bounded by the product of their lengths: all ways are followed at once, where
- * a regular expression tries one after the other. Means what micromatch means with `dot: true`.
+ * Match one name against a glob in steps that are bounded by the product of their lengths: what stands between two `*` is looked
+ * for from the left, and the first place where it stands is the best one, where a regular expression tries one after the other.
+ * Means what micromatch means with `dot: true`.
  *
  * @param segment a glob for one name that {@link isLinear}
  * @param ignoresCase whether upper and lower case are the same
  */
-export function linearMatcher(
-  segment: string,
-  ignoresCase: boolean,
-  steps: Steps,
-): (name: string) => boolean {
-  const fold = ignoresCase ? foldCharacter : (character: string) => character;
-  const program = programOf(segment, fold);
-  /** When each instruction was last entered: once for a character. */
-  const marks = new Float64Array(program.length);
-  let moment = 0;
-  const stack: number[] = [];
-  let [current, next]: [number[], number[]] = [[], []];
-  return (name) => {
-    /** Follow what needs no character, from one instruction. */
-    const enter = (start: number, position: number, into: number[]) => {
-      stack.push(start);
-      for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-        if (marks[at] === moment) continue;
-        marks[at] = moment;
-        steps.taken += 1;
-        const instruction = program[at] as Instruction;
-        if (instruction.kind === 'jump') stack.push(instruction.target);
-        else if (instruction.kind === 'split') stack.push(...instruction.targets);
-        else if (instruction.kind === 'more') {
-          const rest = name.length - position;
-          const isDot = rest === 1 && name[position] === '.';
-          if (rest > 0 && (instruction.isDotEnough || !isDot)) stack.push(at + 1);
-        } else {
-          into.push(at);
-          if (instruction.kind === 'star') stack.push(at + 1);
-        }
-      }
-    };
-    current.length = 0;
-    moment += 1;
-    enter(0, 0, current);
-    for (let position = 0; position < name.length && current.length > 0; position += 1) {
-      const character = fold(name[position] as string);
-      next.length = 0;
-      moment += 1;
-      for (const at of current) {
-        const instruction = program[at] as Instruction;
-        if (instruction.kind === 'star') enter(at, position + 1, next);
-        else if (
-          instruction.kind === 'any' ||
-          (instruction.kind === 'character' && instruction.character === character)
-        ) {
-          enter(at + 1, position + 1, next);
-        }
-      }
-      [current, next] = [next, current];
-    }
-    return current.includes(program.length - 1);
+export function compileSegment(segment: string, ignoresCase: boolean): SegmentMatcher {
+  const texts = (expand(segment) ?? []).map((text) => (ignoresCase ? foldText(text) : text));
+  const patterns = texts.map(patternOf);
+  const matches = (name: string) => patterns.some((pattern) => matchPattern(pattern, name));
+  return {
+    matches: ignoresCase ? (name) => matches(foldText(name)) : matches,
+    effort: texts.reduce((sum, text) => sum + text.length, 1),
   };
 }
 
-/** As a regular expression ignores case: by single UTF-16 units. */
-function foldCharacter(character: string): string {
-  const upper = character.toUpperCase();
-  return upper.length === 1 ? upper : character;
+function matchPattern({ pieces, last }: Pattern, name: string): boolean {
+  let at = 0;
+  for (let index = 0; index < pieces.length; index += 1) {
+    const piece = pieces[index] as Piece;
+    const found = index === 0 ? (standsAt(name, piece, 0) ? 0 : -1) : find(name, piece, at);
+    if (found === -1) return false;
+    at = found + piece.text.length;
+    const rest = name.length - at;
+    // Further to the right even less comes after it.
+    if (piece.after !== 'anything' && rest === 0) return false;
+    if (piece.after === 'more than a dot' && rest === 1 && name[at] === '.') return false;
+  }
+  const end = name.length - last.text.length;
+  return (pieces.length === 0 ? end === 0 : end >= at) && standsAt(name, last, end);
 }
 
-function programOf(segment: string, fold: (character: string) => string): Instruction[] {
-  const program: Instruction[] = [];
-  /** Where the split of an open brace is, and the jumps to its end. */
-  let brace: { targets: number[]; jumps: { kind: 'jump'; target: number }[] } | undefined;
-  for (const [index, character] of Array.from(segment, (one, at) => [at, one] as const)) {
-    const before = segment[index - 1];
-    if (character === '{') {
-      brace = { targets: [program.length + 1], jumps: [] };
-      program.push({ kind: 'split', targets: brace.targets });
-    } else if (brace !== undefined && (character === ',' || character === '}')) {
-      const jump = { kind: 'jump' as const, target: -1 };
-      program.push(jump);
-      brace.jumps.push(jump);
-      if (character === ',') brace.targets.push(program.length);
-      else {
-        for (const one of brace.jumps) one.target = program.length;
-        brace = undefined;
-      }
-    } else if (character === '*') {
-      // micromatch: after a dot that begins a name or stands in braces something has to come, and not another dot alone;
-      // and so after that of `*.*`.
-      const isFirstDot = before === '.' && (brace !== undefined || index === 1);
-      if (isFirstDot) program.push({ kind: 'more', isDotEnough: false });
-      else if (segment === '*.*' && index > 0) program.push({ kind: 'more', isDotEnough: true });
-      program.push({ kind: 'star' });
-    } else if (character === '?') program.push({ kind: 'any' });
-    else program.push({ kind: 'character', character: fold(character) });
+function find(name: string, piece: Omit<Piece, 'after'>, from: number): number {
+  if (!piece.hasAny) return name.indexOf(piece.text, from);
+  const last = name.length - piece.text.length;
+  for (let at = from; at <= last; at += 1) if (standsAt(name, piece, at)) return at;
+  return -1;
+}
+
+function standsAt(name: string, { text, hasAny }: Omit<Piece, 'after'>, at: number): boolean {
+  if (!hasAny) return name.startsWith(text, at);
+  if (at + text.length > name.length) return false;
+  for (let index = 0; index < text.length; index += 1) {
+    if (text[index] !== ANY && text[index] !== name[at + index]) return false;
   }
-  program.push({ kind: 'end' });
-  return program;
+  return true;
+}
+
+/** In place of a `*` that something has to come after; no glob that is known has these. */
+const BOUND_STAR = '>';
+const SOME_STAR = '<';
+const starAfter: Readonly<Record<string, Piece['after']>> = {
+  '*': 'anything',
+  [SOME_STAR]: 'something',
+  [BOUND_STAR]: 'more than a dot',
+};
+
+function patternOf(text: string): Pattern {
+  const parts = text.split(/([*<>])/);
+  const pieces: Piece[] = [];
+  for (let index = 0; index + 1 < parts.length; index += 2) {
+    const after = starAfter[parts[index + 1] as string] ?? 'anything';
+    pieces.push({ ...pieceOf(parts[index] as string), after });
+  }
+  return { pieces, last: pieceOf(parts[parts.length - 1] as string) };
+}
+
+function pieceOf(text: string): Omit<Piece, 'after'> {
+  return { text, hasAny: text.includes(ANY) };
+}
+
+/** The glob with its braces written out; `undefined` where that is too long. */
+function expand(segment: string): string[] | undefined {
+  // micromatch: after a dot that begins a name or stands in braces something has to come, and not another dot alone; and
+  // something after that of `*.*`.
+  const inBraces = (part: string) => part.replaceAll('.*', `.${BOUND_STAR}`);
+  const whole = segment === '*.*' ? `*.${SOME_STAR}` : segment.replace(/^\.\*/, `.${BOUND_STAR}`);
+  let texts = [''];
+  for (const part of whole.split(/(\{[^}]*\})/)) {
+    const choices = part.startsWith('{') ? part.slice(1, -1).split(',').map(inBraces) : [part];
+    texts = texts.flatMap((text) => choices.map((choice) => text + choice));
+    if (texts.reduce((sum, text) => sum + text.length, 0) > MAX_EXPANDED) return undefined;
+  }
+  return texts;
+}
+
+/** As a regular expression ignores case: by single UTF-16 units. */
+function foldText(text: string): string {
+  const upper = text.toUpperCase();
+  if (upper.length === text.length && /^[ -~]*$/.test(text)) return upper;
+  return text.split('').map(foldUnit).join('');
+}
+
+function foldUnit(unit: string): string {
+  const upper = unit.toUpperCase();
+  return upper.length === 1 ? upper : unit;
 }

@@ -7,7 +7,8 @@ export function globWarnings(globs: Globs): ManifestWarning[] {
   return (['executable', 'ignore'] as const).flatMap((option) => {
     const unmatched = globs[option]?.unmatched() ?? [];
     return unmatched.map((glob) => {
-      return { code: 'unmatched-glob', message: `${option}: no path matches the glob ${quoted(glob)}` };
+      const what = option === 'executable' ? 'file' : 'path';
+      return { code: 'unmatched-glob', message: `${option}: no ${what} matches the glob ${quoted(glob)}` };
     });
   });
 }
