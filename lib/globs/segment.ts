@@ -20,7 +20,7 @@ interface Pattern {
 
 /** A glob for one name, compiled. */
 export interface SegmentMatcher {
-  readonly matches: (name: string) => boolean;
+  readonly matches: NameMatcher;
   /** At most so many characters are compared for each character of a name. */
   readonly effort: number;
 }
@@ -40,12 +40,37 @@ export function isLinear(segment: string): boolean {
  */
 export function compileSegment(segment: string, ignoresCase: boolean): SegmentMatcher {
   const texts = (expand(segment) ?? []).map((text) => (ignoresCase ? foldText(text) : text));
-  const patterns = texts.map(patternOf);
-  const matches = (name: string) => patterns.some((pattern) => matchPattern(pattern, name));
+  const matches = anyOf(texts.map((text) => patternMatcher(patternOf(text))));
   return {
     matches: ignoresCase ? (name) => matches(foldText(name)) : matches,
     effort: texts.reduce((sum, text) => sum + text.length, 1),
   };
+}
+
+type NameMatcher = (name: string) => boolean;
+
+/** Made once, and asked for every entry: no closure is made then. */
+function anyOf(matchers: readonly NameMatcher[]): NameMatcher {
+  const [only] = matchers;
+  if (only !== undefined && matchers.length === 1) return only;
+  return (name) => {
+    for (const matches of matchers) if (matches(name)) return true;
+    return false;
+  };
+}
+
+/** Most globs are a name, or have one `*`. */
+function patternMatcher(pattern: Pattern): NameMatcher {
+  const { pieces, last } = pattern;
+  const [first] = pieces;
+  if (last.hasAny || first?.hasAny === true) return (name) => matchPattern(pattern, name);
+  if (first === undefined) return (name) => name === last.text;
+  if (pieces.length > 1 || first.after !== 'anything') return (name) => matchPattern(pattern, name);
+  const { text: start } = first;
+  const { text: end } = last;
+  if (start === '') return (name) => name.endsWith(end);
+  const least = start.length + end.length;
+  return (name) => name.length >= least && name.startsWith(start) && name.endsWith(end);
 }
 
 function matchPattern({ pieces, last }: Pattern, name: string): boolean {
