@@ -1,4 +1,6 @@
-import { quoted } from './printable.ts';
+import { own } from './own.ts';
+import { captureStack, PlainError } from './plain-error.ts';
+import { oneLine, quoted } from './printable.ts';
 
 /** What kind of thing an entry is. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'other';
@@ -30,6 +32,7 @@ export interface EntryFacts {
  * - `not-applied`: chmod succeeded, but the mode is another one (vfat, FUSE, some network mounts).
  * - `hard-linked`: a file with more than one link, and `hardLinks` is `'error'`.
  * - `undecodable-name`: its name is not UTF-8, and a manifest or glob would have to name it.
+ * - `path-too-long`: its path is longer than 4095 bytes, so that no glob is held against it, or longer than the system takes.
  * - `unsafe-path`: it is on another device, or was replaced during processing.
  * - `io-error`: any other error of the system; see `code`.
  */
@@ -46,6 +49,7 @@ export type UnresolvedReason =
   | 'not-applied'
   | 'hard-linked'
   | 'undecodable-name'
+  | 'path-too-long'
   | 'unsafe-path'
   | 'io-error';
 
@@ -65,8 +69,12 @@ export interface UnresolvedEntryDetails {
   cause?: unknown;
 }
 
-/** What to do about each reason; the end of the message. */
-const advice: Record<UnresolvedReason, string> = {
+/**
+ * What to do about each reason; the end of the message.
+ *
+ * @internal
+ */
+export const advice: Readonly<Record<UnresolvedReason, string>> = {
   missing: 'extract again, or wait longer with retry.maxRetryTime',
   'size-mismatch': 'extract again, or wait longer with retry.maxRetryTime',
   'type-mismatch': 'remove the entry that has its name and extract again',
@@ -79,12 +87,18 @@ const advice: Record<UnresolvedReason, string> = {
   'not-applied': 'the file system does not keep modes: mount it with the modes you need',
   'hard-linked': "replace it by a copy, or set hardLinks to 'apply'",
   'undecodable-name': 'rename it, or use neither manifest nor globs',
+  'path-too-long': 'move it to a shorter path, or work without globs',
   'unsafe-path': 'set crossDevice if it is a mount point; otherwise find out which process replaced it',
   'io-error': 'the code says what the system reported',
 };
 
-/** Facts in words: `file of 12 bytes, mode 0644`. */
-export function describeFacts(facts: EntryFacts): string {
+/**
+ * Facts in words: `file of 12 bytes, mode 0644`.
+ *
+ * @internal
+ */
+export function describeFacts(given: EntryFacts): string {
+  const facts = own(given);
   const parts: string[] = [];
   if (facts.type !== undefined || facts.size !== undefined) {
     const size = facts.size === undefined ? '' : `of ${facts.size} bytes`;
@@ -95,7 +109,11 @@ export function describeFacts(facts: EntryFacts): string {
   return parts.join(', ');
 }
 
-/** A mode as four octal digits. */
+/**
+ * A mode as four octal digits.
+ *
+ * @internal
+ */
 export function formatMode(mode: number): string {
   return mode.toString(8).padStart(4, '0');
 }
@@ -103,19 +121,21 @@ export function formatMode(mode: number): string {
 /** Known facts only, keys in one order, so that their JSON is stable. */
 function compactFacts(facts: EntryFacts | undefined): EntryFacts | undefined {
   if (facts === undefined) return undefined;
+  const known = own(facts);
   const compact: EntryFacts = {};
-  if (facts.type !== undefined) compact.type = facts.type;
-  if (facts.size !== undefined) compact.size = facts.size;
-  if (facts.mode !== undefined) compact.mode = facts.mode;
-  if (facts.linkTarget !== undefined) compact.linkTarget = facts.linkTarget;
+  if (known.type !== undefined) compact.type = known.type;
+  if (known.size !== undefined) compact.size = known.size;
+  if (known.mode !== undefined) compact.mode = known.mode;
+  if (known.linkTarget !== undefined) compact.linkTarget = known.linkTarget;
   return compact;
 }
 
 /**
  * One entry whose mode could not be set, or that is not as the manifest says. It was not changed; only with `reason`
- * `'not-applied'` or `'io-error'` the system may have changed it. Its `stack` has no frames.
+ * `'not-applied'` or `'io-error'` the system may have changed it. It has no `stack`, and is an ordinary object: JSON and structuredClone
+ * keep all of it.
  */
-export class UnresolvedEntryError extends Error {
+export class UnresolvedEntryError extends PlainError {
   override readonly name = 'UnresolvedEntryError';
   /** Path below the root, with `/`; `.` is the root. Bytes that are not UTF-8 are U+DC80 to U+DCFF. */
   readonly path: string;
@@ -136,7 +156,8 @@ export class UnresolvedEntryError extends Error {
   /** Milliseconds between the first and the last look. */
   readonly elapsedMs: number;
 
-  constructor(details: UnresolvedEntryDetails) {
+  constructor(given: UnresolvedEntryDetails) {
+    const details = own(given);
     const { path, reason, expected, actual, target } = details;
     const code = details.code ?? `ERR_PERMWALK_${reason.toUpperCase().replaceAll('-', '_')}`;
     const facts = [
@@ -146,11 +167,8 @@ export class UnresolvedEntryError extends Error {
     ].filter(Boolean);
     const found = facts.length > 0 ? ` (${facts.join('; ')})` : '';
     const message = `${code}: ${reason} ${quoted(path)}${found}: ${details.advice ?? advice[reason]}`;
-    // A report may have a million of these, and a stack says nothing here: it would be half of their memory.
-    const { stackTraceLimit } = Error;
-    Reflect.set(Error, 'stackTraceLimit', 0);
-    super(message, { cause: details.cause });
-    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
+    super(oneLine(message));
+    if (details.cause !== undefined) this.cause = details.cause;
     this.path = path;
     this.reason = reason;
     this.code = code;
@@ -176,13 +194,21 @@ export class UnresolvedEntryError extends Error {
       attempts: this.attempts,
       elapsedMs: this.elapsedMs,
       message: this.message,
-      cause: cause instanceof Error ? { name: cause.name, message: cause.message } : cause,
+      cause: plainCause(cause),
     };
   }
 }
 
-/** A manifest that cannot be read or must not be used. Nothing was changed. */
-export class ManifestError extends Error {
+/** What JSON has of a cause. */
+function plainCause(cause: unknown): unknown {
+  return cause instanceof Error ? { name: cause.name, message: cause.message } : cause;
+}
+
+/**
+ * A manifest that cannot be read or must not be used. Nothing was changed. It is an ordinary object: JSON and structuredClone keep all
+ * of it but its `stack`.
+ */
+export class ManifestError extends PlainError {
   override readonly name = 'ManifestError';
   /** `ERR_PERMWALK_MANIFEST`, or the errno's name if the source could not be read. */
   readonly code: string;
@@ -193,11 +219,20 @@ export class ManifestError extends Error {
 
   constructor(
     message: string,
-    details: { source?: string | undefined; path?: string | undefined; code?: string; cause?: unknown } = {},
+    given: { source?: string | undefined; path?: string | undefined; code?: string; cause?: unknown } = {},
   ) {
-    super(details.source === undefined ? message : `${details.source}: ${message}`, { cause: details.cause });
+    const details = own(given);
+    super(oneLine(details.source === undefined ? message : `${details.source}: ${message}`));
     this.code = details.code ?? 'ERR_PERMWALK_MANIFEST';
     this.source = details.source;
     this.path = details.path;
+    if (details.cause !== undefined) this.cause = details.cause;
+    captureStack(this);
+  }
+
+  /** All facts as plain data; JSON leaves out `undefined`. */
+  toJSON(): Record<string, unknown> {
+    const { name, code, message, source, path, cause } = this;
+    return { name, code, message, source, path, cause: plainCause(cause) };
   }
 }

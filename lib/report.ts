@@ -1,5 +1,7 @@
 import type { UnresolvedEntryError } from './errors.ts';
 import type { ManifestWarning } from './manifest/manifest.ts';
+import { captureStack, PlainAggregateError } from './plain-error.ts';
+import { oneLine } from './printable.ts';
 
 /**
  * How many entries had which outcome. Each entry counts once: `visited = changed + unchanged + links + special`.
@@ -24,6 +26,8 @@ export interface PermissionCounts {
   unlisted: number;
   /** Entries of the manifest that may be absent, and are. They count in none of the others. */
   absent: number;
+  /** Files of which one more name exists, here or elsewhere, and whose mode was changed: for all names. They are in `changed`, too. */
+  hardLinked: number;
 }
 
 /** A link that dangles, loops or leads out of the tree. Links to entries of the tree are not listed. */
@@ -60,14 +64,17 @@ export interface PermissionReport {
   links: LinkReport[];
   unresolved: UnresolvedEntryError[];
   settle: SettleReport;
-  /** What was odd in the manifest, and in how it was used; the first 1,000 of the manifest's. */
+  /** What was odd in the manifest, and in how it was used; the first 1,000 of the manifest's. Globs that named nothing. */
   warnings: readonly ManifestWarning[];
   /** Milliseconds from call to report. */
   durationMs: number;
 }
 
-/** A strict pass rejects with it after it has processed everything it can. */
-export class UnresolvedEntriesError extends AggregateError {
+/**
+ * A strict pass rejects with it after it has processed everything it can. It is an ordinary object: JSON and structuredClone keep all
+ * of it but its `stack`.
+ */
+export class UnresolvedEntriesError extends PlainAggregateError {
   override readonly name = 'UnresolvedEntriesError';
   readonly code = 'ERR_PERMWALK_UNRESOLVED';
   /** The whole report; `report.unresolved` is `errors`. */
@@ -80,8 +87,16 @@ export class UnresolvedEntriesError extends AggregateError {
     for (const { reason } of unresolved) perReason.set(reason, (perReason.get(reason) ?? 0) + 1);
     const summary = [...perReason].map(([reason, count]) => `${count} ${reason}`).join(', ');
     const first = unresolved[0];
-    super(unresolved, `${summary} in ${root}${first ? `; first: ${first.message}` : ''}`);
+    super(oneLine(`${summary} in ${root}${first ? `; first: ${first.message}` : ''}`));
+    this.errors = unresolved;
     this.report = report;
+    captureStack(this);
+  }
+
+  /** All facts as plain data. `errors` are `report.unresolved`. */
+  toJSON(): Record<string, unknown> {
+    const { name, code, message, report } = this;
+    return { name, code, message, report };
   }
 }
 
@@ -91,10 +106,16 @@ export interface PermissionProgress {
   phase: 'visit' | 'settle' | 'finish';
   /** Counts so far. */
   counts: Readonly<PermissionCounts>;
-  /** Entries that it waits for. */
+  /** Entries that it waits for, without directories that are only on the way to them. */
   pending: number;
   /** Entries that are finally unresolved so far. */
   unresolved: number;
+  /** The first path that it waits for; `.` is the root itself. */
+  waitingFor?: string | undefined;
+  /** For how many milliseconds it will wait at most, unless something changes. */
+  waitMs?: number | undefined;
+  /** What would be unresolved if it stopped now: everything that it waits for, and what is so already. Made when it is called. */
+  list(): UnresolvedEntryError[];
 }
 
 /** One change of a mode. */
@@ -105,9 +126,15 @@ export interface PermissionChange {
   from: number;
   /** Mode after. */
   to: number;
+  /** How many names the file has, where it has more than one: all of them have the new mode. */
+  names?: number;
 }
 
-/** Nothing counted yet. */
+/**
+ * Nothing counted yet.
+ *
+ * @internal
+ */
 export function createCounts(): PermissionCounts {
   return {
     visited: 0,
@@ -119,5 +146,6 @@ export function createCounts(): PermissionCounts {
     vanished: 0,
     unlisted: 0,
     absent: 0,
+    hardLinked: 0,
   };
 }

@@ -285,7 +285,12 @@ for (const { backend, title, apply } of allPasses) {
       return root;
     };
     const applied = make();
-    assert.equal(counts(await apply(applied, { mode: 'a+x' })), { visited: 4, changed: 2, unchanged: 2 });
+    assert.equal(counts(await apply(applied, { mode: 'a+x' })), {
+      visited: 4,
+      changed: 2,
+      unchanged: 2,
+      hardLinked: 1,
+    });
     const skipped = make();
     const skip = await apply(skipped, { mode: 'a+x', hardLinks: 'skip' });
     assert.equal(counts(skip), { visited: 2, changed: 1, unchanged: 1, ignored: 2 });
@@ -488,6 +493,28 @@ for (const { backend, title, apply } of allPasses) {
     assert.equal(counts(report), { visited: 5, changed: 3, unchanged: 2 });
     assert.equal(changes, ['a', 'b', 'f']);
     assert.is(modeOf(root, 'c'), 0o600);
+  });
+
+  test('changed files that have more names are counted, once a file, and told', async () => {
+    for (const options of [{}, { dryRun: true }, { manifest: ['f', 'd/g', 'alone', 'right', 'right2'] }]) {
+      const root = makeTree({ f: 0o600, 'd/': 0o755, alone: 0o600, right: 0o644 });
+      linkSync(join(root, 'f'), join(root, 'd/g'));
+      linkSync(join(root, 'right'), join(root, 'right2'));
+      const changes: unknown[] = [];
+      const report = await apply(root, {
+        mode: 'go+r',
+        ...options,
+        onChange: ({ names = 1, from, to }) => changes.push([names, from, to]),
+      });
+      assert.equal(changes.sort(), [
+        [1, 0o600, 0o644],
+        [2, 0o600, 0o644],
+      ]);
+      assert.is(report.counts.hardLinked, 1);
+      assert.is(report.counts.changed, 2);
+      const { visited, changed, unchanged, links, special } = report.counts;
+      assert.is(visited, changed + unchanged + links + special, 'it stands beside the sum');
+    }
   });
 
   test('a mode that would come out otherwise a second time is applied once', async () => {

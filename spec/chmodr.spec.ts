@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, symlinkSync } from 'node:fs';
+import { chmodSync, cpSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import * as original from 'chmodr';
 import fc from 'fast-check';
@@ -87,6 +87,36 @@ for (const [name, { ours, theirs }] of Object.entries(forms)) {
       await ours(join(root, 'f'), wanted);
       assert.is(modeOf(root, 'f'), file);
     }
+  });
+
+  test('takes a mode as stat has it', async () => {
+    for (const [wanted, file, directory] of [
+      [0o100644, 0o644, 0o755],
+      [0o040700, 0o700, 0o700],
+      ['100640', 0o640, 0o750],
+    ] as const) {
+      const root = makeTree({ f: 0o600, 'd/g': 0o600 });
+      await ours(root, wanted);
+      assert.equal([modeOf(root, 'd/g'), modeOf(root, 'd')], [file, directory]);
+    }
+    const root = makeTree({ f: 0o640, g: 0o600 });
+    await ours(root, statSync(join(root, 'f')).mode);
+    assert.is(modeOf(root, 'g'), 0o640);
+  });
+
+  // chmodr's own tests, but for those in which functions of fs are replaced by others that fail.
+  test('does what the tests of chmodr ask for', async () => {
+    const root = makeTree({ 'a/b/c/d': '', 'a/b/d': '', 'a/b/e/': 0o755, 'a/c': '', b: '' });
+    await ours(root, 0o700);
+    for (const path of ['a', 'a/b', 'a/b/c', 'a/b/c/d', 'a/b/d', 'a/b/e', 'a/c', 'b']) {
+      assert.is(statSync(join(root, path)).mode & 0o777, 0o700, path);
+    }
+    const linked = makeTree({ 'sh-link': '-> /bin/sh' });
+    const before = statSync('/bin/sh').mode;
+    await ours(linked, 0o700);
+    assert.is(statSync(linked).mode & 0o777, 0o700);
+    await ours(linked, 0o644);
+    assert.is(statSync('/bin/sh').mode, before);
   });
 
   test('refuses a missing or wrong mode before anything is touched', async () => {

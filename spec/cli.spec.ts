@@ -1,13 +1,17 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { addPassFlags, toApplyOptions } from '../lib/cli/flags.ts';
 import { printableJson, printableName, printableText } from '../lib/cli/printable.ts';
 import { describeProgress } from '../lib/cli/progress.ts';
-import { formatCount, renderChange, renderReport } from '../lib/cli/table.ts';
+import { renderChange, renderReport } from '../lib/cli/table.ts';
+import { formatCount } from '../lib/cli/words.ts';
 import { UnresolvedEntryError } from '../lib/errors.ts';
-import type { PermissionReport } from '../lib/report.ts';
+import type { ApplyOptions } from '../lib/options.ts';
+import { createCounts, type PermissionProgress, type PermissionReport } from '../lib/report.ts';
 import {
   cliCommand,
   cliEnvironment,
@@ -124,7 +128,7 @@ withCoverage('--help loads neither the engine nor what only some passes need', a
     .join('');
   const loaded = [...text.matchAll(/"url":"([^"]+)"/g)].map(([, url]) => url ?? '');
   assert.ok(loaded.some((url) => url.endsWith('/cli/flags.js')));
-  const heavy = /dist\/apply\.js|cli\/pass\.js|\/(micromatch|p-retry|readdirp|yauzl|yocto-spinner)\//;
+  const heavy = /dist\/pass\/|cli\/pass\.js|\/(micromatch|p-retry|readdirp|yauzl|yocto-spinner)\//;
   assert.equal(
     loaded.filter((url) => heavy.test(url)),
     [],
@@ -166,18 +170,20 @@ usage('wrong usage is named on stderr, exits 2 and touches nothing', async () =>
     [['apply', root, ...glob, '--min-timeout', 'Infinity'], /option --min-timeout: Infinity/],
     [['apply', root, ...glob, '--umask', '888'], /'--umask <octal>' argument '888'/],
     [['apply', root, ...glob, '--umask', '1777'], /'--umask <octal>' argument '1777'/],
-    [['apply', root, ...glob, '--max-entries', '0x10'], /'--max-entries <n>' argument '0x10'/],
-    [['apply', root, ...glob, '--max-entries', '0'], /option --max-entries: 0/],
+    [['apply', root, ...glob, '--max-entries', '0x10'], /'--max-entries <n>' argument '0x10'.*1 or more/],
+    [['apply', root, ...glob, '--max-entries', '0'], /'--max-entries <n>' argument '0'.*1 or more/],
+    [['apply', root, ...glob, '--directory-mode', 'manifest'], /option --directory-mode: "manifest"/],
+    [['apply', root, '--detect', '--mode', '644'], /option --detect: works in mode 'executable' alone/],
     [['apply', root, ...glob, '--ignore', ''], /option --ignore: ""/],
     [['apply', root, '--executable', ''], /option --executable: ""/],
     [
       ['apply', root, ...glob, '--no-retry', '--retries', '3'],
       /'--no-retry' cannot be used with .*--retries/,
     ],
-    [['apply', ''], /root: ""/],
+    [['apply', ''], /root: expected a path, got ""/],
     [['apply', '/'], /root "\/"/],
-    [['apply', join(root, 'none')], /ENOENT.*none/],
-    [['apply', join(root, 'bin/tool')], /ENOTDIR.*tool/],
+    [['apply', join(root, 'none')], /ENOENT: the root ".*none" does not exist/],
+    [['apply', join(root, 'bin/tool'), '--manifest', join(root, 'lib/text.txt')], /ENOTDIR.*tool/],
     [['apply', root, ...glob, '--manifest', join(root, 'none.zip')], /none\.zip/],
   ];
   const results = await Promise.all(cases.map(([args]) => runCli(args)));
@@ -376,54 +382,69 @@ flags('--cross-device', async () => {
   assert.match(entered.stdout, /\n755\n$/);
 });
 
-flags('--retries, --min-timeout, --max-timeout, --factor and --no-retry bound the waiting', async () => {
+/** The options that flags of `apply` turn into. */
+function optionsOf(...args: string[]): ApplyOptions {
+  const command = addPassFlags(new Command());
+  return toApplyOptions(command.parse(args, { from: 'user' }).opts());
+}
+
+flags('each flag of waiting turns into the option of its name', () => {
+  assert.equal(optionsOf().retry, {});
+  const all = [
+    ...['--retries', '7', '--factor', '1.5', '--min-timeout', '60', '--max-timeout', '100'],
+    ...['--max-retry-time', '300', '--no-randomize'],
+  ];
+  assert.equal(optionsOf(...all).retry, {
+    retries: 7,
+    factor: 1.5,
+    minTimeout: 60,
+    maxTimeout: 100,
+    maxRetryTime: 300,
+    randomize: false,
+  });
+  assert.equal(optionsOf('--randomize').retry, { randomize: true });
+  assert.equal(optionsOf('--retries', 'Infinity', '--max-timeout', 'Infinity').retry, {
+    retries: Number.POSITIVE_INFINITY,
+    maxTimeout: Number.POSITIVE_INFINITY,
+  });
+  assert.is(optionsOf('--no-retry').retry, false);
+});
+
+flags('the other flags, too', () => {
+  const { umask, directoryMode, mode, hardLinks, crossDevice, maxEntries, executable, retry, ...none } =
+    optionsOf(
+      ...[
+        '--umask',
+        '026',
+        '--directory-mode',
+        'umask',
+        '--mode',
+        'u+x',
+        '--hard-links',
+        'skip',
+        '--cross-device',
+      ],
+      ...['--max-entries', '9', '--executable', 'a', '--executable', 'b'],
+    );
+  assert.equal(none, {});
+  assert.equal([umask, directoryMode, mode, hardLinks], ['26', 'umask', 'u+x', 'skip']);
+  assert.equal([crossDevice, maxEntries, executable, retry], [true, 9, ['a', 'b'], {}]);
+});
+
+flags('flags of waiting reach the pass', async () => {
   const { root, zip } = makeBundle(['never']);
   const settle = async (...args: string[]): Promise<PermissionReport['settle']> =>
     (await runJson(['apply', root, '--manifest', zip, ...args])).report.settle;
-  const exact = ['--no-randomize', '--retries', '3', '--min-timeout', '60'];
-  assert.is((await settle('--retries', '4', '--min-timeout', '1')).rounds, 4);
-  assert.equal(await settle('--no-retry'), { rounds: 0, recovered: 0, waitedMs: 0 });
-  const even = await settle(...exact, '--factor', '1');
-  assert.ok(even.waitedMs >= 170, `3 waits of 60 ms took ${even.waitedMs}`);
-  const growing = await settle(...exact, '--factor', '4', '--max-timeout', '100000');
-  assert.ok(growing.waitedMs >= 1250, `60 + 240 + 960 ms took ${growing.waitedMs}`);
-  assert.ok(even.waitedMs < growing.waitedMs, `3 waits of 60 ms took ${even.waitedMs}`);
-  const capped = await settle(...exact, '--factor', '4', '--max-timeout', '100');
-  assert.ok(
-    capped.waitedMs >= 250 && capped.waitedMs < growing.waitedMs,
-    `60 + 100 + 100 ms took ${capped.waitedMs}`,
-  );
-});
-
-flags('--max-retry-time bounds all waiting, however many retries', async () => {
-  const { root, zip } = makeBundle(['never']);
-  const args = ['--retries', 'Infinity', '--max-timeout', '20', '--max-retry-time', '300'];
-  const { code, report } = await runJson(['apply', root, '--manifest', zip, ...args]);
-  assert.is(code, 1);
-  assert.ok(report.settle.rounds > 3);
-  assert.ok(report.settle.waitedMs >= 200 && report.settle.waitedMs < 3000, String(report.settle.waitedMs));
-});
-
-flags('--randomize and --no-randomize', async () => {
-  const { root, zip } = makeBundle(['never']);
-  const args = [
-    '--manifest',
-    zip,
-    '--retries',
-    '20',
-    '--min-timeout',
-    '30',
-    '--factor',
-    '1',
-    '--max-timeout',
-    '60',
-  ];
-  const waits = await Promise.all(
-    ['--no-randomize', '--randomize'].map((flag) => runJson(['apply', root, ...args, flag])),
-  );
-  const [exact = 0, random = 0] = waits.map(({ report }) => report.settle.waitedMs);
-  // 20 waits of 30 ms against 20 of 30 to 60 ms: 300 ms apart, give or take 40.
-  assert.ok(random > exact + 100, `${exact} ms, at random ${random} ms`);
+  const [exact, once] = await Promise.all([
+    settle('--retries', '4', '--min-timeout', '20', '--factor', '1', '--no-randomize'),
+    settle('--no-retry'),
+  ]);
+  assert.is(exact.rounds, 4);
+  assert.ok(exact.waitedMs >= 76, `4 waits of 20 ms took ${exact.waitedMs}`);
+  assert.equal(once, { rounds: 0, recovered: 0, waitedMs: 0 });
+  // However many retries: it ends.
+  const bounded = ['--retries', 'Infinity', '--max-timeout', '20', '--max-retry-time', '200', '--randomize'];
+  assert.ok((await settle(...bounded)).rounds > 0);
 });
 
 flags('--strict and --no-strict', async () => {
@@ -437,10 +458,17 @@ flags('--strict and --no-strict', async () => {
   assert.is(report.unresolved.length, 1);
 });
 
-flags('--dry-run says what would change, changes nothing and exits 0', async () => {
+flags('--directory-mode', async () => {
+  const root = makePlainTree();
+  await runCli(['apply', root, '--mode', '640', '--directory-mode', 'umask', '--umask', '027']);
+  assert.is(modeOf(join(root, 'lib')), '0750');
+  assert.is(modeOf(join(root, 'lib/text.txt')), '0640');
+});
+
+flags('--dry-run, or -n, says what would change, changes nothing and exits 0', async () => {
   const root = makePlainTree();
   const before = modesOf(root);
-  const { code, stdout } = await runCli(['apply', root, '--executable', 'bin/*', '--dry-run', '--verbose']);
+  const { code, stdout } = await runCli(['apply', root, '--executable', 'bin/*', '-n', '--verbose']);
   assert.is(code, 0);
   assert.match(stdout, /^0644 -> 0755 {2}bin\/tool\n/);
   assert.match(stdout, /1 {2}would change/);
@@ -453,11 +481,75 @@ flags('check exits 1 before, 0 after, and changes nothing', async () => {
   const first = await runCli(['check', root, '--manifest', zip]);
   assert.is(first.code, 1);
   assert.match(first.stdout, /1 would change/);
+  assert.match(first.stdout, /\nwould change\n {2}0644 -> 0755 {2}bin\/tool\n/);
   assert.equal(modesOf(root), before);
   assert.is((await runCli(['apply', root, '--manifest', zip])).code, 0);
   const second = await runCli(['check', root, '--manifest', zip]);
   assert.is(second.code, 0);
   assert.match(second.stdout, /0 would change/);
+});
+
+flags('check lists the first twenty changes, and all with --verbose', async () => {
+  const names = Array.from({ length: 25 }, (_, index) => [`f${index + 10}`, {}]);
+  const root = makeTree(join(fresh(), 'tree'), Object.fromEntries(names));
+  const [short, verbose] = await Promise.all([
+    runCli(['check', root, '--mode', 'a+x']),
+    runCli(['check', root, '--mode', 'a+x', '--verbose']),
+  ]);
+  const listed = (text: string) => text.split('\n').filter((line) => line.includes('0644 -> 0755')).length;
+  assert.is(listed(short.stdout), 20);
+  assert.match(short.stdout, /\n {2}and 5 more; --verbose lists all\n/);
+  assert.is(listed(verbose.stdout), 25);
+  assert.not.match(verbose.stdout, /more; --verbose/);
+});
+
+flags('a glob that matches nothing is noted, in the report, too', async () => {
+  const root = makePlainTree();
+  const args = ['apply', root, '--executable', 'run', '--executable', 'bin/*', '--ignore', 'nothing/**'];
+  const { code, stdout } = await runCli(args);
+  assert.is(code, 0);
+  assert.match(stdout, '\nnote: --executable: no file matches the glob "run"\n');
+  assert.match(stdout, '\nnote: --ignore: no path matches the glob "nothing/**"\n');
+  assert.not.match(stdout, '"bin/*"');
+  const { report } = await runJson([...args, '--dry-run']);
+  assert.equal(
+    report.warnings.map(({ code: kind }) => kind),
+    ['unmatched-glob', 'unmatched-glob'],
+  );
+});
+
+flags('changed files that have other names are counted and named', async () => {
+  const root = makePlainTree();
+  const outside = join(fresh(), 'outside');
+  linkSync(join(root, 'bin/tool'), outside);
+  const { stdout } = await runCli(['apply', root, '--executable', 'bin/*']);
+  assert.match(stdout, /\nnote: bin\/tool: the same file under other names changed, too \(--hard-links\)\n/);
+  assert.is(modeOf(outside), '0755');
+});
+
+flags('a root that is a file is changed alone', async () => {
+  const root = makePlainTree();
+  const before = modesOf(root);
+  const file = join(root, 'bin/tool');
+  const dry = await runJson(['apply', file, '--mode', '640', '-n']);
+  assert.is(dry.code, 0);
+  assert.is(dry.report.counts.changed, 1);
+  assert.equal(modesOf(root), before);
+  const { code, report } = await runJson(['apply', file, '--executable', 'tool']);
+  assert.is(code, 0);
+  assert.is(report.root, file);
+  assert.equal([report.counts.visited, report.counts.changed], [1, 1]);
+  assert.is(modeOf(file), '0755');
+  assert.equal(
+    modesOf(root).filter((line) => !before.includes(line)),
+    ['0755 bin/tool'],
+  );
+  assert.is((await runCli(['check', file, '--executable', 'tool'])).code, 0);
+  linkSync(file, join(root, 'other'));
+  const spared = await runJson(['apply', file, '--mode', '600', '--hard-links', 'error']);
+  assert.is(spared.code, 1);
+  assert.is(spared.report.unresolved[0]?.reason, 'hard-linked');
+  assert.is(modeOf(file), '0755');
 });
 
 flags('a manifest entry that comes late is waited for', async () => {
@@ -497,6 +589,77 @@ output('--json is one whole document and nothing else', async () => {
   assert.is(stderr, '0644 -> 0755  bin/tool\n');
 });
 
+output('--json prints one document that has ok, whatever happens', async () => {
+  const { root, zip } = makeBundle(['never']);
+  const destination = join(fresh(), 'new');
+  const cases: [code: number, ok: boolean, message: RegExp | undefined, args: string[]][] = [
+    [0, true, undefined, ['apply', root]],
+    [1, false, undefined, ['apply', root, '--manifest', zip, '--no-retry']],
+    [2, false, /unknown option '--retrys'/, ['apply', root, '--retrys', '3']],
+    [2, false, /missing required argument/, ['apply']],
+    [2, false, /ENOENT/, ['apply', join(root, 'none')]],
+    [2, false, /option --mode: "u\+q"/, ['apply', root, '--mode', 'u+q']],
+    [2, false, /none\.zip: cannot be read/, ['apply', root, '--manifest', join(root, 'none.zip')]],
+    [1, false, /option --max-entries: more than 2/, ['apply', root, '--max-entries', '2']],
+    [1, false, /EEXIST/, ['extract', zip, root, '--', 'true', '{destination}']],
+    [
+      1,
+      false,
+      /ended with code 3/,
+      ['extract', zip, destination, '--', 'sh', '-c', 'exit 3', '{destination}'],
+    ],
+    [2, false, /no-such-command/, ['extract', zip, destination, '--', 'no-such-command', '{destination}']],
+  ];
+  const runs = cases.map(async ([code, ok, message, [command = '', ...args]]) => {
+    const result = await runCli([command, '--json', ...args]);
+    assert.is(result.code, code, result.stderr);
+    const document = JSON.parse(result.stdout);
+    assert.is(document.ok, ok);
+    if (message === undefined) return;
+    assert.match(document.error.message, message);
+    assert.type(document.error.name, 'string');
+    assert.match(result.stderr, /^error: /);
+  });
+  await Promise.all(runs);
+});
+
+output('what to do is said once a reason, in flags', async () => {
+  const { root, zip } = makeBundle(['never/one', 'never/two']);
+  makeTree(root, { gone: { link: 'nowhere' } });
+  const args = ['--manifest', zip, '--discover', '--no-retry', '--dangling-links', 'error'];
+  const { stdout } = await runCli(['apply', root, ...args]);
+  const [, advised = ''] = stdout.split('\nwhat to do\n');
+  assert.equal(advised.split('\n').slice(0, 3), [
+    '  dangling-link      extract its target, or set --dangling-links to skip',
+    '  missing            extract again, or wait longer with --max-retry-time',
+    '',
+  ]);
+});
+
+output('FORCE_COLOR colours what is no terminal, and NO_COLOR nothing', async () => {
+  const root = makePlainTree();
+  const coloured = async (extra: Record<string, string>): Promise<boolean> =>
+    /\p{Cc}\[1m/u.test((await runCli(['apply', root], { env: cliEnvironment(extra) })).stdout);
+  const found = await Promise.all([
+    coloured({}),
+    coloured({ FORCE_COLOR: '1' }),
+    coloured({ FORCE_COLOR: '0' }),
+  ]);
+  assert.equal(found, [false, true, false]);
+});
+
+output('help fits into 40 columns', async () => {
+  const env = cliEnvironment({ COLUMNS: '40' });
+  const helps = await Promise.all(
+    [[], ['apply'], ['check'], ['extract']].map((name) => runCli([...name, '--help'], { env })),
+  );
+  for (const { code, stdout } of helps) {
+    assert.is(code, 0);
+    for (const line of stdout.split('\n')) assert.ok(line.length <= 40, line);
+    assert.match(stdout, /Exit codes:/);
+  }
+});
+
 output('the table: root, backend, counts, links, every unresolved entry on a line', async () => {
   const { root, zip } = makeBundle(['never/one', 'never/two']);
   makeTree(root, { outside: { link: '/etc/passwd' }, gone: { link: 'nowhere' } });
@@ -509,6 +672,7 @@ output('the table: root, backend, counts, links, every unresolved entry on a lin
   assert.match(stdout, /\n {2}dangling {2}gone -> nowhere\n {2}outside {3}outside -> \/etc\/passwd\n/);
   assert.match(stdout, /\n {2}missing {12}never\/one {2}expected file of 8 bytes[^\n]*\n/);
   assert.match(stdout, /\n {2}missing {12}never\/two {2}expected file of 8 bytes[^\n]*\n/);
+  assert.match(stdout, /\nwhat to do\n {2}missing {12}extract again[^\n]*\n/);
   assert.match(stdout, /\n2 unresolved, 1 changed \([^\n]+\)\n$/);
   assert.not.match(stdout, '\u001b');
 });
@@ -560,7 +724,7 @@ output('no name of a tree forges a line or talks to the terminal', async () => {
   const missing = await runCli(['apply', root, '--manifest', zip, '--no-retry']);
   assert.is(missing.code, 1);
   assert.is(
-    missing.stdout.split('\n').filter((line) => /^ {2}missing {12}x/.test(line)).length,
+    missing.stdout.split('\n').filter((line) => /^ {2}missing {12}x\//.test(line)).length,
     archived.length,
   );
   assert.not.match(missing.stdout, /[^\P{Cc}\n]|\u202e|\u2028/u);
@@ -632,6 +796,7 @@ interruption('SIGINT stops, prints what was done and exits 130', async () => {
   assert.is(stderr, '');
   assert.match(stdout, `${root}  (incomplete)`);
   assert.match(stdout, /\n {2}1 {2}changed\n/);
+  assert.match(stdout, /\nunresolved so far\n {2}missing {12}never {2}expected[^\n]*\n/);
   assert.match(stdout, /\ninterrupted by SIGINT: 1 changed so far\n$/);
   assert.is(modeOf(join(root, 'bin/tool')), '0755');
 });
@@ -650,7 +815,9 @@ interruption('--json prints an object of its own', async () => {
   const { code, stdout } = await result;
   assert.is(code, 130);
   const document = JSON.parse(stdout);
-  assert.equal(Object.keys(document), ['interrupted', 'root', 'dryRun', 'counts']);
+  assert.equal(Object.keys(document), ['ok', 'interrupted', 'root', 'dryRun', 'counts', 'unresolved']);
+  assert.is(document.ok, false);
+  assert.is(document.unresolved[0].path, 'never');
   assert.is(document.interrupted, true);
   assert.is(document.root, root);
   assert.is(document.dryRun, false);
@@ -723,12 +890,12 @@ onTerminalOrSkip('a progress line while it waits, cleared at the end, and colour
   const args = ['apply', root, '--manifest', zip, '--retries', '3', '--min-timeout', '200', '--no-randomize'];
   const { code, stdout } = await start([...onTerminal, ...cliCommand, ...args]).result;
   assert.is(code, 1);
-  assert.match(stdout, /waiting: \d visited, 1 changed, 1 pending/);
+  assert.match(stdout, /waiting for never \(up to \d s\): \d visited, 1 changed/);
   assert.ok(stdout.indexOf('\u001b[?25l') < stdout.indexOf('\u001b[?25h'), 'the cursor comes back');
   const afterProgress = stdout.slice(stdout.lastIndexOf('\u001b[?25h'));
   assert.match(afterProgress, '\u001b[0K');
   assert.match(afterProgress, '\u001b[31mmissing          \u001b[39m  never');
-  assert.not.match(afterProgress, /waiting:/);
+  assert.not.match(afterProgress, /waiting/);
 });
 
 onTerminalOrSkip('no colours with NO_COLOR', async () => {
@@ -746,7 +913,7 @@ onTerminalOrSkip('Ctrl-C at the keyboard', async () => {
   const running = start([...onTerminal, ...cliCommand, 'apply', root, '--manifest', zip, ...patience], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  await running.seen('stdout', /waiting: /);
+  await running.seen('stdout', /waiting for never/);
   running.child.stdin?.write('\u0003');
   const { code, stdout } = await running.result;
   assert.is(code, 130);
@@ -761,7 +928,7 @@ onTerminalOrSkip('progress on stderr leaves --json on stdout alone', async () =>
   const shell = ['sh', '-c', `"$@" > '${file}'`, 'sh'];
   const { code, stdout } = await start([...onTerminal, ...shell, ...cliCommand, ...args]).result;
   assert.is(code, 1);
-  assert.match(stdout, 'waiting: ');
+  assert.match(stdout, 'waiting for never');
   assert.is(JSON.parse(readFileSync(file, 'utf8')).unresolved.length, 1);
 });
 
@@ -770,7 +937,7 @@ terminal('no progress in a pipe', async () => {
   const args = ['apply', root, '--manifest', zip, '--retries', '2', '--min-timeout', '200'];
   const { stdout, stderr } = await runCli(args);
   assert.is(stderr, '');
-  assert.not.match(stdout, /[^\P{Cc}\n]|waiting:/u);
+  assert.not.match(stdout, /[^\P{Cc}\n]|waiting /u);
 });
 
 const extraction = suite('cli: extract');
@@ -801,15 +968,15 @@ extraction('runs any command, publishes the tree with its modes, and reports on 
   assert.equal(readdirSync(directory).sort(), ['app', 'app.zip']);
 });
 
-extraction('a destination that is there: exit 2, kept, or replaced', async () => {
+extraction('a destination that is there: exit 1, kept, or replaced', async () => {
   const directory = fresh();
   const destination = makeTree(join(directory, 'app'), { old: {} });
   const archive = makeZip(join(directory, 'app.zip'), bundle);
   const run = (...flags: string[]) =>
     runCli(['extract', ...flags, archive, destination, '--', ...pythonUnzip]);
   const refused = await run();
-  assert.is(refused.code, 2);
-  assert.match(refused.stderr, 'EEXIST');
+  assert.is(refused.code, 1);
+  assert.match(refused.stderr, /EEXIST.*set --existing to keep or replace\n/);
   const kept = await run('--existing', 'keep', '--no-retry');
   assert.is(kept.code, 1);
   assert.match(kept.stdout, 'missing');
@@ -829,10 +996,18 @@ extraction('a command that fails or delivers too little publishes nothing: exit 
     runCli(['extract', ...flags, archive, destination, '--', ...command]);
   const failed = await run([], 'sh', '-c', 'echo reason >&2; exit 3', '{destination}');
   assert.is(failed.code, 1);
-  assert.match(failed.stderr, /reason[\s\S]*the extractor ended with code 3/);
+  assert.match(
+    failed.stderr,
+    /^reason\nerror: the command "sh" ended with code 3: nothing was published\. .*--exit-codes 0,3\n$/,
+  );
   const idle = await run(['--no-retry'], 'true', '{destination}');
   assert.is(idle.code, 1);
-  assert.match(idle.stdout, /missing +bin\/run[\s\S]*missing +lib\/data/);
+  assert.match(
+    idle.stdout,
+    /^\/.*\/app {2}\(nothing was published\)\n\nunresolved\n {2}missing +bin\/run[\s\S]*missing +lib\/data/,
+  );
+  assert.match(idle.stdout, /\n2 unresolved: nothing was published\n$/);
+  assert.not.match(idle.stdout, /visited|anchored/);
   assert.equal(readdirSync(directory), ['app.zip']);
   const lenient = await run(['--no-manifest'], 'true', '{destination}');
   assert.is(lenient.code, 0);
@@ -855,7 +1030,10 @@ extraction('what cannot be run is named: exit 2', async () => {
   const archive = makeZip(join(directory, 'app.zip'), bundle);
   const run = (...args: string[]) => runCli(['extract', archive, join(directory, 'app'), ...args]);
   for (const [args, message] of [
-    [['--', 'no-such-command', '{destination}'], 'no-such-command'],
+    [['--', 'no-such-command', '{destination}'], 'cannot run "no-such-command": there is no such command'],
+    [['--', `${directory}/app.zip`, '{destination}'], 'it may not be run'],
+    [['--', 'unzip -q {archive} -d {destination}'], 'is one word: leave out the quotation marks'],
+    [['unzip', '-q', '{archive}', '-d', '{destination}'], 'Write -- before the command'],
     [['--', 'unzip', '{archive}'], '{destination}'],
     [[], 'command'],
     [['--existing', 'maybe', '--', ...pythonUnzip], '--existing'],
@@ -876,8 +1054,41 @@ extraction('Ctrl-C stops the command, publishes nothing and leaves nothing: exit
   const running = startCli(['extract', archive, join(directory, 'app'), '--', ...command]);
   await running.seen('stderr', /started/);
   running.send('SIGINT');
-  assert.is((await running.result).code, 130);
+  const { code, stdout } = await running.result;
+  assert.is(code, 130);
+  assert.match(stdout, /\(nothing was published\)\n\ninterrupted by SIGINT: nothing was published\n$/);
   assert.equal(readdirSync(directory), ['app.zip']);
+});
+
+extraction('exit codes that are no failure, and directories that were made for nothing', async () => {
+  const directory = fresh();
+  const archive = makeZip(join(directory, 'app.zip'), bundle);
+  const destination = join(directory, 'a/b/app');
+  const warns = ['sh', '-c', 'python3 -m zipfile -e "$1" "$2"; exit 1', 'sh', '{archive}', '{destination}'];
+  const run = (...flags: string[]) => runCli(['extract', ...flags, archive, destination, '--', ...warns]);
+  const failed = await run();
+  assert.is(failed.code, 1);
+  assert.match(failed.stderr, '--exit-codes 0,1');
+  assert.equal(readdirSync(directory), ['app.zip'], 'a/b was made for it alone');
+  assert.is((await run('--exit-codes', '0,x')).code, 2);
+  const taken = await run('--exit-codes', '0,1');
+  assert.is(taken.code, 0, taken.stderr);
+  assert.is(modeOf(join(destination, 'bin/run')), '0755');
+});
+
+onTerminalOrSkip('its progress says that the command runs', async () => {
+  const directory = fresh();
+  const archive = makeZip(join(directory, 'app.zip'), bundle);
+  const done = join(directory, 'done');
+  const script = 'python3 -m zipfile -e "$1" "$2"; while [ ! -e "$3" ]; do sleep 0.05; done';
+  const command = ['sh', '-c', script, 'sh', '{archive}', '{destination}', done];
+  const args = ['extract', archive, join(directory, 'app'), '--', ...command];
+  const running = start([...onTerminal, ...cliCommand, ...args]);
+  await running.seen('stdout', /extracting: sh is running/);
+  writeFileSync(done, '');
+  const { code, stdout } = await running.result;
+  assert.is(code, 0);
+  assert.not.match(stdout, 'starting');
 });
 
 extraction.run();
@@ -914,23 +1125,36 @@ rendering('numbers, changes, progress', () => {
   assert.equal([0, 999, 1000, 1_234_567].map(formatCount), ['0', '999', '1,000', '1,234,567']);
   assert.is(renderChange({ path: '.', from: 0o4644, to: 0o755 }), '4644 -> 0755  .');
   const counts = { ...emptyCounts, visited: 12_345, changed: 120 };
-  assert.is(
-    describeProgress({ phase: 'settle', counts, pending: 3, unresolved: 0 }),
-    'waiting: 12,345 visited, 120 changed, 3 pending',
-  );
+  const facts = { counts, unresolved: 0, list: () => [] };
+  const cases: [
+    Partial<PermissionProgress> & Pick<PermissionProgress, 'phase' | 'pending'>,
+    boolean,
+    string,
+  ][] = [
+    [{ phase: 'visit', pending: 3 }, false, 'visiting: 12,345 visited, 120 changed, 3 pending'],
+    [{ phase: 'visit', pending: 0 }, true, 'visiting: 12,345 visited, 120 would change'],
+    [
+      { phase: 'settle', pending: 3, waitingFor: 'a/b\n', waitMs: 11_200 },
+      false,
+      String.raw`waiting for a/b\n and 2 more (up to 12 s): 12,345 visited, 120 changed`,
+    ],
+    [
+      { phase: 'settle', pending: 1, waitingFor: '.', waitMs: 900 },
+      false,
+      'waiting for the root, which is not there (up to 1 s): 12,345 visited, 120 changed',
+    ],
+    [
+      { phase: 'settle', pending: 1, waitingFor: 'x'.repeat(100) },
+      false,
+      `waiting for …${'x'.repeat(39)}: 12,345 visited, 120 changed`,
+    ],
+  ];
+  for (const [progress, isDryRun, expected] of cases) {
+    assert.is(describeProgress({ ...facts, ...progress }, isDryRun), expected);
+  }
 });
 
-const emptyCounts = {
-  visited: 0,
-  changed: 0,
-  unchanged: 0,
-  ignored: 0,
-  links: 0,
-  special: 0,
-  vanished: 0,
-  unlisted: 0,
-  absent: 0,
-};
+const emptyCounts = createCounts();
 
 rendering('the whole report', () => {
   const report: PermissionReport = {
@@ -1003,6 +1227,11 @@ unresolved
   size-mismatch      deps/a.dylib  expected file of 12 bytes; found file of 7 bytes
   permission-denied  deps/b  expected mode 0755; found mode 0644; chmod EPERM
   link-mismatch      deps/c  expected symlink -> x\x1b; found symlink -> y\\n
+
+what to do
+  size-mismatch      extract again, or wait longer with --max-retry-time
+  permission-denied  run as the owner of the entry, or as root
+  link-mismatch      remove the link and extract again
 
 3 unresolved, 20 changed (1.5 s)
 `;

@@ -460,11 +460,14 @@ for (const { backend, openTree: openTested, apply } of passes) {
     assert.is(modeOf(root, 'bin/script'), 0o644);
   });
 
-  test('in any other mode nothing is read', async () => {
+  test('is refused in any other mode', async () => {
     for (const mode of ['manifest', 0o640, 'u+rw'] as const) {
       const root = makeFiles();
-      assert.equal(await applyAndCount(root, { detect: true, mode, umask: 0o022 }), []);
-      assert.is(modeOf(root, 'bin/script') & 0o111, 0);
+      const before = modeOf(root, 'bin/script');
+      const failure = await applyAndCount(root, { detect: true, mode, umask: 0o022 }).catch((error) => error);
+      assert.instance(failure, RangeError);
+      assert.match(failure.message, /^detect: works in mode 'executable' alone, and mode is /);
+      assert.is(modeOf(root, 'bin/script'), before);
     }
   });
 

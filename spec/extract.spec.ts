@@ -628,7 +628,10 @@ test('an archive that is neither path nor bytes is refused, unless a manifest is
   for (const other of [pathToFileURL(archive), { kind: 'other' }, null, undefined, 7, new ArrayBuffer(8)]) {
     const error = await rejection(wrapExtractor<unknown, []>(() => assert.unreachable())(other, destination));
     assert.instance(error, TypeError);
-    assert.match(error.message, /^archive: expected a path or bytes, got .*set the option manifest/);
+    assert.match(
+      error.message,
+      /^archive: expected a path or bytes \(Uint8Array\), got .*set the option manifest/,
+    );
     assert.is(existsSync(join(directory, 'new')), false, 'nothing was touched');
   }
   const url = await rejection(wrapExtractor<URL, []>(() => undefined)(pathToFileURL(archive), destination));
@@ -774,9 +777,14 @@ test('an extractor that ends after an abort, and writes nothing more, leaves not
 test('what is wrong with a destination is said', async () => {
   const { archive, directory } = workspace();
   const wrong: [unknown, typeof TypeError | typeof RangeError, string][] = [
-    [7, TypeError, 'destination: expected a path'],
-    ['', RangeError, 'destination: "" is not a path'],
-    ['a\0b', RangeError, 'destination: "a\\u0000b" is not a path'],
+    [7, TypeError, 'destination: expected a path, got 7'],
+    [
+      pathToFileURL(directory),
+      TypeError,
+      'destination: expected a path, got a URL; pass fileURLToPath(url) of node:url',
+    ],
+    ['', RangeError, 'destination: expected a path, got "", which is empty'],
+    ['a\0b', RangeError, 'destination: expected a path, got "a\\u0000b", which has a NUL in it'],
     ['/', RangeError, 'destination: the root of the file system cannot be extracted to'],
     [
       directory,
@@ -794,11 +802,11 @@ test('what is wrong with a destination is said', async () => {
 
 test('what wrong options are called, and what may be given instead', () => {
   const wrong: [Record<string, unknown>, typeof TypeError | typeof RangeError, string][] = [
-    [{ publish: 'later' }, RangeError, 'publish: "later" is not one of "atomic", "in-place"'],
-    [{ publish: null }, TypeError, 'publish: null is not one of "atomic", "in-place"'],
-    [{ existing: 'merge' }, RangeError, 'existing: "merge" is not one of "error", "keep", "replace"'],
-    [{ existing: true }, TypeError, 'existing: true is not one of "error", "keep", "replace"'],
-    [{ durable: 'yes' }, TypeError, 'durable: "yes" is not one of true, false'],
+    [{ publish: 'later' }, RangeError, "publish: \"later\" is not one of 'atomic', 'in-place'"],
+    [{ publish: null }, TypeError, "publish: expected one of 'atomic', 'in-place', got null"],
+    [{ existing: 'merge' }, RangeError, "existing: \"merge\" is not one of 'error', 'keep', 'replace'"],
+    [{ existing: true }, TypeError, "existing: expected one of 'error', 'keep', 'replace', got true"],
+    [{ durable: 'yes' }, TypeError, 'durable: expected true or false, got "yes"'],
     [{ dryRun: false }, TypeError, 'dryRun: not for wrapExtractor, because an extraction changes the disk'],
   ];
   for (const [options, type, message] of wrong) {
@@ -807,10 +815,27 @@ test('what wrong options are called, and what may be given instead', () => {
       (error: Error) => error instanceof type && error.message === message,
     );
   }
+  const misnamed = { strcit: true } as never;
+  assert.throws(
+    () => wrapExtractor(unpack, misnamed),
+    (error: Error) => {
+      const known = error.message.split('known are ')[1]?.split(', ') ?? [];
+      const listed = ['publish', 'existing', 'durable', 'manifest', 'strict', 'directoryMode'];
+      return listed.every((name) => known.includes(name)) && !known.includes('dryRun');
+    },
+  );
+  for (const options of [null, 7, 'x', []]) {
+    assert.throws(
+      () => wrapExtractor(unpack, options as never),
+      (error: Error) =>
+        error instanceof TypeError && error.message.startsWith('options: expected an object, got '),
+    );
+  }
   for (const manifest of [false as const, undefined, () => ['f'], ['f']]) wrapExtractor(unpack, { manifest });
   assert.throws(
     () => wrapExtractor(7 as never),
-    (error: Error) => error.message === 'extract: expected a function',
+    (error: Error) =>
+      error.message === 'extract: expected a function that extracts an archive to a directory, got 7',
   );
 });
 

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
@@ -163,6 +163,118 @@ test('its types hold where those of libraries are checked', () => {
     'es2022',
   ];
   runTool('typescript/bin/tsc', [...options, '--types', 'node', 'consumer.ts']);
+});
+
+/** Everything that the declarations of the package's entries refer to, by its path in the package. */
+function publicDeclarations(): Map<string, string> {
+  const texts = new Map<string, string>();
+  const open = ['dist/index.d.ts', 'dist/compat/chmodr.d.ts'];
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (texts.has(path)) continue;
+    const text = readFileSync(join(installed, path), 'utf8');
+    texts.set(path, text);
+    for (const [, name = ''] of withoutComments(text).matchAll(/from '([^']+)'/g)) {
+      assert.match(name, /^\.\.?\//, `${path} refers to ${name}`);
+      open.push(posix.join(posix.dirname(path), name.replace(/\.[jt]s$/, '.d.ts')));
+    }
+  }
+  return texts;
+}
+
+const withoutComments = (text: string): string => text.replaceAll(/\/\*[\s\S]*?\*\//g, '');
+
+test('its types need neither those of Node nor modules that are not its own', () => {
+  const declarations = publicDeclarations();
+  const internal = /^dist\/(?:pass\/(?!apply)|directory|globs|modes|cli|settings|checks)/;
+  assert.equal(
+    [...declarations.keys()].filter((path) => internal.test(path)),
+    [],
+  );
+  for (const [path, text] of declarations) {
+    assert.not.match(withoutComments(text), /\bBuffer\b|\bNodeJS\b|reference types/, path);
+  }
+  const bare = join(project, 'bare');
+  mkdirSync(join(bare, 'node_modules'), { recursive: true });
+  symlinkSync(installed, join(bare, 'node_modules/permwalk'));
+  const options = {
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false,
+    types: [],
+    lib: ['es2022'],
+    target: 'es2022',
+    module: 'nodenext',
+  };
+  writeFileSync(join(bare, 'package.json'), '{ "type": "module" }');
+  writeFileSync(
+    join(bare, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions: options, files: ['consumer.ts'] }),
+  );
+  writeFileSync(
+    join(bare, 'consumer.ts'),
+    `
+    import { type ApplyOptions, applyPermissions, type Manifest, readManifest, readZipManifest, UnresolvedEntriesError, wrapExtractor } from 'permwalk';
+    import { chmodrSync } from 'permwalk/chmodr';
+
+    declare function extractZip(archive: string, options: { dir: string }): Promise<void>;
+    // The example of wrapExtractor: nothing has to be said of its parameters.
+    const extract = wrapExtractor((archive, directory) => extractZip(archive, { dir: directory }));
+    const { outcome } = await extract('bundle.mcpb', 'cache/bundle');
+    outcome satisfies 'created' | 'replaced' | 'kept' | 'in-place';
+    // @ts-expect-error
+    await extract(7, 'cache/bundle');
+    const ofBytes = wrapExtractor((archive: Uint8Array, directory, level: number) => [archive.length, directory, level], { existing: 'keep' });
+    await ofBytes(new Uint8Array(3), 'tree', 9);
+    const named = wrapExtractor((archive, directory) => extractZip(archive, { dir: directory }), { manifest: async () => ['a'] });
+    await named('a', 'b');
+
+    // Literals that an editor completes, in a type that takes any string.
+    type Known<T, Name> = [Extract<T, Name>] extends [never] ? never : Name;
+    'executable' satisfies Known<ApplyOptions['mode'], 'executable'>;
+    'manifest' satisfies Known<ApplyOptions['mode'], 'manifest'>;
+    'umask' satisfies Known<ApplyOptions['directoryMode'], 'umask'>;
+    // @ts-expect-error
+    'others' satisfies Known<ApplyOptions['mode'], 'others'>;
+    const mode: string = 'u+x';
+    const manifest: Manifest = await readManifest('a');
+    try {
+      await applyPermissions('tree', { mode, manifest, umask: '022', directoryMode: 0o755 });
+    } catch (error) {
+      if (error instanceof UnresolvedEntriesError) error.errors[0]?.reason satisfies string | undefined;
+    }
+    await readZipManifest(new Uint8Array(3));
+    chmodrSync('tree', '644');
+    `,
+  );
+  runTool('typescript/bin/tsc', ['-p', 'bare/tsconfig.json']);
+});
+
+test('every exported function has an example, and no text refers to what is not exported', () => {
+  const declarations = publicDeclarations();
+  const entries = ['dist/index.d.ts', 'dist/compat/chmodr.d.ts'].map((path) => declarations.get(path) ?? '');
+  const exported = new Set(
+    entries.flatMap((text) => [
+      ...[...text.matchAll(/export (?:type )?\{([^}]*)\}/g)].flatMap(
+        ([, names = '']) => names.match(/\w+/g) ?? [],
+      ),
+      ...[...text.matchAll(/export declare function (\w+)/g)].map(([, name = '']) => name),
+    ]),
+  );
+  assert.ok(exported.size > 20);
+  let functions = 0;
+  for (const [path, text] of declarations) {
+    for (const [, link = ''] of text.matchAll(/\{@link ([\w.]+)/g)) {
+      assert.ok(exported.has(link.split('.')[0] ?? ''), `${path} refers to ${link}`);
+    }
+    for (const [, comment = '', name = ''] of text.matchAll(
+      /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport declare function (\w+)/g,
+    )) {
+      if (!exported.has(name)) continue;
+      functions += 1;
+      assert.match(comment, /@example\n/, name);
+    }
+  }
+  assert.ok(functions >= 8);
 });
 
 test('no advisory is known for what it depends on', () => {

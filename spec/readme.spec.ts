@@ -232,7 +232,7 @@ function namedHeadings(page: Page): string[] {
 }
 
 test('options.md has a heading for every option, and no other', () => {
-  const names = namesIn('lib/options.ts', /new Set<keyof ApplyOptions>\(\[(.*?)\]/s);
+  const names = namesIn('lib/settings.ts', /new Set<keyof ApplyOptions>\(\[(.*?)\]/s);
   assert.ok(names.length > 15);
   const ofWrapping = ['publish', 'existing', 'durable'];
   assert.equal(namedHeadings(pageOf('options')), [...names, ...ofWrapping].sort());

@@ -445,5 +445,46 @@ for (const { backend, title, openTree: open, apply } of allPasses) {
     assert.is(modeOf(root, 'f'), 0o600);
   });
 
+  test('onProgress tells what it waits for, for how long, and what would be unresolved', async () => {
+    const root = makeTree({ f: 0o600, short: 'x' });
+    const manifest = ['f', 'd/late', 'never', { path: 'short', size: 2 }];
+    const told: {
+      waitingFor: string | undefined;
+      waitMs: number | undefined;
+      pending: number;
+      paths: string[];
+    }[] = [];
+    const onProgress = (progress: PermissionProgress) => {
+      const { phase, waitingFor, waitMs, pending } = structuredClone(progress);
+      if (phase !== 'settle') return;
+      told.push({ waitingFor, waitMs, pending, paths: progress.list().map(({ path }) => path) });
+    };
+    const retry = { retries: 2, minTimeout: 5, factor: 2, maxTimeout: 1000, randomize: false };
+    const report = await apply(root, { manifest, retry, strict: false, onProgress });
+    const unresolved = report.unresolved.map(({ path }) => path);
+    assert.ok(told.length >= 3, 'before the first round, and after each');
+    for (const { waitingFor, waitMs = -1, pending, paths } of told) {
+      assert.ok(paths.includes(waitingFor ?? ''), waitingFor);
+      // Directories on the way are none of them.
+      assert.is(pending, paths.length);
+      assert.equal(paths, unresolved);
+      // 5 ms, then 10.
+      assert.ok(waitMs >= 0 && waitMs <= 15, String(waitMs));
+    }
+  });
+
+  test('onProgress tells that it waits for the root', async () => {
+    const root = join(tempDirectory(), 'late');
+    const told: (string | undefined)[] = [];
+    const onProgress = ({ phase, waitingFor, waitMs, list }: PermissionProgress) => {
+      assert.type(list, 'function');
+      if (phase === 'settle') told.push(waitMs === undefined ? 'no time' : waitingFor);
+    };
+    const never = await apply(root, { manifest: ['f'], retry: impatient, strict: false, onProgress });
+    assert.equal(reasonsOf(never), ['.: missing']);
+    assert.ok(told.length > 0);
+    assert.equal(new Set(told), new Set(['.']));
+  });
+
   test.run();
 }

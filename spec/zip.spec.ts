@@ -810,7 +810,7 @@ files('neither a path nor bytes', async () => {
       assert.unreachable();
     } catch (error) {
       assert.instance(error, TypeError);
-      assert.match((error as Error).message, /source is neither a path nor bytes/);
+      assert.match((error as Error).message, /source: expected a path or bytes/);
     }
   }
 });

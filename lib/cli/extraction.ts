@@ -1,8 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { errorCode } from '../directory/errors.ts';
 import type { WrapOptions } from '../extract/options.ts';
 import { wrapExtractor } from '../extract/wrap.ts';
+import { quoted } from '../printable.ts';
+import { CommandFailure } from './failure.ts';
 import type { ExtractFlags } from './flags.ts';
-import { writeError } from './output.ts';
+import { missingParents, removeEmpty } from './parents.ts';
 import { runPass } from './pass.ts';
 
 /**
@@ -15,22 +19,60 @@ export async function runExtraction(
   archive: string,
   destination: string,
   extractor: readonly string[],
-  { publish, existing, durable, ...flags }: ExtractFlags,
+  { publish, existing, durable, exitCodes = [0], ...flags }: ExtractFlags,
 ): Promise<number> {
-  if (extractor[0] === '' || !extractor.some((part) => part.includes('{destination}'))) {
-    writeError('error: the command must contain {destination}, the directory that it writes to\n');
-    return 2;
-  }
+  checkCommand(extractor);
   const { manifest, ...passFlags } = flags;
   const given = typeof manifest === 'string' ? { ...passFlags, manifest } : passFlags;
-  return runPass(destination, given, {
-    act: (options) => {
-      const wrapOptions: WrapOptions<string> = { ...options, publish, existing, durable };
-      if (manifest === false) wrapOptions.manifest = false;
-      const run = (path: string, directory: string) => start(extractor, path, directory, options.signal);
-      return wrapExtractor(run, wrapOptions)(archive, destination);
-    },
-  });
+  const missing = missingParents(destination);
+  let isStarted = false;
+  let isPublished = false;
+  try {
+    return await runPass(destination, given, {
+      // Where nothing was started, what is there was verified; in place, what is there is what the command left.
+      leftAs: () => (publish === 'in-place' || !isStarted ? undefined : 'nothing was published'),
+      act: async (options, say) => {
+        const wrapOptions: WrapOptions<string> = { ...options, publish, existing, durable };
+        if (manifest === false) wrapOptions.manifest = false;
+        const run = async (path: string, directory: string) => {
+          isStarted = true;
+          say(`extracting: ${extractor[0]} is running`);
+          const consequence = publish === 'in-place' ? '' : ': nothing was published';
+          await completion(
+            start(extractor, path, directory, options.signal),
+            extractor,
+            exitCodes,
+            consequence,
+          );
+          say('extracted');
+        };
+        const report = await wrapExtractor(run, wrapOptions)(archive, destination);
+        isPublished = true;
+        return report;
+      },
+    });
+  } finally {
+    if (!isPublished) removeEmpty(missing);
+  }
+}
+
+/** Refuse a command that cannot be one, before anything is touched. */
+function checkCommand(extractor: readonly string[]): void {
+  const [command = ''] = extractor;
+  if (extractor.length === 1 && isQuotedWhole(command)) throw quotedWhole(command);
+  if (command === '' || !extractor.some((part) => part.includes('{destination}'))) {
+    throw new CommandFailure('the command must contain {destination}, the directory that it writes to', 2);
+  }
+}
+
+/** A command with its arguments as one word: no program is called so. */
+function isQuotedWhole(command: string): boolean {
+  return /\s/.test(command) && /\{(?:archive|destination)\}/.test(command);
+}
+
+function quotedWhole(command: string): CommandFailure {
+  const words = `the command ${quoted(command)} is one word: leave out the quotation marks around it`;
+  return new CommandFailure(`${words}: -- ${command}`, 2);
 }
 
 /** Start the extractor. Its output goes to stderr, because stdout is for the report. */
@@ -48,4 +90,40 @@ function start(
   child.stderr.pipe(process.stderr, { end: false });
   signal?.addEventListener('abort', () => child.kill(), { once: true });
   return child;
+}
+
+/** Wait for the command, and say how it failed. What it wrote to stderr is there already. */
+async function completion(
+  child: ChildProcess,
+  extractor: readonly string[],
+  exitCodes: readonly number[],
+  consequence: string,
+): Promise<void> {
+  const [command = ''] = extractor;
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+    child.on('error', (error) => reject(cannotRun(command, error)));
+    child.on('close', (...ending) => resolve(ending));
+  });
+  if (code !== null && exitCodes.includes(code)) return;
+  if (signal !== null)
+    throw new CommandFailure(`the command ${quoted(command)} was ended by ${signal}${consequence}`, 1);
+  const allowed = [...exitCodes, code].join(',');
+  const hint = `If that is a warning only, allow it: --exit-codes ${allowed}`;
+  throw new CommandFailure(
+    `the command ${quoted(command)} ended with code ${code}${consequence}. ${hint}`,
+    1,
+  );
+}
+
+function cannotRun(command: string, error: Error): CommandFailure {
+  const code = errorCode(error) ?? '';
+  const reasons: Record<string, string> = {
+    ENOENT: 'there is no such command; is it installed, and in PATH?',
+    EACCES: 'it may not be run; is it executable?',
+  };
+  const reason = reasons[code] ?? error.message;
+  const isOneWord = /\s/.test(command);
+  const hint = isOneWord ? ' Leave out the quotation marks around it, if it has arguments.' : '';
+  const failure = new CommandFailure(`cannot run ${quoted(command)}: ${reason}${hint}`, 2);
+  return Object.assign(failure, { code: code in constants.errno ? code : 'ERR_PERMWALK_EXTRACTOR' });
 }

@@ -1,51 +1,92 @@
 import { CommanderError } from 'commander';
 import { ManifestError } from '../errors.ts';
-import { flagOf } from './flags.ts';
-import { writeError } from './output.ts';
-import { printableText } from './printable.ts';
+import { quoted } from '../printable.ts';
+import { flagOf, inFlags } from './flags.ts';
+import { writeError, writeOut } from './output.ts';
+import { printableJson, printableText } from './printable.ts';
 
-/** Print on stderr why the command failed, and return the exit code for it. */
-export function reportFailure(error: unknown): number {
-  // commander has already printed what it refuses; a help text is not a failure.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const usage = describeUsageError(error);
-  if (usage !== undefined) {
-    writeError(`error: ${printableText(usage)}\n`);
-    return isPastMaxEntries(error) ? 1 : 2;
+/** What the command was called with, or what it called, failed: one line for whoever called it. */
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure';
+  readonly code: string = 'ERR_PERMWALK_EXTRACTOR';
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
   }
-  if (isExtractorFailure(error)) {
-    writeError(`error: ${printableText(error.message)}\n`);
-    return 1;
+}
+
+/** How a run ended that has no report: in words, and for a program. */
+interface Failure {
+  readonly exitCode: number;
+  /** What is printed on stderr; `undefined` where that is there already. */
+  readonly text: string | undefined;
+  readonly error: { readonly name: string; readonly code?: string; readonly message: string };
+}
+
+/**
+ * Print on stderr why the command failed, and return the exit code for it.
+ *
+ * @param isJson whether a program waits for a document on stdout
+ */
+export function reportFailure(error: unknown, isJson: boolean): number {
+  // A help text is no failure.
+  if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  const failure = describe(error);
+  if (failure.text !== undefined) writeError(`error: ${failure.text}\n`);
+  if (isJson) writeOut(`${printableJson({ ok: false, error: failure.error })}\n`);
+  return failure.exitCode;
+}
+
+function describe(error: unknown): Failure {
+  if (error instanceof CommanderError) {
+    // commander has printed it.
+    const { code, message } = error;
+    return {
+      exitCode: 2,
+      text: undefined,
+      error: { name: 'UsageError', code, message: message.replace(/^error: /, '') },
+    };
+  }
+  const { name, code } =
+    error instanceof Error ? (error as NodeJS.ErrnoException) : { name: 'Error', code: undefined };
+  const named = { name, ...(code !== undefined && { code: String(code) }) };
+  const message = describeForCaller(error);
+  if (message !== undefined) {
+    return { exitCode: exitCodeOf(error), text: printableText(message), error: { ...named, message } };
   }
   const defect = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  writeError(`error: ${defect.split('\n').map(printableText).join('\n')}\n`);
-  return 1;
+  const lines = defect.split('\n').map(printableText);
+  return { exitCode: 1, text: lines.join('\n'), error: { ...named, message: lines[0] ?? '' } };
 }
 
-/** One line for what the caller can fix; `undefined` for a defect of permwalk. */
-function describeUsageError(error: unknown): string | undefined {
-  if (error instanceof ManifestError) return error.message;
+/** One line for what the caller can do something about; `undefined` for a defect of permwalk. */
+function describeForCaller(error: unknown): string | undefined {
+  if (error instanceof ManifestError || error instanceof CommandFailure) return error.message;
   if (error instanceof TypeError || error instanceof RangeError) return nameFlag(error.message);
-  return isSystemError(error) ? error.message : undefined;
+  if (!isSystemError(error)) return undefined;
+  const { code, syscall, path } = error;
+  if (code === 'ENOENT' && syscall === 'realpath')
+    return `ENOENT: the root ${quoted(path ?? '')} does not exist`;
+  return inFlags(error.message);
 }
 
-/** Messages of the API begin with the option (`maxEntries: …`, `retry.factor: …`) or the root. Name the flag instead. */
+/** 2: nothing was begun. 1: it failed on the way, or the destination is not free. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommandFailure) return error.exitCode;
+  const { code } = error as NodeJS.ErrnoException;
+  const onTheWay = ['ERR_PERMWALK_MAX_ENTRIES', 'ERR_PERMWALK_GLOB_STEPS', 'EEXIST'];
+  return onTheWay.includes(code ?? '') ? 1 : 2;
+}
+
+/** Messages of the API begin with the option (`maxEntries: …`, `retry.factor: …`) or an argument. Name the flag instead. */
 function nameFlag(message: string): string | undefined {
-  if (/^root\b/.test(message)) return message;
+  if (/^(?:root|destination|archive|source)\b/.test(message)) return message;
   const [prefix, option] = /^(?:option )?([\w.]+)(?=: )/.exec(message) ?? [];
   return prefix && option && `option ${flagOf(option)}${message.slice(prefix.length)}`;
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'code' in error && /^E[A-Z0-9]+$/.test(String(error.code));
-}
-
-/** True if the command of `permwalk extract` failed. Its own output is on stderr already. */
-function isExtractorFailure(error: unknown): error is Error {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_PERMWALK_EXTRACTOR';
-}
-
-/** True for the one refusal that comes in the middle of a pass, after something may have been changed. */
-function isPastMaxEntries(error: unknown): boolean {
-  return error instanceof RangeError && 'code' in error && error.code === 'ERR_PERMWALK_MAX_ENTRIES';
 }

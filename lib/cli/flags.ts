@@ -21,6 +21,8 @@ export interface ExtractFlags
     Pick<WrapOptions, 'publish' | 'existing' | 'durable'> {
   /** File that the manifest is read from instead of the archive, or false for none. */
   manifest?: string | false;
+  /** Exit codes of the command that are no failure. */
+  exitCodes?: readonly number[];
 }
 
 /** Flags that are one option of the API, `retry`. */
@@ -43,6 +45,14 @@ export function toApplyOptions(flags: PassFlags): ApplyOptions {
 export function flagOf(option: string): string {
   const name = option.slice(option.lastIndexOf('.') + 1);
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** Names of options in the words of the library, where it says what to do. */
+const optionWords = /\b(?:danglingLinks|hardLinks|existing|publish)\b(?= to )|\bretry\.\w+|\bcrossDevice\b/g;
+
+/** What the library advises, in flags: `set danglingLinks to 'skip'` becomes `set --dangling-links to skip`. */
+export function inFlags(advice: string): string {
+  return advice.replace(optionWords, flagOf).replaceAll(/(?<= (?:to|or) )'([\w-]+)'/g, '$1');
 }
 
 /** Add the flags that all commands share. A flag that is added later goes to the last group. */
@@ -82,6 +92,11 @@ function passFlags(): [string, Option[]][] {
             '(default: executable)',
         ),
         flag(
+          '--directory-mode <mode>',
+          'for directories, in place of --mode: umask (0777 less the umask), octal digits, or symbolic ' +
+            '(default: as --mode says)',
+        ),
+        flag(
           '--executable <glob>',
           'files that get x where r is set, whatever the mode; repeatable',
         ).argParser(collect),
@@ -110,9 +125,10 @@ function passFlags(): [string, Option[]][] {
           'files with more than one link: apply: change them; skip: leave them; error: report them as unresolved',
         ),
         flag('--cross-device', 'enter mount points below the root (default: no)'),
-        flag('--max-entries <n>', 'stop after this many entries and exit 1 (default: no limit)').argParser(
-          parseWhole,
-        ),
+        flag(
+          '--max-entries <n>',
+          'stop after this many entries, 1 or more, and exit 1 (default: no limit)',
+        ).argParser(parsePositive),
       ],
     ],
     [
@@ -165,12 +181,28 @@ function parseWhole(text: string): number {
   throw new InvalidArgumentError('Allowed: a whole number, 0 or more.');
 }
 
+function parsePositive(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError('Allowed: a whole number, 1 or more.');
+}
+
+/** Exit codes that are no failure: `0,1`. */
+export function parseExitCodes(text: string): number[] {
+  const codes = text.split(',').map((part) => (/^\d{1,3}$/.test(part.trim()) ? Number(part) : Number.NaN));
+  if (codes.every((code) => code <= 255)) return codes;
+  throw new InvalidArgumentError(
+    'Allowed: whole numbers from 0 to 255, with commas between them, such as 0,1.',
+  );
+}
+
 function parseDecimal(text: string): number {
   if (/^(\d+(\.\d+)?|Infinity)$/.test(text)) return Number(text);
   throw new InvalidArgumentError('Allowed: a number, 0 or more, such as 250 or 1.5.');
 }
 
-function parseUmask(text: string): number {
-  if (/^(0o)?0*[0-7]{1,3}$/.test(text)) return Number.parseInt(text.replace('0o', ''), 8);
+function parseUmask(text: string): string {
+  // As digits: these are octal for sure.
+  if (/^(0o)?0*[0-7]{1,3}$/.test(text)) return text.replace(/^(0o)?0*(?=.)/, '');
   throw new InvalidArgumentError('Allowed: octal digits, 0 to 777.');
 }

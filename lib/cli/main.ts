@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { reportFailure } from './failure.ts';
-import { examples, exitCodes } from './help.ts';
+import { examples, exitCodes, helpLayout, helpWidth } from './help.ts';
 import { guardStreams, setExitCode, writeError, writeOut } from './output.ts';
 import { printableText } from './printable.ts';
 
@@ -41,12 +41,14 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     .version(readVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help, or the help of a command')
     .helpCommand('help [command]', 'print the help of a command')
-    .configureHelp({ subcommandTerm: (command) => command.name() })
+    .configureHelp(helpLayout)
     .showHelpAfterError('See permwalk <command> --help')
     .exitOverride()
     .configureOutput({
       writeOut,
       writeErr: writeError,
+      getOutHelpWidth: helpWidth,
+      getErrHelpWidth: helpWidth,
       outputError: (message, print) => print(`${printableMessage(message)}\n`),
     });
   for (const { name, summary, load } of commands) {
@@ -78,10 +80,21 @@ function printableMessage(message: string): string {
   return `${printableText(problem)}${suggestion}`;
 }
 
+/** `permwalk extract` without the `--` that its command stands behind: commander takes the command's flags for ours. */
+function hintAtCommand(error: unknown, args: readonly string[]): void {
+  const codes = ['commander.unknownOption', 'commander.missingArgument'];
+  if (!(error instanceof CommanderError) || !codes.includes(error.code)) return;
+  if (args[0] !== 'extract' || args.includes('--')) return;
+  writeError('Write -- before the command: permwalk extract <archive> <destination> -- <command...>\n');
+}
+
 guardStreams();
+const args = process.argv.slice(2);
 try {
-  const program = await createProgram(process.argv.slice(2));
+  const program = await createProgram(args);
   await program.parseAsync();
 } catch (error) {
-  setExitCode(reportFailure(error));
+  hintAtCommand(error, args);
+  const end = args.indexOf('--');
+  setExitCode(reportFailure(error, args.slice(0, end === -1 ? args.length : end).includes('--json')));
 }

@@ -52,10 +52,12 @@ export function writeError(text: string): void {
   write(process.stderr, text);
 }
 
-/** Colours, if stdout is a terminal that wants them. */
+/** Colours, if stdout is a terminal that wants them, or `FORCE_COLOR` says so; that is stronger than `NO_COLOR`, as in Node. */
 export function createPaint(): Paint {
-  const { NO_COLOR, TERM } = process.env;
-  const plain = !process.stdout.isTTY || Boolean(NO_COLOR) || TERM === 'dumb';
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+  const isForced = FORCE_COLOR !== undefined && !['0', 'false'].includes(FORCE_COLOR);
+  const isRefused = FORCE_COLOR !== undefined || Boolean(NO_COLOR) || TERM === 'dumb';
+  const plain = !isForced && (isRefused || !process.stdout.isTTY);
   return plain ? (_style, text) => text : (style, text) => styleText(style, text, { validateStream: false });
 }
 

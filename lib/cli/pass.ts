@@ -1,28 +1,40 @@
 import { resolve } from 'node:path';
+import { errorCode } from '../directory/errors.ts';
 import { openTree } from '../directory/open.ts';
 import type { Tree } from '../directory/tree.ts';
+import type { UnresolvedEntryError } from '../errors.ts';
 import type { ApplyOptions } from '../options.ts';
 import { runPass as runPassOver } from '../pass/apply.ts';
 import {
   createCounts,
+  type PermissionChange,
   type PermissionCounts,
+  type PermissionProgress,
   type PermissionReport,
   UnresolvedEntriesError,
 } from '../report.ts';
 import { type PassFlags, toApplyOptions } from './flags.ts';
 import { Interruption, watchInterrupts } from './interrupt.ts';
-import { renderNotes } from './notes.ts';
 import { createLineBuffer, createPaint, type Paint, writeError, writeOut } from './output.ts';
 import { printableJson, printableName } from './printable.ts';
 import { createProgressLine, type ProgressLine } from './progress.ts';
-import { type InterruptedPass, renderChange, renderInterruption, renderReport } from './table.ts';
+import {
+  type InterruptedPass,
+  MAX_LISTED,
+  type Remarks,
+  renderChange,
+  renderInterruption,
+  renderReport,
+} from './table.ts';
 
 /** What differs between commands. */
 interface Command {
-  /** What to do with the options. Default: a pass over the root. */
-  act?: (options: ApplyOptions) => Promise<PermissionReport>;
+  /** What to do with the options. Default: a pass over the root. `say` shows what goes on where no pass does. */
+  act?: (options: ApplyOptions, say: (text: string) => void) => Promise<PermissionReport>;
   /** Whether a report without unresolved entries means exit code 0. Default: it does. */
   isWell?: (report: PermissionReport) => boolean;
+  /** What became of the destination where it failed; `undefined` where the report says it. */
+  leftAs?: () => string | undefined;
 }
 
 /**
@@ -31,10 +43,15 @@ interface Command {
  * @throws whatever keeps it from starting
  */
 export async function runPass(root: string, flags: PassFlags, command: Command = {}): Promise<number> {
-  const { act = (options) => runPassOver(root, options, openOurs), isWell = () => true } = command;
+  const {
+    act = (options) => applyTo(root, options),
+    isWell = () => true,
+    leftAs = () => undefined,
+  } = command;
+  const dryRun = flags.dryRun ?? false;
   // The pass moves the working directory.
   const fullRoot = resolve(root);
-  const progressLine = createProgressLine();
+  const progressLine = createProgressLine(dryRun);
   const interrupts = watchInterrupts(() => progressLine?.stop());
   const watch = watchPass(flags, progressLine);
   const end = (): void => {
@@ -42,26 +59,51 @@ export async function runPass(root: string, flags: PassFlags, command: Command =
     interrupts.release();
     watch.flush();
   };
+  let failed = false;
   const run = async (): Promise<PermissionReport> => {
     const options = await readOptions(flags);
-    const pass = act({ ...options, ...watch.callbacks, signal: interrupts.signal });
+    const pass = act({ ...options, ...watch.callbacks, signal: interrupts.signal }, (text) =>
+      progressLine?.say(text),
+    );
     return pass.catch((error: unknown) => {
-      if (error instanceof UnresolvedEntriesError) return error.report;
-      throw error;
+      if (!(error instanceof UnresolvedEntriesError)) throw error;
+      failed = true;
+      return error.report;
     });
   };
   try {
     const report = await run().finally(end);
-    writeError(renderNotes(report.warnings));
-    print(flags, report, renderReport);
+    const left = failed ? leftAs() : undefined;
+    const result = left === undefined ? report : { ...report, published: false };
+    print(flags, result, (_, paint) => renderReport(report, paint, { ...watch.remarks(), leftAs: left }));
     const resolved = report.ok || flags.strict === false;
     return resolved && isWell(report) ? 0 : 1;
   } catch (error) {
     if (!(error instanceof Interruption)) throw error;
-    const dryRun = flags.dryRun ?? false;
-    const pass: InterruptedPass = { interrupted: true, root: fullRoot, dryRun, counts: watch.counts() };
-    print(flags, pass, (_, paint) => renderInterruption(pass, error.message, paint));
+    const counts = watch.counts();
+    const left = leftAs();
+    const pass: InterruptedPass = {
+      ok: false,
+      interrupted: true,
+      root: fullRoot,
+      dryRun,
+      counts,
+      unresolved: watch.list(),
+    };
+    const result = left === undefined ? pass : { ...pass, published: false };
+    print(flags, result, (_, paint) => renderInterruption(pass, error.message, paint, left));
     return error.exitCode;
+  }
+}
+
+/** A pass over a tree; what is a file is changed alone. */
+async function applyTo(root: string, options: ApplyOptions): Promise<PermissionReport> {
+  try {
+    return await runPassOver(root, options, openOurs);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOTDIR' || options.manifest !== undefined) throw error;
+    const { applyToFile } = await import('./single-file.ts');
+    return applyToFile(root, options);
   }
 }
 
@@ -95,28 +137,43 @@ interface PassWatch {
   flush(): void;
   /** The last counts reported, plus every change since. */
   counts(): PermissionCounts;
+  /** What is unresolved or waited for, as far as is known. */
+  list(): UnresolvedEntryError[];
+  /** What is to be said besides the report. */
+  remarks(): Remarks;
 }
+
+/** How many files that have other names are named. */
+const MAX_NAMED = 3;
 
 /** Watch a pass: its progress, its changes, and how far it came. */
 function watchPass(flags: PassFlags, progressLine: ProgressLine | undefined): PassWatch {
   const lines = createLineBuffer(flags.json ? writeError : writeOut);
-  let reported: Readonly<PermissionCounts> = createCounts();
+  const isListed = flags.dryRun === true && flags.verbose !== true;
+  let reported: PermissionProgress | undefined;
   let changed = 0;
+  const changes: PermissionChange[] = [];
+  const hardLinked: string[] = [];
   return {
     flush: lines.flush,
     callbacks: {
       onProgress(progress) {
-        reported = progress.counts;
+        reported = progress;
         progressLine?.update(progress);
       },
       onChange(change) {
         changed += 1;
+        if (isListed && changes.length < MAX_LISTED) changes.push(change);
+        if (change.names !== undefined && hardLinked.length < MAX_NAMED) hardLinked.push(change.path);
         if (flags.verbose) lines.add(renderChange(change));
       },
     },
     counts() {
-      const since = Math.max(0, changed - reported.changed);
-      return { ...reported, visited: reported.visited + since, changed: reported.changed + since };
+      const counts = reported?.counts ?? createCounts();
+      const since = Math.max(0, changed - counts.changed);
+      return { ...counts, visited: counts.visited + since, changed: counts.changed + since };
     },
+    list: () => reported?.list() ?? [],
+    remarks: () => ({ changes, hardLinked }),
   };
 }

@@ -1,6 +1,7 @@
 import type { Spinner } from 'yocto-spinner';
 import type { PermissionProgress } from '../report.ts';
-import { formatCount } from './table.ts';
+import { printableName } from './printable.ts';
+import { changedWord, formatCount } from './words.ts';
 
 /** A shorter pass shows no progress, and does not load the spinner. */
 const delayMs = 100;
@@ -8,17 +9,22 @@ const delayMs = 100;
 /** Milliseconds between two updates: faster than anyone reads, slower than the slices. */
 const intervalMs = 80;
 
+/** As much of a path as is shown: its end says more than its beginning. */
+const shownLength = 40;
+
 const phases = { visit: 'visiting', settle: 'waiting', finish: 'finishing' } as const;
 
-/** The progress line of one pass. */
+/** The progress line of one run. */
 export interface ProgressLine {
   update(progress: PermissionProgress): void;
+  /** Say something else. */
+  say(text: string): void;
   /** Clear the line and show the cursor. */
   stop(): void;
 }
 
 /** A progress line on stderr if that is a terminal; otherwise `undefined`. */
-export function createProgressLine(): ProgressLine | undefined {
+export function createProgressLine(isDryRun: boolean): ProgressLine | undefined {
   const { TERM, CI } = process.env;
   if (!process.stderr.isTTY || TERM === 'dumb' || CI !== undefined) return undefined;
 
@@ -32,13 +38,17 @@ export function createProgressLine(): ProgressLine | undefined {
     if (!stopped) spinner = createSpinner({ text, stream: process.stderr, handleSignals: false }).start();
   }, delayMs);
 
+  const show = (words: string): void => {
+    text = words.slice(0, (process.stderr.columns || 80) - 3);
+    if (spinner) spinner.text = text;
+  };
   return {
+    say: show,
     update(progress) {
       const now = performance.now();
       if (now - shownAt < intervalMs) return;
       shownAt = now;
-      text = describeProgress(progress).slice(0, (process.stderr.columns || 80) - 3);
-      if (spinner) spinner.text = text;
+      show(describeProgress(progress, isDryRun));
     },
     stop() {
       stopped = true;
@@ -48,10 +58,23 @@ export function createProgressLine(): ProgressLine | undefined {
   };
 }
 
-/** One line: `waiting: 12,345 visited, 120 changed, 3 pending`. */
-export function describeProgress({ phase, counts, pending, unresolved }: PermissionProgress): string {
-  const parts = [`${formatCount(counts.visited)} visited`, `${formatCount(counts.changed)} changed`];
-  if (pending > 0) parts.push(`${formatCount(pending)} pending`);
+/** One line: `waiting for lib/late and 2 more (up to 12 s): 12,345 visited, 120 changed`. */
+export function describeProgress(progress: PermissionProgress, isDryRun: boolean): string {
+  const { phase, counts, pending, unresolved, waitingFor, waitMs } = progress;
+  const parts = [
+    `${formatCount(counts.visited)} visited`,
+    `${formatCount(counts.changed)} ${changedWord(isDryRun)}`,
+  ];
+  if (waitingFor === undefined && pending > 0) parts.push(`${formatCount(pending)} pending`);
   if (unresolved > 0) parts.push(`${formatCount(unresolved)} unresolved`);
-  return `${phases[phase]}: ${parts.join(', ')}`;
+  const what = waitingFor === undefined ? '' : ` for ${describeAwaited(waitingFor, pending)}`;
+  const howLong = waitMs === undefined ? '' : ` (up to ${Math.ceil(waitMs / 1000)} s)`;
+  return `${phases[phase]}${what}${howLong}: ${parts.join(', ')}`;
+}
+
+function describeAwaited(path: string, pending: number): string {
+  if (path === '.') return 'the root, which is not there';
+  const name = printableName(path);
+  const shown = name.length > shownLength ? `…${name.slice(1 - shownLength)}` : name;
+  return pending > 1 ? `${shown} and ${formatCount(pending - 1)} more` : shown;
 }

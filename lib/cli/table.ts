@@ -1,4 +1,4 @@
-import { describeFacts, type EntryFacts, formatMode, type UnresolvedEntryError } from '../errors.ts';
+import { advice, describeFacts, type EntryFacts, formatMode, type UnresolvedEntryError } from '../errors.ts';
 import type {
   LinkReport,
   PermissionChange,
@@ -6,53 +6,81 @@ import type {
   PermissionReport,
   SettleReport,
 } from '../report.ts';
+import { inFlags } from './flags.ts';
+import { renderWarnings } from './notes.ts';
 import type { Paint } from './output.ts';
 import { printableName, printableText } from './printable.ts';
+import { changedWord, formatCount, formatDuration, plural } from './words.ts';
 
 const reasonWidth = 'permission-denied'.length;
 const kindWidth = 'dangling'.length;
 
+/** How many changes of a dry run are listed where each is not printed as it comes. */
+export const MAX_LISTED = 20;
+
 /** How far a pass came before it was interrupted. */
 export interface InterruptedPass {
+  ok: false;
   interrupted: true;
   root: string;
   dryRun: boolean;
   counts: PermissionCounts;
+  /** What is unresolved so far, and what was waited for. */
+  unresolved: readonly UnresolvedEntryError[];
+}
+
+/** What a report does not say. */
+export interface Remarks {
+  /** The first changes of a dry run, unless they were printed as they came. */
+  readonly changes?: readonly PermissionChange[] | undefined;
+  /** The first changed files that have other names. */
+  readonly hardLinked?: readonly string[] | undefined;
+  /** What became of the destination of an extraction, where there is no tree of which more is to be said. */
+  readonly leftAs?: string | undefined;
 }
 
 /** The report for a person: a few blocks, one line for each unresolved entry. */
-export function renderReport(report: PermissionReport, paint: Paint): string {
+export function renderReport(report: PermissionReport, paint: Paint, remarks: Remarks = {}): string {
   const { root, backend, dryRun, counts, settle, links, unresolved } = report;
-  const note = dryRun ? 'dry run' : 'outcome' in report ? String(report.outcome) : '';
+  const { leftAs, changes = [], hardLinked = [] } = remarks;
+  const outcome = dryRun ? 'dry run' : 'outcome' in report ? String(report.outcome) : '';
+  const note = leftAs ?? [backend, outcome].filter(Boolean).join(', ');
   return joinBlocks([
-    [renderRoot(root, [backend, note].filter(Boolean).join(', '), paint)],
-    renderCounts(counts, dryRun),
+    [renderRoot(root, note, paint)],
+    leftAs === undefined ? renderCounts(counts, dryRun) : [],
     renderSettle(settle),
+    renderChanges(changes, counts.changed),
     renderLinks(links, paint),
     renderUnresolved(unresolved, paint),
-    [renderOutcome(report, paint)],
+    renderNotes(report, hardLinked),
+    [
+      leftAs === undefined
+        ? renderOutcome(report, paint)
+        : paint('red', `${formatCount(unresolved.length)} unresolved: ${leftAs}`),
+    ],
   ]);
 }
 
 /** How far the pass came, and why it stopped. */
-export function renderInterruption(pass: InterruptedPass, reason: string, paint: Paint): string {
-  const { root, dryRun, counts } = pass;
+export function renderInterruption(
+  pass: InterruptedPass,
+  reason: string,
+  paint: Paint,
+  leftAs?: string,
+): string {
+  const { root, dryRun, counts, unresolved } = pass;
   const done = `${formatCount(counts.changed)} ${changedWord(dryRun)} so far`;
   return joinBlocks([
-    [renderRoot(root, 'incomplete', paint)],
-    renderCounts(counts, dryRun),
-    [paint('yellow', `${reason}: ${done}`)],
+    [renderRoot(root, leftAs ?? 'incomplete', paint)],
+    leftAs === undefined ? renderCounts(counts, dryRun) : [],
+    renderUnresolved(unresolved, paint, 'unresolved so far'),
+    [paint('yellow', `${reason}: ${leftAs ?? done}`)],
   ]);
 }
 
 /** One change, the path last: `0644 -> 0755  bin/tool`. */
 export function renderChange({ path, from, to }: PermissionChange): string {
   return `${formatMode(from)} -> ${formatMode(to)}  ${printableName(path)}`;
-}
-
-/** A number in groups of three digits. */
-export function formatCount(count: number): string {
-  return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 function joinBlocks(blocks: string[][]): string {
@@ -62,10 +90,6 @@ function joinBlocks(blocks: string[][]): string {
 
 function renderRoot(root: string, note: string, paint: Paint): string {
   return `${paint('bold', printableName(root))}  ${paint('dim', `(${note})`)}`;
-}
-
-function changedWord(dryRun: boolean): string {
-  return dryRun ? 'would change' : 'changed';
 }
 
 /** Counts in a column: the main ones, and others that are not zero. */
@@ -103,14 +127,52 @@ function renderLinks(links: readonly LinkReport[], paint: Paint): string[] {
   return ['links that lead nowhere or out of the tree', ...lines];
 }
 
-function renderUnresolved(unresolved: readonly UnresolvedEntryError[], paint: Paint): string[] {
+function renderChanges(changes: readonly PermissionChange[], changed: number): string[] {
+  if (changes.length === 0) return [];
+  const lines = changes.map((change) => `  ${renderChange(change)}`);
+  const left = changed - changes.length;
+  const more = left > 0 ? [`  and ${formatCount(left)} more; --verbose lists all`] : [];
+  return ['would change', ...lines, ...more];
+}
+
+/** What a person should know and need not do anything about. */
+function renderNotes(
+  { warnings, counts, dryRun }: PermissionReport,
+  hardLinked: readonly string[],
+): string[] {
+  const notes = renderWarnings(warnings);
+  const { hardLinked: count } = counts;
+  if (count > 0) {
+    const names = hardLinked.map(printableName).join(', ');
+    const more = count > hardLinked.length ? ` and ${formatCount(count - hardLinked.length)} more` : '';
+    const verb = dryRun ? 'would change' : 'changed';
+    notes.push(
+      `note: ${names}${more}: the same ${plural(count, 'file')} under other names ${verb}, too (--hard-links)`,
+    );
+  }
+  return notes;
+}
+
+function renderUnresolved(
+  unresolved: readonly UnresolvedEntryError[],
+  paint: Paint,
+  heading = 'unresolved',
+): string[] {
   if (unresolved.length === 0) return [];
   const lines = unresolved.map((entry) => {
     const column = paint('red', entry.reason.padEnd(reasonWidth));
     const facts = describeEntry(entry);
-    return `  ${column}  ${printableName(entry.path)}${facts && `  ${facts}`}`;
+    const name = entry.path === '.' ? '. (the root)' : printableName(entry.path);
+    return `  ${column}  ${name}${facts && `  ${facts}`}`;
   });
-  return ['unresolved', ...lines];
+  return [heading, ...lines, '', ...renderAdvice(unresolved)];
+}
+
+/** What to do, once a reason. */
+function renderAdvice(unresolved: readonly UnresolvedEntryError[]): string[] {
+  const reasons = new Set(unresolved.map(({ reason }) => reason));
+  const lines = [...reasons].map((reason) => `  ${reason.padEnd(reasonWidth)}  ${inFlags(advice[reason])}`);
+  return ['what to do', ...lines];
 }
 
 /** Why in words: `expected file of 12 bytes; found file of 7 bytes`, and the errno if there is one. */
@@ -140,12 +202,4 @@ function renderOutcome(
   const words = ok ? done : `${formatCount(unresolved.length)} unresolved, ${done}`;
   const style = ok ? (dryRun && counts.changed > 0 ? 'yellow' : 'green') : 'red';
   return `${paint(style, words)} ${paint('dim', `(${formatDuration(durationMs)})`)}`;
-}
-
-function formatDuration(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-}
-
-function plural(count: number, word: string): string {
-  return count === 1 ? word : `${word}s`;
 }

@@ -4,7 +4,7 @@ import { quoted } from '../printable.ts';
 /** The way to an entry is not what it must be: a link, or another entry than the one that was looked at. */
 export class UnsafePathError extends Error {
   override readonly name = 'UnsafePathError';
-  readonly reason: 'symlink-in-path' | 'unsafe-path';
+  readonly reason: 'symlink-in-path' | 'unsafe-path' | 'path-too-long';
   readonly code: string;
   /** The entry that is at fault: its name, or, once that is known, its path below the root. */
   readonly path: string;
@@ -37,6 +37,12 @@ export class UnsafePathError extends Error {
 export function symlinkInPath(name: string): UnsafePathError {
   const code = 'ERR_PERMWALK_SYMLINK_IN_PATH';
   return new UnsafePathError('symlink-in-path', code, name, 'will not follow the link');
+}
+
+/** A path that globs are not held against. */
+export function pathTooLong(path: string): UnsafePathError {
+  const code = 'ERR_PERMWALK_PATH_TOO_LONG';
+  return new UnsafePathError('path-too-long', code, path, 'longer than globs are held against:', true);
 }
 
 export const swappedCode = 'ERR_PERMWALK_SWAPPED';

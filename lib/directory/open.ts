@@ -1,11 +1,12 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { own } from '../own.ts';
 import { quoted } from '../printable.ts';
 import { openAnchored } from './anchored.ts';
 import { openChecked } from './checked.ts';
 import type { Directory } from './directory.ts';
 import { type Identity, isSameEntry, toExactStats } from './entry-stats.ts';
-import { errorCode, systemError, UnsafePathError } from './errors.ts';
+import { errorCode, located, systemError, UnsafePathError } from './errors.ts';
 import { encodeName } from './names.ts';
 import { realPath } from './real-path.ts';
 import { Tree } from './tree.ts';
@@ -29,7 +30,8 @@ export type OpenTree = (path: string) => Tree;
  *
  * @throws ENOENT where nothing is there, ENOTDIR where it is not a directory, RangeError for `/`
  */
-export function openTree(path: string, { lendsWorkingDirectory = false }: TreeUse = {}): Tree {
+export function openTree(path: string, use: TreeUse = {}): Tree {
+  const { lendsWorkingDirectory = false } = own(use);
   return openRealTree(realRootPath(path), lendsWorkingDirectory);
 }
 
@@ -91,7 +93,7 @@ export function leadsTo(realPath: string, directory: Directory): boolean {
 
 /** Make a directory that the caller names, and what is missing on the way to it. */
 export function makeParents(path: string): void {
-  mkdirSync(encodeName(path), { recursive: true });
+  mkdirSync(encodeName(path), { recursive: true, mode: 0o777 });
 }
 
 /** The directories that the real path of a file leads through, from the nearest to `/`. Throws ENOENT where there is none. */
@@ -104,9 +106,18 @@ export function directoriesAbove(path: string): Identity[] {
   return above;
 }
 
+/** Its error names the path as a harmless line. */
+function realPathOf(path: string): string {
+  try {
+    return realPath(path);
+  } catch (error) {
+    throw located(error, path);
+  }
+}
+
 /** Real path of a root that may be worked on; see {@link openTree}. */
 export function realRootPath(path: string): string {
-  const real = realPath(path);
+  const real = realPathOf(path);
   const stats = statSync(encodeName(real), { bigint: true });
   if (!stats.isDirectory()) throw systemError('ENOTDIR', 'not a directory', 'open', real);
   // Another path may lead to `/`, too, as a bind mount does.

@@ -9,11 +9,14 @@ export class Place {
   readonly name: string;
   /** 0 for the root. */
   readonly depth: number;
+  /** Length of its path below the root in UTF-16 units; 0 for the root. */
+  readonly length: number;
 
   constructor(parent: Place | undefined, name: string) {
     this.parent = parent;
     this.name = name;
     this.depth = parent === undefined ? 0 : parent.depth + 1;
+    this.length = parent === undefined ? 0 : parent.length + name.length + Number(parent.depth > 0);
   }
 
   /** Path below the root, `/`-separated; `.` is the root. */

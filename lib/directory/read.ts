@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import {
   closeSync,
+  type Dir,
   type Dirent,
   fstatSync,
   fsyncSync,
@@ -17,7 +18,8 @@ import { errorCode, systemError } from './errors.ts';
 import { decodeName } from './names.ts';
 
 const REPLACEMENT_CHARACTER = '\ufffd';
-const unthrown = { throwIfNoEntry: false } as const;
+// Said, for Node would read it in `Object.prototype`.
+const unthrown = { throwIfNoEntry: false, bigint: false } as const;
 const exact = { bigint: true, throwIfNoEntry: false } as const;
 
 /** What a system call takes for an entry. */
@@ -99,7 +101,7 @@ export function listDirectory(
 ): Listing {
   const isBounded = most !== Number.POSITIVE_INFINITY;
   const entries = isBounded ? listStart(path, most) : readdirSync(path, { withFileTypes: true });
-  return new NodeListing(entries.some(mayBeUndecodable) ? listBytes(path).slice(0, most) : entries, lstat);
+  return new NodeListing(entries.some(mayBeUndecodable) ? listBytes(path, most) : entries, lstat);
 }
 
 function mayBeUndecodable({ name }: ListedEntry): boolean {
@@ -107,9 +109,30 @@ function mayBeUndecodable({ name }: ListedEntry): boolean {
 }
 
 function listStart(path: SystemPath, most: number): ListedEntry[] {
-  const directory = opendirSync(path as string);
+  return firstOf(opendirSync(path as string), most);
+}
+
+/** The same by lstat of each name: not every runtime tells the types of names that are bytes. */
+function listBytes(path: SystemPath, most: number): ListedEntry[] {
+  const prefix = Buffer.concat([Buffer.from(path as string), Buffer.from('/')]);
+  return namesOf(path, most).flatMap((name) => {
+    const stats: Stats | undefined = lstatSync(Buffer.concat([prefix, name]), unthrown);
+    return stats === undefined ? [] : [Object.assign(stats, { name: decodeName(name) })];
+  });
+}
+
+function namesOf(path: SystemPath, most: number): Uint8Array[] {
+  if (most === Number.POSITIVE_INFINITY) return readdirSync(path, { encoding: 'buffer' });
+  const directory = opendirSync(path as string, { encoding: 'buffer' as BufferEncoding });
+  const entries: readonly unknown[] = firstOf(directory, most);
+  // Bun gives the name alone.
+  return entries.map((entry) => (entry instanceof Uint8Array ? entry : (entry as { name: Uint8Array }).name));
+}
+
+/** No more than so many entries of a directory, which is closed. */
+function firstOf(directory: Dir, most: number): Dirent[] {
   try {
-    const entries: ListedEntry[] = [];
+    const entries: Dirent[] = [];
     while (entries.length < most) {
       const entry = directory.readSync();
       if (entry === null) break;
@@ -119,15 +142,6 @@ function listStart(path: SystemPath, most: number): ListedEntry[] {
   } finally {
     directory.closeSync();
   }
-}
-
-/** The same by lstat of each name: not every runtime tells the types of names that are bytes. */
-function listBytes(path: SystemPath): ListedEntry[] {
-  const prefix = Buffer.concat([Buffer.from(path as string), Buffer.from('/')]);
-  return readdirSync(path, { encoding: 'buffer' }).flatMap((name) => {
-    const stats: Stats | undefined = lstatSync(Buffer.concat([prefix, name]), unthrown);
-    return stats === undefined ? [] : [Object.assign(stats, { name: decodeName(name) })];
-  });
 }
 
 /** A regular file that is open to be read. Takes the descriptor, and closes it where it is anything else (EINVAL). */

@@ -1,10 +1,10 @@
 import { basename, dirname, join, resolve } from 'node:path';
+import { checkPath } from '../checks.ts';
 import type { Directory } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
 import { errorCode, located } from '../directory/errors.ts';
 import { holdDirectory, leadsTo, makeParents } from '../directory/open.ts';
 import { realPath } from '../directory/real-path.ts';
-import { quoted } from '../printable.ts';
 import { notADirectory, parentSwapped } from './errors.ts';
 
 /** Where a tree is extracted to: a name in its parent, which is held from the moment that the path is resolved. */
@@ -72,10 +72,7 @@ export class Destination {
  * @throws TypeError or RangeError where it is no path, ENOTDIR where it exists and is not a directory
  */
 export function resolveDestination(destination: unknown): Destination {
-  if (typeof destination !== 'string') throw new TypeError('destination: expected a path');
-  if (destination === '' || destination.includes('\0')) {
-    throw new RangeError(`destination: ${quoted(destination)} is not a path`);
-  }
+  checkPath('destination', destination);
   const path = resolve(destination);
   const real = realDestination(path);
   if (dirname(real) === real) {

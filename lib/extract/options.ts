@@ -1,5 +1,8 @@
+import { boolean, checkNames, checkObject, choice } from '../checks.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
-import { type ApplyOptions, resolveOptions } from '../options.ts';
+import type { ApplyOptions } from '../options.ts';
+import { own } from '../own.ts';
+import { optionNames, resolveOptions } from '../settings.ts';
 
 /** Options of {@link wrapExtractor}: {@link ApplyOptions} without `dryRun`, and how to publish. */
 export interface WrapOptions<Archive = unknown> extends Omit<ApplyOptions, 'manifest' | 'dryRun'> {
@@ -28,7 +31,11 @@ export interface WrapOptions<Archive = unknown> extends Omit<ApplyOptions, 'mani
   durable?: boolean | undefined;
 }
 
-/** Options of a wrapped extractor, after checking. */
+/**
+ * Options of a wrapped extractor, after checking.
+ *
+ * @internal
+ */
 export interface WrapSettings<Archive> {
   readonly manifest: WrapOptions<Archive>['manifest'];
   readonly publish: 'atomic' | 'in-place';
@@ -38,27 +45,34 @@ export interface WrapSettings<Archive> {
   readonly pass: ApplyOptions;
 }
 
+/** Options of the pass that make no sense here. */
+const foreignNames = ['dryRun'];
+const ownNames = ['publish', 'existing', 'durable'];
+const wrapNames: ReadonlySet<string> = new Set([
+  ...[...optionNames].filter((name) => !foreignNames.includes(name)),
+  ...ownNames,
+]);
+
 /**
  * Check the options of a wrapped extractor.
  *
  * @throws TypeError for an unknown name or a wrong type, RangeError for a wrong value; both name the option
+ * @internal
  */
 export function resolveWrapOptions<Archive>(options: WrapOptions<Archive>): WrapSettings<Archive> {
-  const { manifest, publish = 'atomic', existing = 'error', durable = false, ...pass } = options;
-  if ('dryRun' in pass)
+  checkObject('options', options);
+  const { manifest, publish, existing, durable, ...pass } = own(options);
+  if (Object.hasOwn(pass, 'dryRun'))
     throw new TypeError('dryRun: not for wrapExtractor, because an extraction changes the disk');
+  checkNames('option', options, wrapNames);
   const isInput = manifest !== false && typeof manifest !== 'function';
   // The root is not known yet; any path will do.
   resolveOptions('.', isInput ? { ...pass, manifest } : pass);
-  check('publish', publish, ['atomic', 'in-place']);
-  check('existing', existing, ['error', 'keep', 'replace']);
-  check('durable', durable, [true, false]);
-  return { manifest, publish, existing, durable, pass };
-}
-
-function check(name: string, value: unknown, choices: readonly unknown[]): void {
-  if (choices.includes(value)) return;
-  const expected = choices.map((choice) => JSON.stringify(choice)).join(', ');
-  const fault = `${name}: ${JSON.stringify(value)} is not one of ${expected}`;
-  throw typeof value === typeof choices[0] ? new RangeError(fault) : new TypeError(fault);
+  return {
+    manifest,
+    publish: choice('publish', publish, ['atomic', 'in-place']) ?? 'atomic',
+    existing: choice('existing', existing, ['error', 'keep', 'replace']) ?? 'error',
+    durable: boolean('durable', durable) ?? false,
+    pass,
+  };
 }

@@ -1,14 +1,20 @@
 import { resolve } from 'node:path';
 import { abortable } from '../abortable.ts';
+import { absolutePath } from '../absolute.ts';
+import { checkPath, wrongType } from '../checks.ts';
+
 import type { Directory } from '../directory/directory.ts';
 import { type Identity, isSameEntry } from '../directory/entry-stats.ts';
 import { errorCode, located, systemError } from '../directory/errors.ts';
 import { directoriesAbove, openTreeIn } from '../directory/open.ts';
 import { Tree } from '../directory/tree.ts';
+
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
+
 import { runPass } from '../pass/apply.ts';
 import { quoted } from '../printable.ts';
+
 import type { PermissionReport } from '../report.ts';
 import { UnresolvedEntriesError } from '../report.ts';
 import { completion } from './completion.ts';
@@ -81,15 +87,17 @@ export type WrappedExtractor<Archive, Rest extends unknown[]> = (
  * const extract = wrapExtractor((archive, directory) => extractZip(archive, { dir: directory }));
  * await extract('bundle.mcpb', 'cache/bundle');
  */
-export function wrapExtractor<Archive, Rest extends unknown[]>(
+export function wrapExtractor<Archive = string, Rest extends unknown[] = []>(
   extract: Extractor<Archive, Rest>,
   options: WrapOptions<Archive> = {},
 ): WrappedExtractor<Archive, Rest> {
-  if (typeof extract !== 'function') throw new TypeError('extract: expected a function');
+  if (typeof extract !== 'function')
+    throw wrongType('extract', extract, 'a function that extracts an archive to a directory');
   const settings = resolveWrapOptions(options);
   const owner = {};
-  return async (archive, destination, ...rest) => {
-    checkArchive(archive, settings);
+  return async (given, destination, ...rest) => {
+    checkArchive(given, settings);
+    const archive = asMeantNow(given, settings);
     const target = resolveDestination(destination);
     const run = async (directory: string) => completion(extract(archive, directory, ...rest));
     const extractIt = () => extractOnce(archive, target, run, settings);
@@ -223,13 +231,24 @@ async function readPromises<Archive>(
  * @throws TypeError unless it is a path or bytes, or the option `manifest` is set
  */
 function checkArchive<Archive>(archive: Archive, { manifest }: WrapSettings<Archive>): void {
-  if (manifest !== undefined || typeof archive === 'string' || archive instanceof Uint8Array) return;
-  const got = archive instanceof URL ? 'a URL' : typeof archive === 'object' ? 'an object' : String(archive);
+  if (manifest !== undefined || archive instanceof Uint8Array) return;
+  if (typeof archive === 'string') return checkPath('archive', archive);
   const hint = archive instanceof URL ? 'pass fileURLToPath(url), or set' : 'set';
-  throw new TypeError(
-    `archive: expected a path or bytes, got ${archive === null ? 'null' : got}; no manifest can be read from it: ` +
-      `${hint} the option manifest (false: verify nothing)`,
+  throw wrongType(
+    'archive',
+    archive,
+    'a path or bytes (Uint8Array)',
+    `; no manifest can be read from it: ${hint} the option manifest (false: verify nothing)`,
   );
+}
+
+/**
+ * The archive, by its absolute path where it is one: the manifest and the extractor read it later. Only where no manifest is given is
+ * a string a path for sure.
+ */
+function asMeantNow<Archive>(archive: Archive, { manifest }: WrapSettings<Archive>): Archive {
+  const isPath = typeof archive === 'string' && manifest === undefined;
+  return isPath ? (absolutePath(archive) as Archive) : archive;
 }
 
 /** Two archives are the same if they are the same path or the same object. */

@@ -1,3 +1,6 @@
+import { Buffer } from 'node:buffer';
+import { encodeName } from '../directory/names.ts';
+
 /**
  * Globs become regular expressions that backtrack, and the names that they are held against may have been chosen to make
  * them do so. The longest path (Linux, PATH_MAX) and the longest name (NAME_MAX) bound how much.
@@ -8,6 +11,26 @@ const NAME_MAX = 255;
 const MAX_STEPS = 10 ** 7;
 const ESCAPED = 'a backslash before it makes it an ordinary character';
 
+/** So many UTF-16 units are never too many bytes. */
+export const SURELY_SHORT = Math.floor((PATH_MAX - 1) / 3);
+
+/**
+ * Whether a path has more bytes than Linux takes, which counts the NUL at its end: it is held against no glob, on any system.
+ *
+ * @param units its length in UTF-16 units
+ * @param path puts it together; asked only where its length does not tell
+ */
+export function isLong(units: number, path: () => string): boolean {
+  // A unit is one to three bytes; one that stands for a byte that is not UTF-8 is that byte.
+  if (units * 3 < PATH_MAX) return false;
+  return units >= PATH_MAX || Buffer.byteLength(encodeName(path())) >= PATH_MAX;
+}
+
+/** See {@link isLong}. */
+export function isLongPath(path: string): boolean {
+  return isLong(path.length, () => path);
+}
+
 /**
  * What makes a glob too much to match in bounded time, as the end of a sentence that begins with the glob; `undefined`
  * where nothing does.
@@ -17,7 +40,7 @@ export function findExcess(glob: string): string | undefined {
   const parts = partsOf(glob);
   const fault = findForeign(glob) ?? findUnclosed(parts) ?? findNested(parts);
   if (fault !== undefined) return fault;
-  const steps = countSteps(parts);
+  const steps = worstSteps(countParts(parts));
   if (steps <= MAX_STEPS) return undefined;
   return `may take 10^${Math.round(Math.log10(steps))} steps to match a path: it needs fewer wildcards`;
 }
@@ -81,12 +104,42 @@ function findNested(parts: readonly string[]): string | undefined {
   return undefined;
 }
 
+/** What a glob is made of that multiplies the ways in which a path may be tried. */
+export interface Effort {
+  /** Wildcards that share a name with others. */
+  readonly shares: number;
+  /** `**` that share a path with what follows. */
+  readonly globstars: number;
+  /** Choices that its groups leave. */
+  readonly alternatives: number;
+}
+
+/** What a glob is made of. */
+export function effortOf(glob: string): Effort {
+  return countParts(partsOf(glob));
+}
+
 /**
- * In how many ways a path may be tried, at worst. A name of n bytes can be shared out among w wildcards in n^(w-1) ways, a
- * path of s slashes among g globstars in s^g ways, and a group may be any of its alternatives. A path has either many
- * slashes or long names.
+ * Characters that are looked at to try a path in every way. A name of n characters can be shared out among w wildcards, and what
+ * follows each looked for, in n^w / w! steps; a path of s slashes among g globstars in s^g ways; a group may be any of its
+ * alternatives.
  */
-function countSteps(parts: readonly string[]): number {
+export function stepsFor({ shares, globstars, alternatives }: Effort, path: string): number {
+  let longest = 1;
+  let slashes = 1;
+  let start = 0;
+  for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', start)) {
+    longest = Math.max(longest, end - start);
+    start = end + 1;
+    slashes += 1;
+  }
+  longest = Math.max(longest, path.length - start);
+  let ways = longest * slashes ** globstars * alternatives;
+  for (let wildcard = 2; wildcard <= shares + 1; wildcard += 1) ways *= longest / wildcard;
+  return path.length + ways;
+}
+
+function countParts(parts: readonly string[]): Effort {
   let shares = 0;
   let globstars = 0;
   let alternatives = 1;
@@ -108,6 +161,11 @@ function countSteps(parts: readonly string[]): number {
     if (part === ',' || part === '|') divided.push((divided.pop() ?? 0) + 1);
     if (part === '}' || part === ')') alternatives *= divided.pop() ?? 1;
   }
+  return { shares, globstars, alternatives };
+}
+
+/** The same for the worst of all paths, which has either many slashes or long names. */
+function worstSteps({ shares, globstars, alternatives }: Effort): number {
   const longNames = NAME_MAX ** shares * (PATH_MAX / NAME_MAX) ** globstars;
   const manySlashes = 2 ** shares * (PATH_MAX / 2) ** globstars;
   return Math.max(longNames, manySlashes) * alternatives;

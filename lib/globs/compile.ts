@@ -1,6 +1,11 @@
+import { nameOf, parentOf } from '../directory/names.ts';
+import { loadCommonJs } from '../load.ts';
 import { quoted } from '../printable.ts';
-import { findExcess } from './bounds.ts';
-import { splitGlob } from './split.ts';
+import { effortOf, findExcess, isLongPath, stepsFor } from './bounds.ts';
+import { directoryMatcher } from './directory.ts';
+import { compileSegment, type SegmentMatcher } from './segment.ts';
+import { type SplitGlob, splitGlob } from './split.ts';
+import { Steps } from './steps.ts';
 
 /** Whether the entries of one directory are named by a list of globs. */
 export type NameMatcher = (name: string) => boolean;
@@ -10,11 +15,15 @@ export interface Matcher {
   /**
    * What is named in a directory: `undefined` where nothing can be.
    *
+   * Ask it of no name that makes the path longer than PATH_MAX. What it costs is bounded, see {@link Steps}: it may throw.
+   *
    * @param path gives the directory's path below the root, `.` for the root; asked only where it makes a difference
    */
   in(path: () => string): NameMatcher | undefined;
-  /** Whether a path below the root is named. */
+  /** Whether a path below the root is named. One that is longer than PATH_MAX never is. */
   matches(path: string): boolean;
+  /** Globs that have named nothing of what was asked so far. */
+  unmatched(): string[];
 }
 
 /**
@@ -24,6 +33,7 @@ export interface Matcher {
  *
  * @param option name of the option, for the error
  * @param folds whether names are compared without their case and normalisation, as the file system does
+ * @param steps counts what matching costs
  * @returns `undefined` where there are no globs
  * @throws RangeError for a glob that cannot be compiled, or that a name could make match for ever
  */
@@ -31,28 +41,36 @@ export async function compileGlobs(
   option: string,
   globs: readonly string[],
   folds = false,
+  steps = new Steps(option, globs),
 ): Promise<Matcher | undefined> {
   if (globs.length === 0) return undefined;
-  const { default: micromatch } = await import('micromatch');
-  if (folds) {
-    const makeRe = (glob: string): RegExp =>
-      micromatch.makeRe(glob.normalize('NFC'), { dot: true, nocase: true });
-    return normalizing(compile(option, globs, makeRe));
+  const { default: micromatch } = await loadCommonJs('micromatch', () => import('micromatch'));
+  if (!folds) {
+    const makeRe = (glob: string): RegExp => micromatch.makeRe(glob, { dot: true });
+    return compile(option, globs, { makeRe, ignoresCase: false, steps });
   }
-  return compile(option, globs, (glob) => micromatch.makeRe(glob, { dot: true }));
+  const makeRe = (glob: string): RegExp => micromatch.makeRe(glob, { dot: true, nocase: true });
+  const normal = globs.map((glob) => glob.normalize('NFC'));
+  return normalizing(compile(option, normal, { makeRe, ignoresCase: true, steps }));
 }
 
-type MakeRe = (glob: string) => RegExp;
+/** What globs are compiled with. */
+interface Compiler {
+  readonly makeRe: (glob: string) => RegExp;
+  readonly ignoresCase: boolean;
+  readonly steps: Steps;
+}
 
-function compile(option: string, globs: readonly string[], makeRe: MakeRe): Matcher {
-  for (const glob of globs) check(option, isNegated(glob) ? glob.slice(1) : glob, makeRe);
-  if (globs.some(isNegated)) return wholeMatcher(globs, makeRe);
-  return splitMatcher(globs.map(withoutTrailingSlash), makeRe);
+function compile(option: string, globs: readonly string[], compiler: Compiler): Matcher {
+  for (const glob of globs) check(option, isNegated(glob) ? glob.slice(1) : glob, compiler.makeRe);
+  if (globs.some(isNegated)) return wholeMatcher(globs, compiler);
+  return splitMatcher(globs, compiler);
 }
 
 /** The same of names in any normalisation. */
 function normalizing(matcher: Matcher): Matcher {
   return {
+    unmatched: matcher.unmatched,
     matches: (path) => matcher.matches(path.normalize('NFC')),
     in: (path) => {
       const named = matcher.in(() => path().normalize('NFC'));
@@ -62,7 +80,7 @@ function normalizing(matcher: Matcher): Matcher {
 }
 
 /** Refuse a glob that cannot be compiled, or that could take for ever. */
-function check(option: string, glob: string, makeRe: MakeRe): void {
+function check(option: string, glob: string, makeRe: Compiler['makeRe']): void {
   const excess = findExcess(glob);
   if (excess !== undefined) {
     throw new RangeError(
@@ -80,80 +98,131 @@ function check(option: string, glob: string, makeRe: MakeRe): void {
   throw new RangeError(`${option}: glob ${quote(glob)} cannot be compiled`);
 }
 
+/** A glob that is matched as a whole, by a regular expression. */
+function wholeRule(glob: string, { makeRe, steps }: Compiler): (path: string) => boolean {
+  const regexp = makeRe(glob);
+  const effort = effortOf(glob);
+  return (path) => {
+    steps.take(stepsFor(effort, path), glob);
+    return regexp.test(path);
+  };
+}
+
 /** Each path is asked as a whole: what one glob names another may take out again. */
-function wholeMatcher(globs: readonly string[], makeRe: MakeRe): Matcher {
+function wholeMatcher(globs: readonly string[], compiler: Compiler): Matcher {
   const rules = globs.map((glob) => {
     const negated = isNegated(glob);
-    return { negated, regexp: makeRe(withoutTrailingSlash(negated ? glob.slice(1) : glob)) };
+    const isNamed = wholeRule(withoutTrailingSlash(negated ? glob.slice(1) : glob), compiler);
+    return { glob, negated, isNamed };
   });
+  const left = new Set(globs);
   const initial = rules.every(({ negated }) => negated);
-  const matches = (path: string) =>
-    rules.reduce((named, { negated, regexp }) => (regexp.test(path) ? !negated : named), initial);
+  const matches = (path: string) => {
+    compiler.steps.ask(path.length);
+    return rules.reduce((named, { glob, negated, isNamed }) => {
+      if (!isNamed(path)) return named;
+      left.delete(glob);
+      return !negated;
+    }, initial);
+  };
   return {
-    matches,
+    unmatched: () => [...left],
+    matches: (path) => !isLongPath(path) && matches(path),
     in: (path) => {
       const prefix = prefixOf(path());
-      return (name) => matches(prefix + name);
+      return isLongPath(prefix) ? undefined : (name) => matches(prefix + name);
     },
   };
 }
 
 /** A glob of which the directory decides once for all its entries: all, none, or those with such names. */
 interface DirectoryRule {
+  readonly glob: string;
   readonly isHere: (path: () => string) => boolean;
-  /** `undefined`: every name. */
-  readonly name: RegExp | undefined;
+  readonly name: SegmentMatcher;
 }
 
 /** Decide for a directory where that is possible, and ask for a path as a whole only where it is not. */
-function splitMatcher(globs: readonly string[], makeRe: MakeRe): Matcher {
-  const union = unionOf(globs.map(makeRe));
+function splitMatcher(globs: readonly string[], compiler: Compiler): Matcher {
+  const { steps } = compiler;
   const rules: DirectoryRule[] = [];
-  const whole: RegExp[] = [];
+  const whole: { glob: string; isNamed: (path: string) => boolean }[] = [];
   for (const glob of globs) {
-    const split = splitGlob(glob);
-    if (split === undefined) whole.push(makeRe(glob));
-    else rules.push(directoryRule(split.directory, split.name, makeRe));
+    const plain = withoutTrailingSlash(glob);
+    const split = splitGlob(plain);
+    if (split === undefined) whole.push({ glob, isNamed: wholeRule(plain, compiler) });
+    else rules.push(...split.map((part) => directoryRule(glob, part, compiler)));
   }
-  const wholeUnion = whole.length === 0 ? undefined : unionOf(whole);
+  const left = new Set(globs);
   const known = new Map<string, NameMatcher | undefined>();
+  const inDirectory = (path: () => string): NameMatcher | undefined => {
+    let cached: string | undefined;
+    const pathOnce = () => {
+      if (cached === undefined) {
+        cached = path();
+        steps.ask(cached.length);
+      }
+      return cached;
+    };
+    let key = '';
+    for (const rule of rules) key += rule.isHere(pathOnce) ? '1' : '0';
+    if (!known.has(key)) {
+      const here = rules.filter((_, index) => key[index] === '1');
+      known.set(key, namesMatcher(here, left, steps));
+    }
+    const byName = known.get(key);
+    if (whole.length === 0) return byName;
+    const prefix = prefixOf(pathOnce());
+    if (isLongPath(prefix)) return undefined;
+    return (name) => {
+      let isNamed = byName?.(name) === true;
+      if (isNamed && left.size === 0) return true;
+      const full = prefix + name;
+      steps.ask(full.length);
+      for (const rule of whole) {
+        if ((isNamed && !left.has(rule.glob)) || !rule.isNamed(full)) continue;
+        left.delete(rule.glob);
+        isNamed = true;
+      }
+      return isNamed;
+    };
+  };
   return {
-    matches: (path) => union.test(path),
-    in: (path) => {
-      let cached: string | undefined;
-      const pathOnce = () => {
-        cached ??= path();
-        return cached;
-      };
-      let key = '';
-      for (const rule of rules) key += rule.isHere(pathOnce) ? '1' : '0';
-      if (!known.has(key)) known.set(key, nameMatcher(rules.filter((_, index) => key[index] === '1')));
-      const byName = known.get(key);
-      if (wholeUnion === undefined) return byName;
-      const prefix = prefixOf(pathOnce());
-      return (name) => byName?.(name) === true || wholeUnion.test(prefix + name);
-    },
+    unmatched: () => [...left],
+    matches: (path) => !isLongPath(path) && inDirectory(() => parentOf(path))?.(nameOf(path)) === true,
+    in: inDirectory,
   };
 }
 
-function directoryRule(directory: string, name: string, makeRe: MakeRe): DirectoryRule {
-  const nameRule = name === '*' ? undefined : makeRe(name);
-  if (directory === '**') return { isHere: () => true, name: nameRule };
-  if (directory === '.') return { isHere: (path) => path() === '.', name: nameRule };
-  const regexp = makeRe(directory);
-  return { isHere: (path) => path() !== '.' && regexp.test(path()), name: nameRule };
+function directoryRule(glob: string, { directory, name }: SplitGlob, compiler: Compiler): DirectoryRule {
+  const { ignoresCase, steps } = compiler;
+  const rule = { glob, name: compileSegment(name, ignoresCase) };
+  if (directory.length === 0) return { ...rule, isHere: (path) => path() === '.' };
+  if (directory.every((segment) => segment === '**')) return { ...rule, isHere: () => true };
+  const matches = directoryMatcher(directory, (segment) => compileSegment(segment, ignoresCase), steps);
+  return { ...rule, isHere: (path) => !isLongPath(path()) && matches(path()) };
 }
 
-function nameMatcher(rules: readonly DirectoryRule[]): NameMatcher | undefined {
+/** Names that one of several globs names. Those that have named nothing so far are asked even where another one does. */
+function namesMatcher(
+  rules: readonly DirectoryRule[],
+  left: Set<string>,
+  steps: Steps,
+): NameMatcher | undefined {
   if (rules.length === 0) return undefined;
-  const names = rules.flatMap(({ name }) => name ?? []);
-  if (names.length < rules.length) return () => true;
-  const union = unionOf(names);
-  return (name) => union.test(name);
-}
-
-function unionOf(regexps: readonly RegExp[]): RegExp {
-  return new RegExp(regexps.map(({ source }) => source).join('|'), regexps[0]?.flags);
+  const effort = rules.reduce((sum, { name }) => sum + name.effort, 0);
+  return (name) => {
+    steps.ask(name.length);
+    steps.taken += effort * (name.length + 1);
+    let isNamed = false;
+    for (const rule of rules) {
+      if ((isNamed && !left.has(rule.glob)) || !rule.name.matches(name)) continue;
+      if (left.size === 0) return true;
+      left.delete(rule.glob);
+      isNamed = true;
+    }
+    return isNamed;
+  };
 }
 
 /** What stands before the name of an entry in its path. */

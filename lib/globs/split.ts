@@ -1,23 +1,27 @@
-/** A glob by its last slash: whether an entry is named depends on its directory and on its name, each by itself. */
+import { isLinear } from './segment.ts';
+
+/** A glob by its slashes: each part means by itself what it means in the whole. */
 export interface SplitGlob {
-  /** Glob for the directory's path; `**` is every directory, the root included, `.` the root alone. */
-  readonly directory: string;
-  /** Glob for the name. */
+  /** Globs for the names on the way to the entry, or `**` for any number of them. None for entries of the root. */
+  readonly directory: readonly string[];
+  /** Glob for the name of the entry; `*` is every name. */
   readonly name: string;
 }
 
-/** Names, `*`, `?`, and braces without a slash: globs of which each part means by itself what it means in the whole. */
-const plainGlob = /^(?:[\w.+@~=% -]|\*|\?|\/|\{[\w.+@~=% ,*?-]*,[\w.+@~=% ,*?-]*\})+$/;
-/** Segments that are no names, or of which picomatch takes the slashes beside them, too; `++`, which means more alone than in a path. */
-const oddSegment = /\+\+|(?:^|\/)(?:\.{0,2}|\*\*[^/]+|[^/]+\*\*[^/]*|\*{3,})(?:\/|$)/;
+/** Segments that are no names, or of which picomatch takes the slashes beside them, too. */
+const oddSegment = /^(?:\.{0,2}|\*\*[^/]+|[^/]+\*\*[^/]*|\*{3,})$/;
+const EVERY = '**';
 
-/** Split a glob, or `undefined` where it has to be matched as a whole. */
-export function splitGlob(glob: string): SplitGlob | undefined {
-  if (!plainGlob.test(glob) || oddSegment.test(glob)) return undefined;
-  const slash = glob.lastIndexOf('/');
-  const name = glob.slice(slash + 1);
-  if (name === '**') return undefined;
-  const directory = slash === -1 ? '.' : glob.slice(0, slash);
-  const isEvery = directory.split('/').every((segment) => segment === '**');
-  return { directory: isEvery ? '**' : directory, name };
+/** Split a glob, or `undefined` where it has to be matched as a whole. One that ends in `**` is two: that, and what is in it. */
+export function splitGlob(glob: string): SplitGlob[] | undefined {
+  const segments = glob.split('/');
+  const isPlain = (segment: string) => segment === EVERY || (isLinear(segment) && !oddSegment.test(segment));
+  if (!segments.every(isPlain)) return undefined;
+  const last = segments.findLastIndex((segment) => segment !== EVERY);
+  if (last === -1) return [{ directory: [EVERY], name: '*' }];
+  const itself = { directory: segments.slice(0, last), name: segments[last] as string };
+  if (last === segments.length - 1) return [itself];
+  const below = { directory: [...segments.slice(0, last + 1), EVERY], name: '*' };
+  // micromatch: `a/**` is a, too, but `a*/**` only what is in it.
+  return itself.name.endsWith('*') ? [below] : [itself, below];
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { wrongType } from '../checks.ts';
 import { ManifestError } from '../errors.ts';
 
 /** The bytes of an archive, wherever they are. */
@@ -27,7 +28,7 @@ export async function openArchive(
   signal?: AbortSignal | undefined,
 ): Promise<Archive> {
   if (typeof source === 'string') return openFile(source, signal);
-  if (!(source instanceof Uint8Array)) throw new TypeError('source is neither a path nor bytes (Uint8Array)');
+  if (!(source instanceof Uint8Array)) throw wrongType('source', source, 'a path or bytes (Uint8Array)');
   const bytes = Buffer.from(source.buffer, source.byteOffset, source.byteLength);
   return {
     source: undefined,

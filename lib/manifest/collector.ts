@@ -3,6 +3,7 @@ import { quoted } from '../printable.ts';
 import { alternativeOf, isOptional, type ManifestEntry } from './manifest.ts';
 import type { Notes } from './notes.ts';
 import { type NormalizedPath, normalizeManifestPath, tryNormalize } from './path.ts';
+import { findMisspelled } from './properties.ts';
 
 /** How an {@link EntryCollector} deals with what is not as it should be. */
 export interface CollectorOptions {
@@ -16,6 +17,9 @@ export interface CollectorOptions {
   /** False where messages must not have a path in them: what is read may be no manifest at all. Default true. */
   readonly quotes?: boolean;
 }
+
+/** What is known of a bare path, as own properties: nothing that an object inherits is a fact. */
+const nothingKnown = { type: undefined, mode: undefined, size: undefined, linkTarget: undefined };
 
 /**
  * Gathers the entries of a manifest: every path in its one spelling, every fact checked, every entry once, in the order in
@@ -63,13 +67,13 @@ export class EntryCollector {
 
   /**
    * Add one entry. A bare string is a path of which nothing more is known. Properties that a
-   * {@link ManifestEntry} has not are ignored, and so are those that every object has.
+   * {@link ManifestEntry} has not are ignored, unless one is called almost as one that it has, and so are those that every object has.
    *
    * @throws ManifestError where the path or a fact is not acceptable, or the path was added before with other
    *   facts.
    */
   add(given: string | ManifestEntry): void {
-    this.adopt(typeof given === 'string' ? { path: given } : this.#copy(given));
+    this.adopt(typeof given === 'string' ? { ...nothingKnown, path: given } : this.#copy(given));
   }
 
   /** Add an entry that nobody else has, as it is: see {@link add}. */
@@ -90,6 +94,7 @@ export class EntryCollector {
   #copy(given: ManifestEntry): ManifestEntry {
     const from: Partial<ManifestEntry> = typeof given === 'object' && given !== null ? given : {};
     const { path, type, mode, size, linkTarget, optional, alternative } = withoutInherited(from);
+    this.#refuseMisspelled(from);
     if (typeof path !== 'string') {
       throw new ManifestError(`an entry after ${this.#count} others has no path`, {
         source: this.#source,
@@ -99,6 +104,15 @@ export class EntryCollector {
     if (optional !== undefined) entry.optional = optional;
     if (alternative !== undefined) entry.alternative = alternative;
     return entry;
+  }
+
+  #refuseMisspelled(given: Partial<ManifestEntry>): void {
+    const misspelled = findMisspelled(given);
+    if (misspelled === undefined) return;
+    const path = Object.hasOwn(given, 'path') ? given.path : undefined;
+    const where = typeof path === 'string' ? `path ${quoted(path)}` : `an entry after ${this.#count} others`;
+    const fault = `has a property ${quoted(misspelled.given)}; did you mean ${quoted(misspelled.meant)}?`;
+    throw new ManifestError(`${where} ${fault}`, { source: this.#source, path });
   }
 
   /** Bring the path to its one spelling, and check every fact. */

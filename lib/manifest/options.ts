@@ -1,8 +1,13 @@
-import { quoted } from '../printable.ts';
+import { checkNames, checkObject, checkSignal } from '../checks.ts';
+import type { Signal } from '../options.ts';
+import { own } from '../own.ts';
+
+const known: ReadonlySet<string> = new Set(['signal']);
+
 /** Options of {@link readManifest} and the other readers. */
 export interface ReadOptions {
   /** Stops the reading; the promise rejects with the signal's reason. */
-  signal?: AbortSignal | undefined;
+  signal?: Signal | undefined;
 }
 
 /**
@@ -11,16 +16,9 @@ export interface ReadOptions {
  * @throws TypeError for an unknown name or a wrong type; the signal's reason where it is aborted already
  */
 export function checkReadOptions(options: ReadOptions): ReadOptions {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError('options: expected an object');
-  }
-  for (const name of Object.keys(options)) {
-    if (name !== 'signal') throw new TypeError(`unknown option ${quoted(name)}: known is signal`);
-  }
-  const signal = Object.hasOwn(options, 'signal') ? options.signal : undefined;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError('signal: expected an AbortSignal');
-  }
+  checkObject('options', options);
+  checkNames('option', options, known);
+  const signal = checkSignal(own(options).signal);
   signal?.throwIfAborted();
   return { signal };
 }

@@ -1,4 +1,5 @@
 import { decodeName } from '../directory/names.ts';
+import { own } from '../own.ts';
 import { createPace } from '../pace.ts';
 import { quoted } from '../printable.ts';
 
@@ -59,7 +60,7 @@ export async function parsePax(bytes: Buffer): Promise<Map<string, Buffer>> {
  * @throws Error where a size is no number that can be represented exactly
  */
 export function readExtendedFacts(records: ReadonlyMap<string, Buffer>): ExtendedFacts {
-  const facts: ExtendedFacts = {};
+  const facts = own<ExtendedFacts>({});
   const path = readText(records, 'GNU.sparse.name') ?? readText(records, 'path');
   const linkTarget = readText(records, 'linkpath');
   const size = readNumber(records, 'size');

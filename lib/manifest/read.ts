@@ -1,5 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { absolutePath } from '../absolute.ts';
+import { checkSource } from '../checks.ts';
 import { ManifestError } from '../errors.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { type Compression, compressionOf, decompress, isNamedLikeBrotli } from './decompress.ts';
@@ -8,7 +10,8 @@ import { readListManifest, startsLikeJsonArray, startsLikeList } from './list.ts
 import type { Manifest } from './manifest.ts';
 import { checkReadOptions, type ReadOptions } from './options.ts';
 import { readRecordManifest, startsLikeRecord } from './record.ts';
-import { readTarManifest, startsLikeTar } from './tar.ts';
+import { readTarManifest } from './tar.ts';
+import { startsLikeTar } from './tar-header.ts';
 import { readZipManifest } from './zip.ts';
 import { endsLikeZip, startsLikeZip } from './zip-directory.ts';
 
@@ -87,8 +90,8 @@ function isNamedLikeArchive(name: string): boolean {
  *
  * @param source path of the file, or of a directory with `*.dist-info/RECORD` directly below it.
  * @throws ManifestError where it cannot be read (`code` is the errno's name), is nothing that a manifest is read
- *   from (the message says what it is), or is broken; see {@link readZipManifest}, {@link readTarManifest},
- *   {@link readRecordManifest} and {@link readListManifest}. No message quotes the content of what is no archive.
+ *   from (the message says what it is), or is broken; see {@link readZipManifest}, {@link readTarManifest} and
+ *   {@link readRecordManifest}. No message quotes the content of what is no archive.
  * @throws the signal's reason when it is aborted
  *
  * @example
@@ -96,11 +99,12 @@ function isNamedLikeArchive(name: string): boolean {
  * for (const { code, message } of manifest.warnings) console.warn(code, message);
  */
 export async function readManifest(source: string, options: ReadOptions = {}): Promise<Manifest> {
-  if (typeof source !== 'string') throw new TypeError('source is not a path');
+  checkSource(source);
+  const path = absolutePath(source);
   const checked = checkReadOptions(options);
-  if (await isDirectory(source)) return readRecordManifest(source, checked);
-  const recogniser = await recognise(source, checked);
-  return recogniser.read(source, checked);
+  if (await isDirectory(path)) return readRecordManifest(path, checked);
+  const recogniser = await recognise(path, checked);
+  return recogniser.read(path, checked);
 }
 
 /** True for a directory. What cannot be looked at is left to the reading, which says why. */

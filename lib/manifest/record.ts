@@ -1,5 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { absolutePath } from '../absolute.ts';
+import { checkSource } from '../checks.ts';
 import type { Directory, OpenFile } from '../directory/directory.ts';
 import { errorCode, located } from '../directory/errors.ts';
 import { openDirectory } from '../directory/open.ts';
@@ -31,18 +33,24 @@ const ownRow = /\.dist-info[\\/]RECORD"?,,$/;
  *
  * @param source path of a RECORD, or of a directory.
  * @throws ManifestError where it cannot be read (`code` is the errno's name), a directory holds no RECORD, or a RECORD is
- *   broken, has no row of path, hash and size, or lists a path that {@link normalizeManifestPath} refuses.
+ *   broken, has no row of path, hash and size, or lists a path that is absolute or no path.
  * @throws the signal's reason when it is aborted
+ *
+ * @example
+ * // A site-packages directory is its own manifest.
+ * const manifest = await readRecordManifest('venv/lib/python3.12/site-packages');
+ * await applyPermissions('venv/lib/python3.12/site-packages', { manifest });
  */
 export async function readRecordManifest(source: string, options: ReadOptions = {}): Promise<Manifest> {
-  if (typeof source !== 'string') throw new TypeError('source is not a path');
+  checkSource(source);
+  const root = absolutePath(source);
   const { signal } = checkReadOptions(options);
   const entries = new Map<string, ManifestEntry>();
   const outside = new Set<string>();
   const notes = new Notes();
-  for await (const { path, archive } of findRecords(source, signal)) {
+  for await (const { path, archive } of findRecords(root, signal)) {
     signal?.throwIfAborted();
-    const where = path === source ? '' : `${path}: `;
+    const where = path === root ? '' : `${path}: `;
     for (const entry of await new RecordReader(path, outside, notes, where).read(archive, signal)) {
       const known = entries.get(entry.path);
       if (known === undefined) entries.set(entry.path, entry);
@@ -51,7 +59,7 @@ export async function readRecordManifest(source: string, options: ReadOptions = 
   }
   return createManifest({
     format: 'record',
-    source,
+    source: root,
     entries: [...entries.values()],
     outside: [...outside],
     notes,
@@ -63,6 +71,7 @@ export async function readRecordManifest(source: string, options: ReadOptions = 
  *
  * @param head first bytes of a file
  * @param isWhole true where there are no more
+ * @internal
  */
 export function startsLikeRecord(head: Buffer, isWhole: boolean): boolean {
   const text = head.toString('latin1');

@@ -130,3 +130,8 @@ export function readText(bytes: Buffer): string {
   const end = bytes.indexOf(0);
   return decodeName(end === -1 ? bytes : bytes.subarray(0, end));
 }
+
+/** True where the bytes begin with a header: its checksum is right, and it has a name. */
+export function startsLikeTar(head: Buffer): boolean {
+  return head.length >= BLOCK_LENGTH && head[0] !== 0 && checksumOf(head) !== undefined;
+}

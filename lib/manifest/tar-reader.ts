@@ -1,4 +1,5 @@
 import { ManifestError } from '../errors.ts';
+import { own } from '../own.ts';
 import { quoted } from '../printable.ts';
 import type { ByteStream } from './bytes.ts';
 import { otherTarName } from './file-names.ts';
@@ -146,14 +147,14 @@ export class TarReader {
       checkGlobalRecords(await parsePax(content));
       return;
     }
-    this.#extended ??= {};
+    this.#extended ??= own<ExtendedFacts>({});
     if (flag === 'L') this.#extended.path = readText(content);
     else if (flag === 'K') this.#extended.linkTarget = readText(content);
     else Object.assign(this.#extended, readExtendedFacts(await parsePax(content)));
   }
 
   async #readEntry(flag: string, block: Buffer): Promise<void> {
-    const extended = this.#extended ?? {};
+    const extended = this.#extended ?? own<ExtendedFacts>({});
     this.#extended = undefined;
     const named = extended.path ?? readPath(block);
     this.#name = named.slice(0, SHOWN_LENGTH);

@@ -1,3 +1,5 @@
+import { absolutePath } from '../absolute.ts';
+import { checkSource } from '../checks.ts';
 import { createPace } from '../pace.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { ByteStream } from './bytes.ts';
@@ -7,7 +9,7 @@ import { markCompanions } from './lenient.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { Notes } from './notes.ts';
 import { checkReadOptions, type ReadOptions } from './options.ts';
-import { BLOCK_LENGTH, checksumOf } from './tar-header.ts';
+import { BLOCK_LENGTH, startsLikeTar } from './tar-header.ts';
 import { TarReader } from './tar-reader.ts';
 
 /**
@@ -33,27 +35,27 @@ const MAX_AFTER_END = 1 << 20;
  *
  * @param source path of the archive.
  * @throws ManifestError where the file cannot be read (`code` is the errno's name) or decompressed, or the archive is
- *   broken, cut off, or names a path (or links to one by a hard link) that {@link normalizeManifestPath} refuses. Offsets in
+ *   broken, cut off, or names a path (or links to one by a hard link) that leads outside. Offsets in
  *   messages count decompressed bytes.
  * @throws the signal's reason when it is aborted
+ *
+ * @example
+ * const manifest = await readTarManifest('app.tgz');
+ * await applyPermissions('app', { manifest });
  */
 export async function readTarManifest(source: string, options: ReadOptions = {}): Promise<Manifest> {
-  if (typeof source !== 'string') throw new TypeError('source is not a path');
+  checkSource(source);
   const { signal } = checkReadOptions(options);
-  const archive = await openArchive(source, signal);
+  const path = absolutePath(source);
+  const archive = await openArchive(path, signal);
   const notes = new Notes();
   try {
-    const entries = await readArchive(archive, source, notes, signal);
+    const entries = await readArchive(archive, path, notes, signal);
     markCompanions(entries);
-    return createManifest({ format: 'tar', source, entries, notes });
+    return createManifest({ format: 'tar', source: path, entries, notes });
   } finally {
     await archive.close();
   }
-}
-
-/** True where the bytes begin with a header: its checksum is right, and it has a name. */
-export function startsLikeTar(head: Buffer): boolean {
-  return head.length >= BLOCK_LENGTH && head[0] !== 0 && checksumOf(head) !== undefined;
 }
 
 async function readArchive(

@@ -1,3 +1,4 @@
+import { absolutePath } from '../absolute.ts';
 import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
@@ -41,21 +42,26 @@ const MAX_LINK_TARGET = 4096;
  * - `linkTarget` is `undefined` where the content cannot be read: encrypted, or neither stored nor deflated.
  * - Where a path stands more than once, the last entry counts.
  * - What macOS puts beside files (`__MACOSX/`, `._NAME` beside NAME) is `optional`.
- * - Of an MCP bundle (`.mcpb`), what its `manifest.json` says is run is executable; see {@link markBundleExecutables}. Its
+ * - Of an MCP bundle (`.mcpb`), what its `manifest.json` says is run is executable. Its
  *   signature may lie behind the archive.
  *
  * @param source path of the archive, or its bytes, which must not change until the promise is settled.
  * @throws ManifestError where the file cannot be read (`code` is the errno's name), or the archive is broken,
- *   truncated, contradicts itself, or names a path that {@link EntryCollector} refuses; and for a conda package, whose files
+ *   truncated, contradicts itself, or names a path that leads outside; and for a conda package, whose files
  *   are in another archive inside it.
  * @throws the signal's reason when it is aborted
+ *
+ * @example
+ * const response = await fetch('https://example.com/app.zip');
+ * const manifest = await readZipManifest(new Uint8Array(await response.arrayBuffer()));
+ * await applyPermissions('app', { manifest });
  */
 export async function readZipManifest(
   source: string | Uint8Array,
   options: ReadOptions = {},
 ): Promise<Manifest> {
   const { signal } = checkReadOptions(options);
-  const archive = await openArchive(source, signal);
+  const archive = await openArchive(typeof source === 'string' ? absolutePath(source) : source, signal);
   const notes = new Notes();
   try {
     const entries = await readEntries(await openZip(archive, notes, signal));

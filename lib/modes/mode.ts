@@ -1,3 +1,5 @@
+import { quoted } from '../printable.ts';
+
 /**
  * Which mode an entry gets: its present permission bits with setuid, setgid and sticky (`0o0000` to `0o7777`),
  * whether it is a directory, the manifest's mode where one is known (type bits may be set), and whether an
@@ -65,19 +67,22 @@ const ACTION = /([-+=])([^-+=]*)/g;
  *
  * @param mode the option's value.
  * @param umask bits that are not given, `0` to `0o777`.
+ * @param directoryMode the option's value: what directories get in place of what `mode` says of them.
  * @throws {TypeError} where `mode` is neither a number nor a string.
  * @throws {RangeError} where `mode` is not one of the above, or asks for setuid, setgid or sticky. The message
  * names the value and the reason; positions in it count from 1.
  */
-export function compileMode(mode: number | string, umask: number): ModeRule {
+export function compileMode(
+  mode: number | string,
+  umask: number,
+  directoryMode?: number | string | undefined,
+): ModeRule {
   const rule = compileBaseRule(mode, umask);
-  if (mode === 'executable') {
-    return (present, directory, manifestMode, matched) =>
-      matched && !directory ? makeExecutable(present, umask) : rule(present, directory, manifestMode);
-  }
+  const directoryRule = directoryMode === undefined ? rule : compileDirectoryRule(directoryMode, umask);
+  const widen = mode === 'executable' ? makeExecutable : addExecutable;
   return (present, directory, manifestMode, matched) => {
-    const target = rule(present, directory, manifestMode);
-    return matched && !directory ? addExecutable(target, umask) : target;
+    const target = (directory ? directoryRule : rule)(present, directory, manifestMode);
+    return matched && !directory ? widen(target, umask) : target;
   };
 }
 
@@ -103,6 +108,30 @@ function compileBaseRule(mode: number | string, umask: number): BaseRule {
   if (mode === '') throw refusal(mode, "is empty; expected 'executable', 'manifest' or a mode of chmod");
   if (/^\d/.test(mode)) return numericRule(parseOctal(mode));
   return symbolicRule(parseSymbolic(mode, umask));
+}
+
+/** A rule for directories alone. A number is what it says: no x is added to it. */
+function compileDirectoryRule(mode: number | string, umask: number): BaseRule {
+  if (mode === 'umask') return (present) => replacePermissions(present, true, ALL_PERMISSIONS & ~umask);
+  if (mode === 'executable' || mode === 'manifest') {
+    const problem = "is for files and directories: set mode; expected 'umask' or a mode of chmod";
+    throw inDirectoryMode(refusal(mode, problem));
+  }
+  try {
+    const rule = compileBaseRule(mode, umask);
+    if (typeof mode !== 'number' && !/^\d/.test(mode)) return rule;
+    const permissions = typeof mode === 'number' ? mode : Number.parseInt(mode, 8);
+    return (present) => replacePermissions(present, true, permissions);
+  } catch (error) {
+    throw inDirectoryMode(error as Error);
+  }
+}
+
+/** A refusal that names the other option. */
+function inDirectoryMode(error: Error): Error {
+  const words = error.message.replace("'executable', 'manifest'", "'umask'");
+  error.message = words.replace(/^option mode/, 'option directoryMode');
+  return error;
 }
 
 function executableRule(umask: number): BaseRule {
@@ -237,11 +266,11 @@ function expectedAfter(understood: string): string {
 function found(text: string, at: number): string {
   const codePoint = text.codePointAt(at);
   if (codePoint === undefined) return `ends at position ${at + 1}`;
-  return `has ${JSON.stringify(String.fromCodePoint(codePoint))} at position ${at + 1}`;
+  return `has ${quoted(String.fromCodePoint(codePoint))} at position ${at + 1}`;
 }
 
 function refusal(mode: number | string, problem: string): RangeError {
-  return new RangeError(`option mode: ${typeof mode === 'string' ? JSON.stringify(mode) : mode} ${problem}`);
+  return new RangeError(`option mode: ${typeof mode === 'string' ? quoted(mode) : mode} ${problem}`);
 }
 
 function wrongType(mode: unknown): TypeError {

@@ -1,26 +1,15 @@
-import { resolve } from 'node:path';
-import { errorCode, transientCodes } from '../directory/errors.ts';
-import type { FoldName } from '../directory/folding.ts';
+import { absolutePath } from '../absolute.ts';
 import { type OpenTree, openTree } from '../directory/open.ts';
-import type { Tree } from '../directory/tree.ts';
-import type { EntryFacts } from '../errors.ts';
 import { compileGlobs } from '../globs/compile.ts';
-import { type ApplyOptions, resolveOptions, type Settings } from '../options.ts';
-import type { PermissionProgress, PermissionReport, SettleReport } from '../report.ts';
-import { UnresolvedEntriesError } from '../report.ts';
-import { collisionsIn } from './collisions.ts';
-import { type Books, Course, type Globs } from './course.ts';
+import type { ApplyOptions } from '../options.ts';
+import type { PermissionReport } from '../report.ts';
+import { resolveOptions, type Settings } from '../settings.ts';
+import type { Globs } from './course.ts';
 import { entriesOf } from './entries.ts';
-import { type Ignored, ignoredIn } from './ignored.ts';
-import { byPath, Ledger } from './ledger.ts';
-import { Pass } from './pass.ts';
-import type { Plan } from './plan.ts';
+import { ignoredIn } from './ignored.ts';
 import { planOf } from './planner.ts';
-import { settle, waitFor } from './settle.ts';
+import { Run } from './run.ts';
 import { pause, runAtOnce, runInSlices, Slices } from './slices.ts';
-import { NO_SLOT, Slots, Subject } from './slots.ts';
-import { walk } from './walk.ts';
-import { warningsOf } from './warnings.ts';
 
 /**
  * Set the modes of an unpacked tree.
@@ -32,7 +21,7 @@ import { warningsOf } from './warnings.ts';
  * @returns what was found and done
  * @throws TypeError or RangeError for an option, {@link ManifestError} for a manifest, before anything is touched
  * @throws ENOENT where the root is not there and no manifest says that it must come; ENOTDIR where it is a file
- * @throws RangeError with code `ERR_PERMWALK_MAX_ENTRIES` past `maxEntries`
+ * @throws RangeError with code `ERR_PERMWALK_MAX_ENTRIES` past `maxEntries`, `ERR_PERMWALK_GLOB_STEPS` past the steps of globs
  * @throws the signal's reason when it is aborted, and what `onProgress` or `onChange` throws
  * @throws {@link UnresolvedEntriesError} when `strict` and something is unresolved: everything else has been done
  *
@@ -44,7 +33,11 @@ export function applyPermissions(root: string, options: ApplyOptions = {}): Prom
   return runPass(root, options, openTree);
 }
 
-/** The pass, over a tree that `open` holds. */
+/**
+ * The pass, over a tree that `open` holds.
+ *
+ * @internal
+ */
 export async function runPass(
   rootPath: string,
   options: ApplyOptions,
@@ -53,13 +46,17 @@ export async function runPass(
   return runSettings(rootPath, resolveOptions(rootPath, options), open);
 }
 
-/** The pass, with options that are checked already. */
+/**
+ * The pass, with options that are checked already.
+ *
+ * @internal
+ */
 export async function runSettings(
   rootPath: string,
   settings: Settings,
   open: OpenTree,
 ): Promise<PermissionReport> {
-  const run = new Run(rootPath, settings);
+  const run = new Run(absolutePath(rootPath), settings);
   const { signal, manifest } = settings;
   signal?.throwIfAborted();
   const slices = new Slices();
@@ -87,6 +84,7 @@ export async function runSettings(
  * The pass in one go, without a manifest and without waiting: done when it returns.
  *
  * @throws as {@link applyPermissions} does
+ * @internal
  */
 export function applyAtOnce(rootPath: string, settings: Settings): PermissionReport {
   const run = new Run(rootPath, settings);
@@ -108,181 +106,4 @@ async function globsOf({ executable, ignore }: Settings, folds: boolean): Promis
     executable: await compileGlobs('executable', executable, folds),
     ignore: await compileGlobs('ignore', ignore, folds),
   };
-}
-
-/** One call: from the plan to the report. */
-class Run {
-  readonly #rootPath: string;
-  readonly #settings: Settings;
-  readonly #started = performance.now();
-  readonly #settled: SettleReport = { rounds: 0, recovered: 0, waitedMs: 0 };
-  #phase: PermissionProgress['phase'] = 'visit';
-  #books!: Books;
-
-  constructor(rootPath: string, settings: Settings) {
-    this.#rootPath = rootPath;
-    this.#settings = settings;
-  }
-
-  /** Open the books. */
-  begin(plan: Plan, ignored: Ignored, globs: Globs): void {
-    const slots = new Slots(plan);
-    const ledger = new Ledger(slots, this.#settings.maxEntries);
-    this.#books = { plan, ignored, globs, fold: undefined, slots, ledger };
-    ledger.meet(1);
-    ledger.expect(ignored.listed);
-    if (!this.#settings.discover) ledger.countIgnored(ignored.topmost);
-  }
-
-  /** Open the books anew for a file system that folds names; what is listed twice in two spellings is unresolved. */
-  async fold(fold: FoldName, globs: Globs, slices: Slices): Promise<void> {
-    const { plan } = this.#books;
-    const { signal } = this.#settings;
-    const ignored = await runInSlices(ignoredIn(plan, globs.ignore, slices), slices, signal);
-    this.begin(plan, ignored, globs);
-    this.#books = { ...this.#books, fold };
-    const { slots, ledger } = this.#books;
-    for (const slot of await runInSlices(collisionsIn(plan, ignored, fold, slices), slices, signal)) {
-      const { type, mode, size, linkTarget } = slots.facts(slot) ?? {};
-      const expected = { type: type ?? slots.type(slot), mode, size, linkTarget } as EntryFacts;
-      const code = 'ERR_PERMWALK_SAME_NAME';
-      ledger.fail(slots.subject(slot), { reason: 'type-mismatch', code, expected });
-    }
-  }
-
-  /** Open the tree; where a manifest lists something in it, wait for it. `undefined` where it never appeared, which is noted. */
-  async openWhenThere(open: OpenTree): Promise<Tree | undefined> {
-    const { retry, signal, manifest } = this.#settings;
-    if (manifest === undefined) return open(this.#rootPath);
-    const started = performance.now();
-    let attempts = 0;
-    let last: unknown;
-    const attempt = () => {
-      attempts += 1;
-      try {
-        return open(this.#rootPath);
-      } catch (error) {
-        const code = errorCode(error) ?? '';
-        if (code !== 'ENOENT' && !transientCodes.has(code)) throw error;
-        last = error;
-        return undefined;
-      }
-    };
-    const tree = attempt() ?? (retry === false ? undefined : await waitFor(attempt, retry, signal));
-    const elapsedMs = attempts > 1 ? Math.round(performance.now() - started) : 0;
-    this.#settled.rounds = attempts - 1;
-    this.#settled.waitedMs = elapsedMs;
-    if (tree !== undefined) return tree;
-    if (errorCode(last) !== 'ENOENT') throw last;
-    this.#missingRoot(NO_SLOT, { attempts, elapsedMs });
-    return undefined;
-  }
-
-  /** The whole pass; the event loop has its turn after each slice. */
-  async inSlices(tree: Tree, slices: Slices): Promise<void> {
-    const { discover } = this.#settings;
-    slices.begin();
-    const pass = this.#pass(tree, slices);
-    const run = <T>(work: Generator<void, T>) =>
-      runInSlices(work, slices, this.#settings.signal, () => this.#progress());
-    const explore = async (place: Parameters<Pass['explore']>[0]) => {
-      if (slices.isOver()) await run(aPause());
-      return run(pass.explore(place));
-    };
-    if (discover) await walk(this.#books.plan.root, explore);
-    await run(pass.visitPlan());
-    await this.#settle(pass, run);
-    if (this.#settled.rounds > 0) {
-      await run(pass.confirm());
-      if (this.#books.ledger.isWaitingForMore()) await this.#settle(pass, run);
-    }
-    await this.#finish(pass, run);
-    // What failed for a moment only while it was finished gets its rounds, too.
-    if (this.#books.ledger.isWaitingForMore()) {
-      await this.#settle(pass, run);
-      await this.#finish(pass, run);
-    }
-    await run(pass.giveUp());
-    this.#progress();
-  }
-
-  /** The same without waiting, in one go. */
-  atOnce(tree: Tree, slices: Slices): void {
-    const pass = this.#pass(tree, slices);
-    runAtOnce(pass.walk(this.#books.plan.root));
-    runAtOnce(pass.finish());
-    runAtOnce(pass.giveUp());
-  }
-
-  /**
-   * The report of a pass that is over.
-   *
-   * @throws UnresolvedEntriesError when `strict` and something is unresolved
-   */
-  conclude(tree: Tree | undefined): PermissionReport {
-    const { dryRun, strict } = this.#settings;
-    const { unresolved, counts, links, recovered } = this.#books.ledger;
-    const report: PermissionReport = {
-      root: tree?.path ?? resolve(this.#rootPath),
-      ok: unresolved.size === 0,
-      backend: tree?.backend ?? 'path',
-      dryRun,
-      counts,
-      links: [...links.values()].sort(byPath),
-      unresolved: [...unresolved.values()].sort(byPath),
-      settle: { ...this.#settled, recovered },
-      warnings: warningsOf(this.#settings, this.#books.plan),
-      durationMs: Math.round(performance.now() - this.#started),
-    };
-    if (strict && !report.ok) throw new UnresolvedEntriesError(report);
-    return report;
-  }
-
-  #pass(tree: Tree, slices: Slices): Pass {
-    return new Pass(new Course(tree, this.#settings, this.#books, slices));
-  }
-
-  async #finish(pass: Pass, run: RunSlices): Promise<void> {
-    this.#settings.signal?.throwIfAborted();
-    this.#phase = 'finish';
-    await run(pass.finish());
-  }
-
-  async #settle(pass: Pass, run: RunSlices): Promise<void> {
-    const { retry, signal } = this.#settings;
-    if (retry === false || this.#books.ledger.pending === 0) return;
-    this.#phase = 'settle';
-    const started = performance.now();
-    const waitedBefore = this.#settled.waitedMs;
-    const maxRetryTime = Math.max(0, retry.maxRetryTime - waitedBefore);
-    this.#progress();
-    const round = async () => {
-      this.#settled.rounds += 1;
-      this.#books.ledger.progressed = false;
-      await run(pass.round());
-      this.#progress();
-      return this.#books.ledger.progressed || pass.isRootGone();
-    };
-    const isPending = () => this.#books.ledger.pending > 0 && !pass.isRootGone();
-    await settle({ isPending, round }, { ...retry, maxRetryTime }, signal);
-    if (pass.isRootGone()) this.#missingRoot(this.#books.plan.slotOf(this.#books.plan.root), {});
-    this.#settled.waitedMs = waitedBefore + Math.round(performance.now() - started);
-  }
-
-  #missingRoot(slot: number, how: { attempts?: number; elapsedMs?: number }): void {
-    const subject = new Subject(this.#books.plan.root, undefined, slot);
-    const expected = { type: 'directory' } as const;
-    this.#books.ledger.fail(subject, { reason: 'missing', code: 'ENOENT', expected, ...how });
-  }
-
-  #progress(): void {
-    const { counts, pending, unresolved } = this.#books.ledger;
-    this.#settings.onProgress?.({ phase: this.#phase, counts, pending, unresolved: unresolved.size });
-  }
-}
-
-type RunSlices = <T>(work: Generator<void, T>) => Promise<T>;
-
-function* aPause(): Generator<void> {
-  yield;
 }

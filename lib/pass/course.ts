@@ -1,10 +1,12 @@
 import type { Directory } from '../directory/directory.ts';
+import { pathTooLong } from '../directory/errors.ts';
 import type { FoldName } from '../directory/folding.ts';
 import { Place } from '../directory/place.ts';
 import type { Tree } from '../directory/tree.ts';
+import { isLong, SURELY_SHORT } from '../globs/bounds.ts';
 import type { Matcher, NameMatcher } from '../globs/compile.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
-import type { Settings } from '../options.ts';
+import type { Settings } from '../settings.ts';
 import { Findings } from './findings.ts';
 import type { Ignored } from './ignored.ts';
 import type { Ledger } from './ledger.ts';
@@ -101,9 +103,18 @@ export class Course {
     this.#hasPlan = plan.size > 1;
   }
 
+  /** Whether there are globs, and the path of a directory, or of an entry of it, is too long to hold them against. */
+  isTooLong(place: Place, name?: string): boolean {
+    if (!this.hasGlobs) return false;
+    if (name === undefined) return isLong(place.length, () => place.path);
+    const units = place.length + 1 + name.length;
+    if (units <= SURELY_SHORT) return false;
+    return isLong(place.parent === undefined ? name.length : units, () => place.pathOf(name));
+  }
+
   /** Which entries of a directory the globs name. */
   namedIn(place: Place): NamedIn {
-    if (!this.hasGlobs) return nothingNamed;
+    if (!this.hasGlobs || this.isTooLong(place)) return nothingNamed;
     let path: string | undefined;
     const pathOnce = () => {
       path ??= place.path;
@@ -181,6 +192,8 @@ export class Course {
 
   /** Note what an error means for an entry. */
   failed(subject: Subject, error: unknown): void {
-    this.findings.failed(subject, error);
+    const { place, name } = subject;
+    // It is not waited for: nothing may be done to it when it comes.
+    this.findings.failed(subject, this.isTooLong(place, name) ? pathTooLong(subject.path) : error);
   }
 }

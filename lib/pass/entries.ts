@@ -1,5 +1,10 @@
 import { EntryCollector } from '../manifest/collector.ts';
-import { checkedManifest, type ManifestEntry, type ManifestInput } from '../manifest/manifest.ts';
+import {
+  checkedManifest,
+  type Manifest,
+  type ManifestEntry,
+  type ManifestInput,
+} from '../manifest/manifest.ts';
 import type { Slices } from './slices.ts';
 
 /**
@@ -15,9 +20,12 @@ export async function entriesOf(
 ): Promise<readonly ManifestEntry[]> {
   const known = checkedManifest(manifest);
   if (known !== undefined) return known.entries;
-  const collector = new EntryCollector('source' in manifest ? manifest.source : undefined);
-  if (Symbol.iterator in manifest) {
-    for (const entry of manifest) {
+  const collector = new EntryCollector(
+    Object.hasOwn(manifest, 'source') ? (manifest as Manifest).source : undefined,
+  );
+  if (!(Symbol.asyncIterator in manifest)) {
+    // What structuredClone and JSON leave of a Manifest has entries, and no iterator.
+    for (const entry of Symbol.iterator in manifest ? manifest : (manifest as Manifest).entries) {
       collector.add(entry);
       if (slices.isOver()) await pause();
     }

@@ -6,7 +6,7 @@ import { traitsOf } from '../manifest/manifest.ts';
 import { isExecutableFile } from '../modes/detect.ts';
 import type { Course, Scope } from './course.ts';
 import type { Links } from './links.ts';
-import type { Modes } from './modes.ts';
+import { isShared, type Modes } from './modes.ts';
 import { NO_SLOT, Subject } from './slots.ts';
 
 /** What files ask of the rest of the pass. */
@@ -178,7 +178,11 @@ export class Files {
 
   #noteChange(scope: Scope, name: string, slot: number, result: ChmodResult, target: number): void {
     const { settings, ledger } = this.#course;
-    const isPlain = slot === NO_SLOT && result.after === target && settings.onChange === undefined;
+    const isPlain =
+      slot === NO_SLOT &&
+      result.after === target &&
+      settings.onChange === undefined &&
+      !isShared(result.before);
     const ending = isPlain
       ? 'changed'
       : this.#modes.noteChange(new Subject(scope.place, name, slot), result, target);

@@ -7,6 +7,8 @@ import {
   UnsafePathError,
 } from '../directory/errors.ts';
 import type { EntryFacts, UnresolvedReason } from '../errors.ts';
+import type { ManifestEntry } from '../manifest/manifest.ts';
+import { own } from '../own.ts';
 import type { Finding, Ledger } from './ledger.ts';
 import { PlannedDirectory } from './plan.ts';
 import { NO_SLOT, type Slots, type Subject } from './slots.ts';
@@ -15,6 +17,7 @@ const reasons: ReadonlyMap<string, UnresolvedReason> = new Map([
   ['EPERM', 'permission-denied'],
   ['EACCES', 'permission-denied'],
   ['EROFS', 'read-only'],
+  ['ENAMETOOLONG', 'path-too-long'],
 ]);
 
 /** What the system says of a name that a directory cannot have: too long, or not in its encoding. */
@@ -90,7 +93,7 @@ export class Findings {
   /** What the manifest says of an entry. */
   expected(slot: number): EntryFacts | undefined {
     const type = this.#slots.type(slot);
-    const { size, linkTarget } = this.#slots.facts(slot) ?? {};
+    const { size, linkTarget } = this.#slots.facts(slot) ?? own<Partial<ManifestEntry>>({});
     if (type === undefined && size === undefined) return undefined;
     const facts: EntryFacts = {};
     if (type !== undefined) facts.type = type;

@@ -1,4 +1,5 @@
 import { nameOf } from '../directory/names.ts';
+import { isLongPath } from '../globs/bounds.ts';
 import type { Matcher } from '../globs/compile.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
 import type { Plan, PlannedDirectory } from './plan.ts';
@@ -53,8 +54,8 @@ export function* ignoredIn(
     const isWhole = marks[plan.slotOf(directory)] === 1;
     const names = isWhole ? undefined : ignore.in(() => directory.path);
     for (const slot of plan.order.subarray(directory.start, directory.end)) {
-      const name = nameOf((entries[slot] as ManifestEntry).path);
-      if (isWhole || names?.(name) === true) mark(slot, !isWhole, true);
+      const { path } = entries[slot] as ManifestEntry;
+      if (isWhole || (names?.(nameOf(path)) === true && !isLongPath(path))) mark(slot, !isWhole, true);
       if (slices.isOver()) yield;
     }
     if (slices.isOver()) yield;

@@ -27,6 +27,8 @@ export class Ledger {
   readonly #counts = createCounts();
   readonly #slots: Slots;
   readonly #waits = new Map<number, Wait>();
+  /** How many waits nobody is told of: for directories that are only on the way to others, and the soft ones. */
+  #impliedWaits = 0;
   readonly #maxEntries: number;
   #met = 0;
   /** How many waits are for what nothing is waited for alone. */
@@ -46,6 +48,11 @@ export class Ledger {
   /** How many entries are waited for. */
   get pending(): number {
     return this.#waits.size - this.#soft;
+  }
+
+  /** The same without directories that are only on the way to others: at least one, while anything is waited for. */
+  get awaited(): number {
+    return Math.max(this.#waits.size - this.#impliedWaits, Math.min(this.#waits.size, 1));
   }
 
   /** How many more entries may be there. */
@@ -74,6 +81,11 @@ export class Ledger {
   /** Count an entry that is there and that the manifest does not name. */
   countUnlisted(): void {
     this.#counts.unlisted += 1;
+  }
+
+  /** Count a file with more than one name that was changed. */
+  countHardLinked(): void {
+    this.#counts.hardLinked += 1;
   }
 
   /** Count paths of the manifest that the options ignore. */
@@ -135,8 +147,14 @@ export class Ledger {
 
   #stopWaiting(slot: number): boolean {
     if (!this.#waits.delete(slot)) return false;
-    if (this.#slots.isSoft(slot)) this.#soft -= 1;
+    this.#countWait(slot, -1);
     return true;
+  }
+
+  #countWait(slot: number, by: 1 | -1): void {
+    const isSoft = this.#slots.isSoft(slot);
+    if (isSoft) this.#soft += by;
+    if (isSoft || this.#slots.origin(slot) === 'implied') this.#impliedWaits += by;
   }
 
   /** An entry that has to be looked at again. */
@@ -145,7 +163,7 @@ export class Ledger {
     const wait = this.#waits.get(slot);
     if (wait === undefined) {
       this.#waits.set(slot, { finding, attempts: 1, since: performance.now() });
-      if (this.#slots.isSoft(slot)) this.#soft += 1;
+      this.#countWait(slot, 1);
       return;
     }
     wait.attempts += 1;
@@ -168,6 +186,23 @@ export class Ledger {
     this.unresolved.set(path, new UnresolvedEntryError({ path, attempts, elapsedMs, ...finding }));
   }
 
+  /** The first slot that is waited for, unless it is a directory that is only on the way to others. */
+  get firstWaiting(): number | undefined {
+    for (const slot of this.#waits.keys())
+      if (this.#slots.origin(slot) !== 'implied' && !this.#slots.isSoft(slot)) return slot;
+    return this.#waits.keys().next().value;
+  }
+
+  /** What would be unresolved if nothing more came. */
+  list(): UnresolvedEntryError[] {
+    const errors = new Map(this.unresolved);
+    for (const [slot, wait] of this.#waits) {
+      const error = this.#abandoned(slot, wait);
+      if (error !== undefined) errors.set(error.path, error);
+    }
+    return [...errors.values()].sort(byPath);
+  }
+
   /** True where something was put on the list after everything on it had been given up. */
   isWaitingForMore(): boolean {
     for (const [slot, { attempts }] of this.#waits)
@@ -177,18 +212,25 @@ export class Ledger {
 
   /** Give up on everything that is still waited for, one at a time. */
   *giveUp(): Generator<void> {
-    for (const [slot, { finding, attempts, since }] of this.#waits) {
+    for (const [slot, wait] of this.#waits) {
       this.#slots.setState(slot, 'done');
-      // A directory that is only on the way to what is missing is named by what is missing.
-      if (this.#slots.origin(slot) === 'implied' && finding.reason === 'missing') continue;
-      if (this.#isSaidByTwin(slot, finding)) continue;
-      const elapsedMs = Math.round(performance.now() - since);
-      const { path } = this.#slots.subject(slot);
-      this.unresolved.set(path, new UnresolvedEntryError({ path, attempts, elapsedMs, ...finding }));
+      const error = this.#abandoned(slot, wait);
+      if (error === undefined) continue;
+      this.unresolved.set(error.path, error);
       yield;
     }
     this.#waits.clear();
     this.#soft = 0;
+    this.#impliedWaits = 0;
+  }
+
+  #abandoned(slot: number, { finding, attempts, since }: Wait): UnresolvedEntryError | undefined {
+    // A directory that is only on the way to what is missing is named by what is missing.
+    if (this.#slots.origin(slot) === 'implied' && finding.reason === 'missing') return undefined;
+    if (this.#isSaidByTwin(slot, finding)) return undefined;
+    const elapsedMs = Math.round(performance.now() - since);
+    const { path } = this.#slots.subject(slot);
+    return new UnresolvedEntryError({ path, attempts, elapsedMs, ...finding });
   }
 
   /** Of two spellings that are both missing the first is named; of two of which one is there, that one. */

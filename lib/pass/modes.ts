@@ -20,6 +20,8 @@ export class Modes {
   readonly #turned: (subject: Subject) => void;
   /** Modes that files with more than one link would have by now, in a dry run. */
   readonly #wouldBe = new Map<string, number>();
+  /** Files with more than one name that were changed. */
+  readonly #shared = new Set<string>();
   /**
    * Modes of directories that were opened until what is in them is done, by path: the final mode is made of the first one. Where
    * another directory lies there by then, it is none of them; its inode alone would not say so, for numbers are used again.
@@ -81,8 +83,8 @@ export class Modes {
     const mode = this.present(stats);
     const target = this.#targetOf(subject, stats, isMatched);
     if (target === mode) return this.leave(subject.slot, mode, 'unchanged');
-    if (settings.hardLinks !== 'apply' && stats.nlink > 1 && stats.type === 'file') {
-      this.#shared(subject, stats, target);
+    if (settings.hardLinks !== 'apply' && isShared(stats)) {
+      this.#spared(subject, stats, target);
       return undefined;
     }
     if (stats.nlink > this.#sharedFiles.mostLinks(subject.slot, stats)) {
@@ -90,8 +92,8 @@ export class Modes {
       return undefined;
     }
     if (settings.dryRun) {
-      if (stats.nlink > 1 && stats.type === 'file') this.#wouldBe.set(keyOf(stats), target);
-      settings.onChange?.({ path: subject.path, from: mode, to: target });
+      if (isShared(stats)) this.#wouldBe.set(keyOf(stats), target);
+      this.#tell(subject, stats, mode, target);
       return 'changed';
     }
     return this.#set(subject, handle, stats, (found) => this.#targetOf(subject, found, isMatched));
@@ -120,13 +122,24 @@ export class Modes {
 
   /** Note what a chmod left: the mode that was wanted, or another, where the file system does not keep modes. */
   noteChange(subject: Subject, { before, after }: ChmodResult, target: number): 'changed' | undefined {
-    const { settings, ledger } = this.#course;
     const [from, to] = [before.mode, after as number];
-    if (from !== to) settings.onChange?.({ path: subject.path, from, to });
+    if (from !== to) this.#tell(subject, before, from, to);
     if (to === target) return this.leave(subject.slot, to, 'changed');
     const facts = { syscall: 'chmod', expected: { mode: target }, actual: { mode: to } };
-    ledger.fail(subject, { reason: 'not-applied', ...facts });
+    this.#course.ledger.fail(subject, { reason: 'not-applied', ...facts });
     return undefined;
+  }
+
+  /** Say that a mode was changed; of a file with more than one name, count the first time. */
+  #tell(subject: Subject, stats: EntryStats, from: number, to: number): void {
+    const { settings, ledger } = this.#course;
+    const isOne = !isShared(stats);
+    const known = this.#shared.size;
+    if (!isOne && this.#shared.add(keyOf(stats)).size > known) ledger.countHardLinked();
+    // Nobody is told of a path that nobody asks for: it may be very deep.
+    if (settings.onChange === undefined) return;
+    const change = { path: subject.path, from, to };
+    settings.onChange(isOne ? change : { ...change, names: stats.nlink });
   }
 
   /** Remember the mode that an entry is left with. */
@@ -187,7 +200,7 @@ export class Modes {
     return true;
   }
 
-  #shared(subject: Subject, stats: EntryStats, target: number): void {
+  #spared(subject: Subject, stats: EntryStats, target: number): void {
     if (this.#course.settings.hardLinks === 'skip') return this.#course.ledger.end(subject.slot, 'ignored');
     this.#failShared(subject, stats, target);
   }
@@ -197,6 +210,11 @@ export class Modes {
     const actual: EntryFacts = { type: 'file', mode: stats.mode };
     ledger.fail(subject, { reason: 'hard-linked', expected: { mode: target }, actual });
   }
+}
+
+/** Whether a file has another name, here or elsewhere. */
+export function isShared({ nlink, type }: EntryStats): boolean {
+  return nlink > 1 && type === 'file';
 }
 
 function keyOf({ dev, ino }: EntryStats): string {

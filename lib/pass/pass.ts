@@ -1,4 +1,5 @@
 import type { EntryStats } from '../directory/entry-stats.ts';
+import { pathTooLong } from '../directory/errors.ts';
 import { nameOf } from '../directory/names.ts';
 import type { Place } from '../directory/place.ts';
 import type { EntryType } from '../errors.ts';
@@ -44,6 +45,13 @@ export class Pass {
       if (ignored.has(slot)) continue;
       const named = this.#course.namedIn(directory);
       const asked = this.#askedIn(directory, named);
+      if (this.#course.isTooLong(directory)) {
+        const error = pathTooLong(directory.path);
+        if (slots.origin(slot) === 'listed')
+          this.#course.failed(new Subject(directory, undefined, slot), error);
+        yield* this.#skip(directory, asked, error);
+        continue;
+      }
       const isLeaf = asked.length === 0 && directory.first === undefined && directory.parent !== undefined;
       let scope: Scope | undefined;
       if (slots.state(slot) === 'open') {
@@ -148,14 +156,16 @@ export class Pass {
     for (let position = directory.start; position < directory.end; position += 1) {
       const slot = plan.order[position] as number;
       if (slots.state(slot) !== 'open' || ignored.has(slot)) continue;
-      if (this.#isAsked(named, plan.entries[slot] as ManifestEntry)) asked.push(slot);
+      if (this.#isAsked(directory, named, plan.entries[slot] as ManifestEntry)) asked.push(slot);
     }
     return asked;
   }
 
   /** False where the options ask for nothing of a listed path, not even to be there. */
-  #isAsked(named: NamedIn, entry: ManifestEntry): boolean {
-    return this.#course.settings.verify !== 'none' || this.#course.getsMode(named, nameOf(entry.path), entry);
+  #isAsked(directory: PlannedDirectory, named: NamedIn, entry: ManifestEntry): boolean {
+    if (this.#course.settings.verify !== 'none') return true;
+    const name = nameOf(entry.path);
+    return this.#course.getsMode(named, name, entry) || this.#course.isTooLong(directory, name);
   }
 
   *#visitAsked(
@@ -174,6 +184,11 @@ export class Pass {
     const found = this.#list(scope, asked.length);
     for (const slot of asked) {
       const name = nameOf((plan.entries[slot] as ManifestEntry).path);
+      if (this.#course.isTooLong(directory, name)) {
+        const subject = this.#course.slots.subject(slot);
+        this.#course.failed(subject, pathTooLong(subject.path));
+        continue;
+      }
       const type = found?.get(fold?.(name) ?? name);
       if (type === undefined) this.#visit.lookIn(scope, name, slot);
       else this.#visit.entry(scope, name, slot, type);

@@ -136,7 +136,14 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
     }
     parents[index] = -1;
     const { path, mode } = entry;
-    directory.facts = { path, type: 'directory', mode, optional: isOptional(entry) };
+    directory.facts = {
+      path,
+      type: 'directory',
+      mode,
+      size: undefined,
+      linkTarget: undefined,
+      optional: isOptional(entry),
+    };
   }
   const parts = {
     entries,

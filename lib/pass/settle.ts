@@ -1,5 +1,5 @@
 import pRetry from 'p-retry';
-import type { RetrySettings } from '../options.ts';
+import type { RetrySettings } from '../settings.ts';
 
 /** A round without progress. */
 const stillPending = new Error('still pending');
@@ -64,7 +64,15 @@ async function retryWhile(
       throw expected;
     }
   };
-  const options = { ...retry, shouldRetry: () => thrown === undefined, ...(signal && { signal }) };
+  // Everything that p-retry reads is said, so that it finds nothing in `Object.prototype`.
+  const options = {
+    ...retry,
+    unref: false,
+    onFailedAttempt: () => {},
+    shouldConsumeRetry: () => true,
+    shouldRetry: () => thrown === undefined,
+    signal: signal as AbortSignal,
+  };
   try {
     await pRetry(guarded, options);
     return true;

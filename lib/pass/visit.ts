@@ -153,12 +153,16 @@ export class Visit {
     this.entry(scope, name, slot, type);
   }
 
-  /** True where globs leave an entry alone: they name it, or cannot tell because its name is not text. Notes which. */
+  /** True where globs leave an entry alone: they name it, or cannot tell because its name is not text or its path too long. Notes which. */
   #isLeftAlone(scope: Scope, name: string, type: EntryType): boolean {
     if (!this.#course.hasGlobs) return false;
     const { ledger } = this.#course;
     if (!isDecodable(name)) {
       ledger.fail(new Subject(scope.place, name, NO_SLOT), { reason: 'undecodable-name', actual: { type } });
+      return true;
+    }
+    if (this.#course.isTooLong(scope.place, name)) {
+      ledger.fail(new Subject(scope.place, name, NO_SLOT), { reason: 'path-too-long', actual: { type } });
       return true;
     }
     if (scope.ignore?.(name) !== true) return false;

@@ -1,5 +1,5 @@
 import { checkedManifest, type ManifestWarning } from '../manifest/manifest.ts';
-import type { Settings } from '../options.ts';
+import type { Settings } from '../settings.ts';
 import type { Plan } from './plan.ts';
 
 /** What is said of a manifest beside what became of its entries: its own warnings, and what its modes do not say. */

@@ -58,6 +58,8 @@ export interface Expectation {
   links: LinkReport[];
   /** How many the manifest does not name. */
   unlisted: number;
+  /** How many files with more than one name were changed. */
+  hardLinked: number;
   /** Paths of which the first look says the last word, whatever comes later. */
   final: Set<string>;
   /** What each link that dangles waits for. */
@@ -65,8 +67,8 @@ export interface Expectation {
 }
 
 /** What is expected of the report's counts. */
-export function countsOf({ endings, unlisted }: Expectation): PermissionCounts {
-  const counts = { ...createCounts(), unlisted };
+export function countsOf({ endings, unlisted, hardLinked }: Expectation): PermissionCounts {
+  const counts = { ...createCounts(), unlisted, hardLinked };
   for (const ending of endings.values()) if (isCounted(ending)) counts[ending] += 1;
   counts.visited = counts.changed + counts.unchanged + counts.links + counts.special;
   return counts;
@@ -170,6 +172,7 @@ class Model {
       endings: new Map(),
       links: [],
       unlisted: 0,
+      hardLinked: 0,
       final: new Set(),
       awaited: new Map(),
     };
@@ -404,6 +407,7 @@ class Model {
       // A mode that changes its own result comes to something else at each further name.
       const isTwice = one.endings.filter((ending) => ending === 'changed').length > 1;
       if (!isSame || isTwice) throw new AmbiguousError();
+      if (all.length > 1 && one.endings.includes('changed')) this.#expected.hardLinked += 1;
       names.forEach(({ path }, index) => {
         this.#end(path, one.endings[index] as ModelEnding);
       });

@@ -311,7 +311,16 @@ export const passOptions: fc.Arbitrary<RandomOptions> = fc
     retry: fc.constantFrom(false as const, { retries: 1, minTimeout: 0, maxTimeout: 0 }),
   })
   .map(({ rule: [mode, rule], executable, ignore, retry, ...same }) => ({
-    forPass: { ...same, mode, executable: executable[0], ignore: ignore[0], retry, strict: false },
+    // Only one mode takes it.
+    forPass: {
+      ...same,
+      detect: same.detect && (mode ?? 'executable') === 'executable',
+      mode,
+      executable: executable[0],
+      ignore: ignore[0],
+      retry,
+      strict: false,
+    },
     forModel: {
       ...same,
       rule: rule(same.umask),

@@ -12,7 +12,7 @@ export function fillApplyCommand(command: Command): void {
     )
     .argument('<root>', 'the tree; write -- before a name that begins with a dash');
   addPassFlags(command)
-    .addOption(flag('--dry-run', 'change nothing, report what would change'))
+    .addOption(flag('-n, --dry-run', 'change nothing, report what would change'))
     .addHelpText(
       'after',
       examples([

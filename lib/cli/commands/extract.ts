@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addPassFlags, choice, type ExtractFlags, flag } from '../flags.ts';
+import { addPassFlags, choice, type ExtractFlags, flag, parseExitCodes } from '../flags.ts';
 import { examples, exitCodes } from '../help.ts';
 import { setExitCode } from '../output.ts';
 
@@ -14,10 +14,16 @@ export function fillExtractCommand(command: Command): void {
     .usage('[options] <archive> <destination> -- <command...>')
     .argument('<archive>', 'an archive; its entries are the manifest')
     .argument('<destination>', 'where the tree goes')
-    .argument('<command...>', 'the extractor; {archive} and {destination} are replaced');
+    .argument('<command...>', 'the extractor, after --; {archive} and {destination} are replaced');
   addPassFlags(command);
   command
     .addOption(flag('--no-manifest', 'do not verify contents'))
+    .addOption(
+      flag(
+        '--exit-codes <codes>',
+        'exit codes of the command that are no failure, such as 0,1 for unzip, which ends with 1 for warnings (default: 0)',
+      ).argParser(parseExitCodes),
+    )
     .optionsGroup('Publishing:')
     .addOption(
       choice(
