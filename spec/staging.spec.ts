@@ -484,6 +484,31 @@ for (const [backend, hold] of backends) {
     chmodSync(directory, 0o700);
   });
 
+  if (isReplaceable) {
+    leftovers(
+      'an old tree that is being removed is not put back any more, were nothing in its place by then',
+      async () => {
+        const directory = tempDirectory();
+        const path = await leftover(directory, {
+          'old-1/out/f': 'old',
+          'old-1/out/g': 'old',
+          'tree/f': 'new',
+        });
+        addToTree(directory, { 'out/f': 'another' });
+        let seen: string[] = [];
+        const looking =
+          (original: Call): Call =>
+          (...parameters) => {
+            if (seen.length === 0) seen = readdirSync(path);
+            return original(...parameters);
+          };
+        await around('unlinkSync', looking, () => clear(directory));
+        assert.equal(seen.sort(), ['gone-1', MARKER, 'tree']);
+        assert.is(readFileSync(join(directory, 'out/f'), 'utf8'), 'another');
+      },
+    );
+  }
+
   leftovers('of a process that listens without end are its own', async () => {
     const directory = tempDirectory();
     const path = await leftover(directory, { 'tree/f': 'x' }, '');
@@ -811,6 +836,45 @@ for (const [backend, hold] of backends) {
       );
       assert.equal(readdirSync(directory), ['out']);
     });
+
+    publishing('whose new tree vanishes right after it was published puts the old one back', async () => {
+      const directory = tempDirectory();
+      await withFinished(
+        async ({ path, publish }) => {
+          addToTree(path, { f: 'old' });
+          const after = () => rmSync(path, { recursive: true });
+          const racing = meanwhile(isNew, { after });
+          const error = await around('renameSync', racing, () => rejection(publish('replace')));
+          assert.is(error.code, 'ERR_PERMWALK_SWAPPED');
+          assert.is(contentOf(path), 'old');
+        },
+        { directory },
+      );
+      assert.equal(readdirSync(directory), ['out']);
+    });
+
+    publishing(
+      'whose new tree is replaced right after it was published is over, and so is the old one',
+      async () => {
+        const directory = tempDirectory();
+        await withFinished(
+          async ({ path, publish }) => {
+            addToTree(path, { f: 'old' });
+            const after = () => {
+              renameSync(path, join(directory, '.permwalk-of-another-process'));
+              // Between its two renames nothing is there.
+              setTimeout(() => addToTree(path, { f: 'newer' }), 5);
+            };
+            const racing = meanwhile(isNew, { after });
+            assert.is(await around('renameSync', racing, () => publish('replace')), 'replaced');
+            assert.is(contentOf(path), 'newer');
+          },
+          { directory },
+        );
+        rmSync(join(directory, '.permwalk-of-another-process'), { recursive: true });
+        assert.equal(readdirSync(directory), ['out']);
+      },
+    );
 
     publishing(
       'an old tree that cannot be put back is never removed, and put back by the next call',
