@@ -10,7 +10,6 @@ import { type Staging, TREE, verifyStaging } from './staging.ts';
 const MAX_COLLISIONS = 100;
 /** Milliseconds between tries to put an old tree back. */
 const PUT_BACK_DELAYS_MS = [0, 10, 100, 400];
-
 /** Milliseconds between looks for what another process puts in the place of our new tree. */
 const SUPERSEDED_DELAYS_MS = [1, 10, 100, 500];
 
@@ -41,10 +40,13 @@ export async function publish(staging: Staging, finished: Identity, existing: Ex
     verify(staging, finished);
     const found = destination.lstat();
     if (found !== undefined && existing !== 'replace') return undefined;
-    const aside = found && new Aside(directory, asides.length + 1, found);
-    if (aside !== undefined) asides.push(aside);
+    let aside: Aside | undefined;
     try {
-      aside?.take(destination);
+      if (found !== undefined) {
+        aside = new Aside(directory, asides.length + 1, found);
+        asides.push(aside);
+        aside.take(destination);
+      }
       move(directory, TREE, destination.parent, destination.name);
       if (!isPublished(staging, finished)) await superseded(staging);
     } catch (error) {
@@ -65,15 +67,17 @@ export async function publishDurably(
   existing: Existing,
 ): Promise<Published> {
   const { destination } = staging;
-  const sync = () => destination.parent.sync('.');
-  try {
-    sync();
-    const published = await publish(staging, finished, existing);
-    sync();
-    return published;
-  } catch (error) {
-    throw located(error, destination.parentPath);
-  }
+  const sync = () => {
+    try {
+      destination.parent.sync('.');
+    } catch (error) {
+      throw located(error, destination.parentPath);
+    }
+  };
+  sync();
+  const published = await publish(staging, finished, existing);
+  sync();
+  return published;
 }
 
 /** An extractor that is still running may have replaced its directory, others what lies beside the destination. */
