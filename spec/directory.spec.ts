@@ -1435,12 +1435,12 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
 
   test('removes what its owner closed, as its owner may', async () => {
     const tree = makeTree({
+      'd/': 0o400,
+      'd/x/': 0o500,
+      'd/x/y/': 0o000,
       'd/f': 0o000,
       'd/x/f': 0o600,
       'd/x/y/f': 0o600,
-      'd/x/y/': 0o000,
-      'd/x/': 0o500,
-      'd/': 0o400,
     });
     giveAway(tree);
     await withoutRights(() => holding(tree, (directory) => remove(directory, 'd', join(tree, 'd'))));
