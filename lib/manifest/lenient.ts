@@ -1,5 +1,6 @@
-import { nameOf, parentOf } from '../directory/names.ts';
+import { joinPath, nameOf, parentOf } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
+import { createPace } from '../pace.ts';
 import type { ManifestEntry } from './manifest.ts';
 
 /** Where macOS puts what it knows of files beside their content, in a zip... */
@@ -11,30 +12,41 @@ const COMPANION = '._';
  * Mark the companions that macOS puts into archives as optional: extract-zip and macOS leave them out, others write them. They
  * are what lies in `__MACOSX`, and `._NAME` beside NAME. Entries are changed in place.
  */
-export function markCompanions(entries: readonly ManifestEntry[]): void {
-  let paths: Set<string> | undefined;
+export async function markCompanions(
+  entries: readonly ManifestEntry[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const pace = createPace(signal, () => {});
+  /** What lies beside a companion of it, if it is there. */
+  const companions = new Map<string, ManifestEntry>();
   for (const entry of entries) {
+    if (pace.isOver()) await pace.pause();
     const { path } = entry;
     if (path === MAC_DIRECTORY ? entry.type === 'directory' : path.startsWith(`${MAC_DIRECTORY}/`)) {
       entry.optional = true;
-      continue;
+    } else if (path.includes(COMPANION)) {
+      const main = mainOf(path);
+      if (main !== undefined) companions.set(main, entry);
     }
-    const name = nameOf(path);
-    if (!name.startsWith(COMPANION) || name.length === COMPANION.length) continue;
-    paths ??= pathsOf(entries);
-    const parent = parentOf(path);
-    const main = name.slice(COMPANION.length);
-    if (paths.has(parent === '.' ? main : `${parent}/${main}`)) entry.optional = true;
+  }
+  if (companions.size === 0) return;
+  const seen = new Set<string>();
+  for (const { path } of entries) {
+    if (pace.isOver()) await pace.pause();
+    // A directory that is listed nowhere is there as well.
+    for (let each = path; each !== '.' && !seen.has(each); each = parentOf(each)) {
+      seen.add(each);
+      const companion = companions.get(each);
+      if (companion !== undefined) companion.optional = true;
+    }
   }
 }
 
-/** Every path that is listed, and every directory that one lies in. */
-function pathsOf(entries: readonly ManifestEntry[]): Set<string> {
-  const paths = new Set<string>();
-  for (const { path } of entries) {
-    for (let each = path; each !== '.' && !paths.has(each); each = parentOf(each)) paths.add(each);
-  }
-  return paths;
+/** Of `a/._b`, `a/b`. */
+function mainOf(path: string): string | undefined {
+  const name = nameOf(path);
+  if (!name.startsWith(COMPANION) || name.length === COMPANION.length) return undefined;
+  return joinPath(parentOf(path), name.slice(COMPANION.length));
 }
 
 /**

@@ -13,7 +13,7 @@ import { checkReadOptions, type ReadOptions } from './options.ts';
 import { byteOrderMark, RecordReader } from './record-rows.ts';
 
 /** A row with a hash as it stands in a RECORD: path, `algorithm=digest`, size. */
-const hashRow = /^(?:"(?:[^"]|"")+"|[^"]+),"?[a-z]\w*=[\w-]+=*"?,\s*"?\d*"?\s*$/i;
+const hashRow = /^(?:"(?:[^"]|"")+"|[^"]+),"?[a-z]\w*=[\w-]+=*"?,\s?"?\d*"?\s?$/i;
 /** The row of the RECORD itself has neither hash nor size. */
 const ownRow = /\.dist-info[\\/]RECORD"?,,$/;
 

@@ -51,7 +51,7 @@ export async function readTarManifest(source: string, options: ReadOptions = {})
   const notes = new Notes();
   try {
     const entries = await readArchive(archive, path, notes, signal);
-    markCompanions(entries);
+    await markCompanions(entries, signal);
     return createManifest({ format: 'tar', source: path, entries, notes });
   } finally {
     await archive.close();

@@ -66,7 +66,7 @@ export async function readZipManifest(
   try {
     const entries = await readEntries(await openZip(archive, notes, signal));
     refuseConda(entries, archive.source);
-    markCompanions(entries);
+    await markCompanions(entries, signal);
     return createManifest({ format: 'zip', source: archive.source, entries, notes });
   } finally {
     await archive.close();

@@ -91,8 +91,12 @@ export function* planOf(
 function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator<void, Plan> {
   const planner = new Planner();
   const { directories } = planner;
-  let spelledTwice = 0;
-  for (const entry of given) if (alternativeOf(entry) !== undefined) spelledTwice += 1;
+  const sums = new Sums();
+  for (const entry of given) {
+    sums.add(entry);
+    if (slices.isOver()) yield;
+  }
+  const { spelledTwice } = sums;
   const parents = new Int32Array(given.length + spelledTwice).fill(-1);
   const entries = spelledTwice === 0 ? given : [...given];
   const most = FREE_DIRECTORIES + DIRECTORIES_PER_ENTRY * parents.length;
@@ -150,10 +154,10 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
     listed: given.length,
     directories,
     parents: parents.subarray(0, entries.length),
-    lacksExecutables: lacksExecutables(given),
-    hasAbsoluteHardLinks: given.some((entry) => traitsOf(entry).isAbsoluteHardLink === true),
+    lacksExecutables: sums.hasModes && !sums.hasExecutables,
+    hasAbsoluteHardLinks: sums.hasAbsoluteHardLinks,
   };
-  yield* markFree(planner, parts, twins, slices);
+  if (twins.length > 0 || sums.hasOptional) yield* markFree(planner, parts, twins, slices);
   const slotOf = (index: number) =>
     parents[index] === -1
       ? entries.length + planner.directory((entries[index] as ManifestEntry).path).index
@@ -161,16 +165,26 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
   return new Plan({ ...parts, pairs: twins.map(([one, other]) => [slotOf(one), slotOf(other)] as const) });
 }
 
-/** Whether there are files of known modes, none of which is executable but what the manifest of a bundle says is run. */
-function lacksExecutables(entries: readonly ManifestEntry[]): boolean {
-  let hasModes = false;
-  for (const entry of entries) {
+/** What is true of a manifest as a whole. */
+class Sums {
+  /** How many entries have a second spelling. */
+  spelledTwice = 0;
+  hasOptional = false;
+  hasAbsoluteHardLinks = false;
+  /** Whether there are files of known modes, and whether one has x, but for what the manifest of a bundle says is run. */
+  hasModes = false;
+  hasExecutables = false;
+
+  add(entry: ManifestEntry): void {
     const { type, mode } = entry;
-    if (mode === undefined || type === 'directory' || type === 'symlink') continue;
-    if ((mode & 0o111) !== 0 && traitsOf(entry).isMarkedExecutable !== true) return false;
-    hasModes = true;
+    if (alternativeOf(entry) !== undefined) this.spelledTwice += 1;
+    this.hasOptional ||= isOptional(entry);
+    const { isAbsoluteHardLink, isMarkedExecutable } = traitsOf(entry);
+    this.hasAbsoluteHardLinks ||= isAbsoluteHardLink === true;
+    if (mode === undefined || type === 'directory' || type === 'symlink') return;
+    this.hasModes = true;
+    this.hasExecutables ||= (mode & 0o111) !== 0 && isMarkedExecutable !== true;
   }
-  return hasModes;
 }
 
 /** Mark the directories of which nothing is required: all but those of what is neither optional nor spelled in two ways. */
@@ -181,7 +195,6 @@ function* markFree(
   slices: Slices,
 ): Generator<void> {
   const mayBeAbsent = new Set(twins.flat());
-  if (mayBeAbsent.size === 0 && !entries.some(isOptional)) return;
   for (const directory of directories) directory.isFree = directory.parent !== undefined;
   for (let index = 0; index < entries.length; index += 1) {
     if (slices.isOver()) yield;
