@@ -223,6 +223,16 @@ zip('bytes behind the end record, and a wrong comment length', async () => {
   assert.equal(codesOf(whole), []);
 });
 
+zip('other bytes before an archive and behind it', async () => {
+  const bytes = rawZip([one], { prefix: Buffer.from('no archive '), tail: Buffer.from('nor this') });
+  const unshifted = Buffer.concat([Buffer.from('stub'), rawZip([one], { tail: Buffer.from('junk') })]);
+  for (const each of [bytes, unshifted]) {
+    const path = fileOf(each, '.zip');
+    assert.equal(codesOf(await readManifest(path)), ['junk-after-end']);
+    await holdsAround(path, 'zip');
+  }
+});
+
 zip('the last end record counts; two that programs disagree about are refused', async () => {
   const fake = Buffer.concat([Buffer.from('PK\x05\x06', 'latin1'), Buffer.alloc(18)]);
   const behind = await readManifest(fileOf(Buffer.concat([rawZip([one]), fake]), '.zip'));

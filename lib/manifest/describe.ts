@@ -4,6 +4,7 @@ import { startsLikeJsonArray, startsLikeJsonObject } from './list.ts';
 /** What a file that no manifest is read from is called, by its first bytes. */
 const signatures: readonly (readonly [name: string, bytes: string, position?: number])[] = [
   ['bzip2-compressed data', 'BZh'],
+  ['data of compress (.Z)', '\x1f\x9d'],
   ['xz-compressed data', '\xfd7zXZ\0'],
   ['a 7-Zip archive', '7z\xbc\xaf\x27\x1c'],
   ['a RAR archive', 'Rar!\x1a\x07'],

@@ -13,7 +13,7 @@ import { readRecordManifest, startsLikeRecord } from './record.ts';
 import { readTarManifest } from './tar.ts';
 import { startsLikeTar } from './tar-header.ts';
 import { readZipManifest } from './zip.ts';
-import { endsLikeZip, startsLikeZip } from './zip-directory.ts';
+import { endsLikeZip, hasDirectory, startsLikeZip } from './zip-directory.ts';
 
 /** Both ends of a file; they overlap where it is short. */
 interface Sample {
@@ -25,6 +25,8 @@ interface Sample {
   readonly isWhole: boolean;
   /** The last 64 KiB and more, in which a zip archive has its end record. */
   readonly tail: Buffer;
+  /** Whether a zip archive lies in it, with other bytes before and behind it. */
+  hasZipDirectory(): Promise<boolean>;
   /** How it is compressed as a whole. */
   readonly compression: Compression | undefined;
   /** The first bytes that it decompresses to, made when they are asked for. */
@@ -54,6 +56,7 @@ const recognisers: readonly Recogniser[] = [
   // What stands before a self-extracting archive may look like a program, a script, or compressed data.
   { ...zip, recognises: ({ tail }) => endsLikeZip(tail) },
   { ...tar, recognises: async (sample) => startsLikeTar(await sample.decompress()) },
+  { ...zip, recognises: ({ hasZipDirectory }) => hasZipDirectory() },
   {
     name: 'a Python RECORD (also a directory with *.dist-info/RECORD)',
     read: readRecordManifest,
@@ -141,6 +144,7 @@ async function takeSample(
     head,
     isWhole: head.length === archive.size,
     tail,
+    hasZipDirectory: () => hasDirectory(archive, tail),
     compression,
     decompress: () => {
       inner ??= decompressStart(archive, compression, signal);

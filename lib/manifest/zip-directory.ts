@@ -28,6 +28,18 @@ export function endsLikeZip(tail: Buffer): boolean {
   return end !== -1 && end + END_LENGTH + tail.readUInt16LE(end + 20) === tail.length;
 }
 
+/**
+ * True where an end record in the last 64 KiB of a file leads to a central directory directly before it: bytes that belong to no
+ * archive may lie before it and behind.
+ */
+export async function hasDirectory(archive: Archive, tail: Buffer): Promise<boolean> {
+  const found = findEnd(tail);
+  if (found === -1) return false;
+  const start = archive.size - tail.length + found - tail.readUInt32LE(found + 12);
+  if (start < 0 || start + 4 > archive.size) return false;
+  return (await archive.read(start, 4)).readUInt32LE(0) === HEADER_SIGNATURE;
+}
+
 /** Where in the tail of an archive its end of central directory record begins, or -1. The last one counts, as everywhere. */
 function findEnd(tail: Buffer): number {
   return findEndBefore(tail, tail.length - END_LENGTH);
