@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
-import { openAnchored } from './anchored.ts';
 import { openChecked } from './checked.ts';
 import type { Directory } from './directory.ts';
 import { isSameEntry } from './entry-stats.ts';
 import { systemError } from './errors.ts';
 import { encodeName } from './names.ts';
+import { openNative } from './native/native.ts';
 import { realPath } from './real-path.ts';
 import { Tree } from './tree.ts';
 import { WorkingDirectory } from './working-directory.ts';
@@ -23,7 +23,7 @@ export type OpenTree = (path: string) => Tree;
 
 /**
  * Hold a tree open. A root that is a link is resolved once, as chmod does with its arguments. The anchored backend serves wherever
- * `/proc` is genuine, the checked one elsewhere.
+ * `/proc` is genuine, natively where that is possible and pays, the checked one elsewhere.
  *
  * @throws ENOENT where nothing is there, ENOTDIR where it is not a directory, RangeError for `/`
  */
@@ -35,7 +35,7 @@ function openRealTree(realPath: string, lendsWorkingDirectory: boolean): Tree {
   const workingDirectory = lendsWorkingDirectory ? WorkingDirectory.borrow() : undefined;
   let root: Directory | undefined;
   try {
-    root = openAnchored(realPath, workingDirectory);
+    root = openNative(realPath, workingDirectory);
   } finally {
     if (root === undefined) workingDirectory?.close();
   }
@@ -59,7 +59,7 @@ export function openDirectory(path: string): Directory {
 
 /** Hold the directory of a real path, by the best way that there is. */
 export function holdDirectory(realPath: string): Directory {
-  return openAnchored(realPath) ?? openChecked(realPath);
+  return openNative(realPath) ?? openChecked(realPath);
 }
 
 /** Real path of a root that may be worked on; see {@link openTree}. */

@@ -20,7 +20,6 @@ interface Link {
  * however deep the tree.
  */
 export class Tree {
-  readonly backend: Directory['backend'];
   /** Real path of the root. */
   readonly path: string;
   readonly #rootDirectory: Directory;
@@ -32,11 +31,15 @@ export class Tree {
   /** @param close lets go of the root, and of what else the tree holds */
   constructor(path: string, directory: Directory, close: () => void, mostOpen = MAX_OPEN) {
     this.path = path;
-    this.backend = directory.backend;
     this.#rootDirectory = directory;
     this.#chain = [{ place: new Place(undefined, '.'), directory, isOpen: true }];
     this.#mostOpen = mostOpen;
     this.#close = close;
+  }
+
+  /** How it was held so far: a tree that proves large goes natively from then on. */
+  get backend(): Directory['backend'] {
+    return this.#rootDirectory.backend;
   }
 
   /**

@@ -147,13 +147,18 @@ export class Files {
     let result: ChmodResult;
     this.#isChanging = false;
     try {
-      result = directory.chmod(name, (found) => {
-        if (found.type !== 'file' || (size ?? found.size) !== found.size) return undefined;
-        target = this.#modes.target(slot, found, isMatched);
-        if (target === found.mode || (!entersMounts && directory.isMountPoint(name, found))) return undefined;
-        this.#isChanging = true;
-        return target;
-      });
+      result = directory.chmod(
+        name,
+        (found) => {
+          if (found.type !== 'file' || (size ?? found.size) !== found.size) return undefined;
+          target = this.#modes.target(slot, found, isMatched);
+          if (target === found.mode || (!entersMounts && directory.isMountPoint(name, found)))
+            return undefined;
+          this.#isChanging = true;
+          return target;
+        },
+        this.#modes.trust,
+      );
     } catch (error) {
       // Where nothing was begun, a look says what is wrong.
       if (this.#isChanging) this.#course.failed(new Subject(scope.place, name, slot), error);

@@ -1,0 +1,55 @@
+import { openBun } from './bun.ts';
+import { Kernel } from './kernel.ts';
+import { openKoffi } from './koffi.ts';
+import { type Abilities, check } from './self-check.ts';
+import { callNumbers, type NativeInterface } from './system-call.ts';
+
+/** What native calls are made with, once they have proved themselves. */
+export interface Native {
+  /** A kernel for one tree. */
+  kernel(): Kernel;
+  readonly abilities: Abilities;
+}
+
+/** Where native calls come from, and when. */
+export interface NativeSource {
+  /** So many calls are made by node:fs before: to load it takes as long as they save. */
+  readonly after: number;
+  /** Loads it, the first time; `undefined` where there is none. */
+  load(): Native | undefined;
+}
+
+const isBun = 'bun' in process.versions;
+
+/** Calls that take as long as it takes to load `bun:ffi` (1 ms), or koffi (15 ms), and to check it. */
+const CALLS_BUN = 200;
+const CALLS_KOFFI = 3000;
+
+let loaded: { native: Native | undefined } | undefined;
+
+/** The runtime's own way; `PERMWALK_NATIVE=0` turns it off. */
+export const runtimeSource: NativeSource = {
+  get after() {
+    if (loaded !== undefined) return 0;
+    return isBun ? CALLS_BUN : CALLS_KOFFI;
+  },
+  load() {
+    if (process.env.PERMWALK_NATIVE === '0') return undefined;
+    loaded ??= { native: loadWith(isBun ? openBun : openKoffi) };
+    return loaded.native;
+  },
+};
+
+/** Load it, and have it prove itself. What is not there or fails is not used: node:fs does everything. */
+export function loadWith(open: () => NativeInterface): Native | undefined {
+  const numbers = callNumbers();
+  if (numbers === undefined) return undefined;
+  try {
+    const libc = open();
+    const kernel = () => new Kernel(libc, numbers);
+    const abilities = check(kernel());
+    return abilities && { kernel, abilities };
+  } catch {
+    return undefined;
+  }
+}
