@@ -95,7 +95,7 @@ export class AnchoredDirectory implements Directory {
     if (anchor.isLooking) workingDirectory?.goTo(this.fd);
     anchor.isLooking = false;
     const isThere = workingDirectory?.isAt(this.fd) === true;
-    return listDirectory(isThere ? SELF : this.#prefix, (name) => this.lstat(name), most);
+    return listDirectory(isThere ? SELF : this.#prefix, this, most);
   }
 
   lstat(name: string): EntryStats | undefined {

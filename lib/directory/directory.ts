@@ -13,6 +13,8 @@ export interface Listing {
   readonly type: EntryType;
   /** Facts of the entry, looked at now; `undefined` where it is gone. */
   stats(): EntryStats | undefined;
+  /** As {@link Directory.isMountPoint}, of the entry with these facts. */
+  isMountPoint(found: EntryStats): boolean;
 }
 
 /** What a change of mode found before, and the mode that it left, `undefined` where nothing was to be changed. */

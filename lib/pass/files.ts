@@ -1,4 +1,4 @@
-import type { ChmodResult, OpenFile } from '../directory/directory.ts';
+import type { ChmodResult, Listing, OpenFile } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
 import { crossDevice, errorCode } from '../directory/errors.ts';
 import type { EntryFacts } from '../errors.ts';
@@ -25,6 +25,8 @@ export class Files {
   readonly #checksSize: boolean;
   /** Whether a change needs no look before it, as long as each file is changed. */
   readonly #mayChangeAtOnce: boolean;
+  /** Whether every file is dealt with alike, whatever its name. */
+  readonly #isNameless: boolean;
   /** Whether the last file was changed. */
   #isChanging = false;
 
@@ -35,6 +37,8 @@ export class Files {
     this.#visitor = visitor;
     const { settings } = course;
     this.#checksSize = settings.verify === 'size';
+    this.#isNameless =
+      !course.hasManifest && !course.hasGlobs && settings.modeFrom === 'all' && !settings.detect;
     this.#mayChangeAtOnce = !settings.dryRun && settings.hardLinks === 'apply';
   }
 
@@ -68,6 +72,31 @@ export class Files {
       return ledger.end(NO_SLOT, 'unchanged');
     }
     this.#deal(new Subject(scope.place, name, slot), scope, stats, size, isMatched, isDetectable);
+  }
+
+  /**
+   * Count a file that the walk found and that has the mode that it should have, without asking for its name: most files of most
+   * trees. False for anything else, of which nothing is noted.
+   */
+  isRightAsFound(listing: Listing): boolean {
+    if (!this.#isNameless || this.#isChanging || listing.type !== 'file' || this.#course.slots.hasWalked)
+      return false;
+    const { settings, ledger } = this.#course;
+    try {
+      const stats = listing.stats();
+      if (
+        stats?.type !== 'file' ||
+        this.#modes.target(NO_SLOT, stats, false) !== this.#modes.present(stats)
+      ) {
+        return false;
+      }
+      if (!settings.crossDevice && listing.isMountPoint(stats)) return false;
+    } catch {
+      // What could not be asked is asked again, and noted.
+      return false;
+    }
+    ledger.end(NO_SLOT, 'unchanged');
+    return true;
   }
 
   #isRight(scope: Scope, name: string, stats: EntryStats, isMatched: boolean): boolean {

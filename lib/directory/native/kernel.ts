@@ -1,7 +1,12 @@
 import { constants } from 'node:fs';
-import type { EntryStats } from '../entry-stats.ts';
 import { O_PATH } from '../proc.ts';
-import { countEntries, type ListingSource, NativeListing, type Records } from './listing.ts';
+import {
+  countEntries,
+  type ListedDirectory,
+  type ListingKernel,
+  NativeListing,
+  type Records,
+} from './listing.ts';
 import { CallMemory, Memory } from './memory.ts';
 import { NativeStats, STATX_MASK } from './statx.ts';
 import type { CallNumbers, NativeInterface, SystemCall } from './system-call.ts';
@@ -27,7 +32,7 @@ export const ITSELF = undefined;
  * System calls on names in held directories, made by libc. Each says only whether it was done: what was not is done again by
  * node:fs, which says why. One tree has one, so that no other overwrites what the kernel wrote.
  */
-export class Kernel {
+export class Kernel implements ListingKernel {
   readonly #call: SystemCall;
   readonly #numbers: CallNumbers;
   readonly #memory: CallMemory;
@@ -62,9 +67,9 @@ export class Kernel {
 
   /** Facts of an entry, or of the directory itself; `undefined` where that fails. */
   look(fd: number, name: string | typeof ITSELF): NativeStats | undefined {
-    if (name === ITSELF) return this.#look(fd, this.#memory.empty);
+    if (name === ITSELF) return this.lookAt(fd, this.#memory.empty);
     const address = this.#memory.nameAt(name);
-    return address === 0 ? undefined : this.#look(fd, address);
+    return address === 0 ? undefined : this.lookAt(fd, address);
   }
 
   /** Set the mode of an entry, which is not followed, or of the descriptor itself. False where that fails. */
@@ -76,7 +81,7 @@ export class Kernel {
 
   /** Rename so that nothing is replaced. False where that fails. */
   rename(fd: number, name: string, to: number, newName: string, kind: 'no-replace' | 'exchange'): boolean {
-    this.#memory.know(undefined, 0);
+    this.know(undefined, 0);
     const from = this.#memory.nameAt(name, 0);
     const target = this.#memory.nameAt(newName, 1);
     if (from === 0 || target === 0) return false;
@@ -88,54 +93,50 @@ export class Kernel {
    * The entries of a directory that is open for it and was not listed yet; `undefined` where that fails.
    *
    * @param at the descriptor that entries are looked at from
-   * @param lstat looks at an entry where statx fails
+   * @param directory looks at an entry where statx fails
    */
-  list(
-    fd: number,
-    at: number,
-    lstat: (name: string) => EntryStats | undefined,
-    most: number,
-  ): NativeListing | undefined {
-    this.#memory.know(undefined, 0);
+  list(fd: number, at: number, directory: ListedDirectory, most: number): NativeListing | undefined {
+    this.know(undefined, 0);
     const records: Records[] = [];
     let entries = 0;
-    for (;;) {
+    while (entries < most) {
       const memory = this.#chunks.pop() ?? this.#newChunk();
       const end = this.#call(this.#numbers.getdents64, fd, memory.address, CHUNK_SIZE, 0, 0);
-      const chunk = { memory, end };
-      if (end > 0) {
-        records.push(chunk);
-        entries += countEntries(chunk);
-        if (entries < most) continue;
-      } else this.#chunks.push(memory);
+      if (end <= 0) this.#chunks.push(memory);
       if (end < 0) {
-        this.#free(records);
+        this.free(records);
         return undefined;
       }
-      const source: ListingSource = {
-        stats: (address, name) => this.#look(at, address) ?? lstat(name()),
-        know: (name, address) => this.#memory.know(name, address),
-        done: () => this.#free(records),
-      };
-      return new NativeListing(records, Math.min(entries, most), source);
+      if (end === 0) break;
+      const chunk = { memory, end };
+      records.push(chunk);
+      entries += countEntries(chunk);
     }
+    return new NativeListing(records, Math.min(entries, most), this, at, directory);
   }
 
-  #open(fd: number, address: number, flags: number): number | undefined {
-    if (address === 0) return undefined;
-    const opened = this.#call(this.#numbers.openat, fd, address, flags, 0, 0);
-    return opened < 0 ? undefined : opened;
-  }
-
-  #look(fd: number, address: number): NativeStats | undefined {
+  /** Facts of the entry whose name is at an address; `undefined` where that fails. */
+  lookAt(fd: number, address: number): NativeStats | undefined {
     const { empty, statx, words } = this.#memory;
     const flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (address === empty ? AT_EMPTY_PATH : 0);
     const result = this.#call(this.#numbers.statx, fd, address, flags, STATX_MASK, statx);
     return result === 0 ? new NativeStats(words) : undefined;
   }
 
-  #free(records: Records[]): void {
-    this.#memory.know(undefined, 0);
+  /** Where the bytes of a name are that was read; `undefined` for no name. */
+  know(name: string | undefined, address: number): void {
+    this.#memory.know(name, address);
+  }
+
+  /** Memory of a listing that was read to its end. */
+  free(records: Records[]): void {
+    this.know(undefined, 0);
     for (const { memory } of records.splice(0)) this.#chunks.push(memory);
+  }
+
+  #open(fd: number, address: number, flags: number): number | undefined {
+    if (address === 0) return undefined;
+    const opened = this.#call(this.#numbers.openat, fd, address, flags, 0, 0);
+    return opened < 0 ? undefined : opened;
   }
 }

@@ -1,8 +1,9 @@
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import type { EntryType } from '../../errors.ts';
 import type { Listing } from '../directory.ts';
 import type { EntryStats } from '../entry-stats.ts';
 import { decodeName } from '../names.ts';
+import type { Looker } from '../read.ts';
 import type { Memory } from './memory.ts';
 
 /** Where the fields of `struct linux_dirent64` are (getdents(2)). */
@@ -15,6 +16,7 @@ const UNKNOWN = 0;
 const types: Readonly<Record<number, EntryType>> = { 4: 'directory', 8: 'file', 10: 'symlink' };
 
 const DOT = 46;
+const NO_BYTES = Buffer.alloc(0);
 
 /** Some records, as getdents(2) wrote them. */
 export interface Records {
@@ -23,14 +25,20 @@ export interface Records {
   readonly end: number;
 }
 
-/** What a listing asks of whoever made it. */
-export interface ListingSource {
-  /** Facts of the entry whose name is at this address; the name itself where that fails. */
-  stats(address: number, name: () => string): EntryStats | undefined;
+/** What a listing asks of its directory. */
+export interface ListedDirectory extends Looker {
+  /** Whether an entry is a mount point, where its facts alone say so; else its name has to be asked for. */
+  isBeyond(found: EntryStats): boolean | undefined;
+}
+
+/** What a listing asks of the kernel that made it. */
+export interface ListingKernel {
+  /** Facts of the entry whose name is at this address; `undefined` where that fails. */
+  lookAt(fd: number, address: number): EntryStats | undefined;
   /** Where the bytes of a name are that was read. */
   know(name: string, address: number): void;
   /** The records were read to the end: their memory may be used again. */
-  done(): void;
+  free(records: Records[]): void;
 }
 
 /** True for `.` and `..`, which a listing leaves out. */
@@ -67,8 +75,10 @@ export function countEntries({ memory, end }: Records): number {
 /** Entries read from the records themselves; a name is decoded where it is asked for. */
 export class NativeListing implements Listing {
   readonly size: number;
-  readonly #chunks: readonly Records[];
-  readonly #source: ListingSource;
+  readonly #chunks: Records[];
+  readonly #kernel: ListingKernel;
+  readonly #fd: number;
+  readonly #directory: ListedDirectory;
   #left: number;
   #chunk = 0;
   #bytes: Buffer;
@@ -79,21 +89,33 @@ export class NativeListing implements Listing {
   #next = 0;
   #name: string | undefined;
 
-  /** @param most the first so many are listed */
-  constructor(chunks: readonly Records[], size: number, source: ListingSource) {
-    const [first] = chunks as readonly [Records];
+  /**
+   * @param size the first so many are listed
+   * @param fd descriptor that entries are looked at from
+   * @param directory looks at an entry where that fails
+   */
+  constructor(
+    chunks: Records[],
+    size: number,
+    kernel: ListingKernel,
+    fd: number,
+    directory: ListedDirectory,
+  ) {
     this.#chunks = chunks;
     this.size = size;
     this.#left = size;
-    this.#source = source;
-    this.#bytes = first.memory.bytes;
-    this.#address = first.memory.address;
-    this.#end = first.end;
+    this.#kernel = kernel;
+    this.#fd = fd;
+    this.#directory = directory;
+    const first = chunks[0];
+    this.#bytes = first?.memory.bytes ?? NO_BYTES;
+    this.#address = first?.memory.address ?? 0;
+    this.#end = first?.end ?? 0;
   }
 
   next(): boolean {
     if (this.#left <= 0) {
-      if (this.#left === 0) this.#source.done();
+      if (this.#left === 0) this.#kernel.free(this.#chunks);
       this.#left = -1;
       return false;
     }
@@ -111,7 +133,7 @@ export class NativeListing implements Listing {
     if (this.#name === undefined) {
       const start = this.#at + NAME;
       this.#name = nameAt(this.#bytes, start);
-      this.#source.know(this.#name, this.#address + start);
+      this.#kernel.know(this.#name, this.#address + start);
     }
     return this.#name;
   }
@@ -124,7 +146,12 @@ export class NativeListing implements Listing {
   }
 
   stats(): EntryStats | undefined {
-    return this.#source.stats(this.#address + this.#at + NAME, () => this.name);
+    const address = this.#address + this.#at + NAME;
+    return this.#kernel.lookAt(this.#fd, address) ?? this.#directory.lstat(this.name);
+  }
+
+  isMountPoint(found: EntryStats): boolean {
+    return this.#directory.isBeyond(found) ?? this.#directory.isMountPoint(this.name, found);
   }
 
   /** Go on with the next chunk. */

@@ -22,8 +22,8 @@ export interface NativeSource {
 const isBun = 'bun' in process.versions;
 
 /** Calls that take as long as it takes to load `bun:ffi` (1 ms), or koffi (15 ms), and to check it. */
-const CALLS_BUN = 200;
-const CALLS_KOFFI = 3000;
+const CALLS_BUN = 50;
+const CALLS_KOFFI = 250;
 
 let loaded: { native: Native | undefined } | undefined;
 

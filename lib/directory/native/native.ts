@@ -14,6 +14,7 @@ import { systemError } from '../errors.ts';
 import { fstatEntry, modeAfterChange } from '../read.ts';
 import type { WorkingDirectory } from '../working-directory.ts';
 import { ITSELF, type Kernel } from './kernel.ts';
+import type { ListedDirectory } from './listing.ts';
 import { type NativeSource, runtimeSource } from './load.ts';
 import { NativeStats } from './statx.ts';
 import { NativeUse } from './use.ts';
@@ -30,7 +31,7 @@ type Decide = (found: EntryStats) => number | undefined;
  * An anchored directory whose frequent operations are made by libc, once that is loaded. Whatever fails is done again by the anchored
  * way, which succeeds or throws node's own error: why a native call failed is never asked.
  */
-class NativeDirectory extends AnchoredDirectory {
+class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
   readonly #use: NativeUse;
   /** Whether its descriptor can be listed: it was opened for that, and was not listed yet. */
   #isFresh: boolean;
@@ -83,10 +84,14 @@ class NativeDirectory extends AnchoredDirectory {
   }
 
   override isMountPoint(name: string, found: EntryStats): boolean {
+    return this.isBeyond(found) ?? super.isMountPoint(name, found);
+  }
+
+  isBeyond(found: EntryStats): boolean | undefined {
     const { dev, mount } = this.anchor;
     if (found.dev !== dev) return true;
     if (mount === undefined) return false;
-    if (!(found instanceof NativeStats) || found.mount === undefined) return super.isMountPoint(name, found);
+    if (!(found instanceof NativeStats) || found.mount === undefined) return undefined;
     return String(found.mount) !== mount;
   }
 
@@ -118,15 +123,14 @@ class NativeDirectory extends AnchoredDirectory {
   }
 
   #list(kernel: Kernel, most: number): Listing | undefined {
-    const lstat = (name: string) => super.lstat(name);
     if (this.#isFresh) {
       this.#isFresh = false;
-      return kernel.list(this.fd, this.fd, lstat, most);
+      return kernel.list(this.fd, this.fd, this, most);
     }
     const fd = kernel.openDirectory(this.fd, SELF);
     if (fd === undefined) return undefined;
     try {
-      return kernel.list(fd, this.fd, lstat, most);
+      return kernel.list(fd, this.fd, this, most);
     } finally {
       kernel.close(fd);
     }

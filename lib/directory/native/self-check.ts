@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { type EntryStats, toExactStats } from '../entry-stats.ts';
 import { decodeName, encodeName } from '../names.ts';
 import { ITSELF, type Kernel } from './kernel.ts';
+import type { ListedDirectory } from './listing.ts';
 
 /** What a kernel can do that a Linux before 6.6, or a sandbox, may lack. */
 export interface Abilities {
@@ -57,8 +58,11 @@ function make(path: string): void {
   symlinkSync('file', `${path}/link`);
 }
 
+/** What fails natively is to be seen here. */
+const nobody: ListedDirectory = { lstat: () => undefined, isMountPoint: () => false, isBeyond: () => false };
+
 function listsAlike(kernel: Kernel, fd: number, path: string): boolean {
-  const listing = kernel.list(fd, fd, () => undefined, Number.POSITIVE_INFINITY);
+  const listing = kernel.list(fd, fd, nobody, Number.POSITIVE_INFINITY);
   const found: string[] = [];
   while (listing?.next() === true) {
     const { name, type } = listing;
