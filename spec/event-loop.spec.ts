@@ -112,7 +112,7 @@ for (const { backend, apply } of passes) {
     'a walk whose directories are closed when all else is done': () => [
       directories,
       // What the other backend has not taken away.
-      { mode: backend === 'anchored' ? 'go-x' : 'go-r' },
+      { mode: backend !== 'path' ? 'go-x' : 'go-r' },
     ],
     'a walk that looks at links once more at the end': () => [links, {}],
     'one directory': () => [one.root, { mode: anotherMode(), executable: '**/*1' }],

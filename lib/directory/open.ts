@@ -4,6 +4,7 @@ import type { Directory } from './directory.ts';
 import { isSameEntry } from './entry-stats.ts';
 import { systemError } from './errors.ts';
 import { encodeName } from './names.ts';
+import type { NativeSource } from './native/load.ts';
 import { openNative } from './native/native.ts';
 import { realPath } from './real-path.ts';
 import { Tree } from './tree.ts';
@@ -16,6 +17,8 @@ export interface TreeUse {
    * process that does nothing else: not every thread may, and every thread would see it.
    */
   readonly lendsWorkingDirectory?: boolean;
+  /** Where native calls come from; the runtime's own where there are any. */
+  readonly native?: NativeSource;
 }
 
 /** Opens a tree: {@link openTree}, or one backend of it. */
@@ -27,15 +30,12 @@ export type OpenTree = (path: string) => Tree;
  *
  * @throws ENOENT where nothing is there, ENOTDIR where it is not a directory, RangeError for `/`
  */
-export function openTree(path: string, { lendsWorkingDirectory = false }: TreeUse = {}): Tree {
-  return openRealTree(realRootPath(path), lendsWorkingDirectory);
-}
-
-function openRealTree(realPath: string, lendsWorkingDirectory: boolean): Tree {
+export function openTree(path: string, { lendsWorkingDirectory = false, native }: TreeUse = {}): Tree {
+  const realPath = realRootPath(path);
   const workingDirectory = lendsWorkingDirectory ? WorkingDirectory.borrow() : undefined;
   let root: Directory | undefined;
   try {
-    root = openNative(realPath, workingDirectory);
+    root = openNative(realPath, workingDirectory, native);
   } finally {
     if (root === undefined) workingDirectory?.close();
   }

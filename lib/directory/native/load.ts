@@ -40,6 +40,9 @@ export const runtimeSource: NativeSource = {
   },
 };
 
+/** No native calls. */
+export const neverNative: NativeSource = { after: 0, load: () => undefined };
+
 /** Load it, and have it prove itself. What is not there or fails is not used: node:fs does everything. */
 export function loadWith(open: () => NativeInterface): Native | undefined {
   const numbers = callNumbers();

@@ -1,4 +1,4 @@
-import { defaultPass, lentPass, pathPass } from '../../helpers/passes.ts';
+import { anchoredPass, lentPass, pathPass } from '../../helpers/passes.ts';
 import { type Result, underWatch } from '../attack.ts';
 import { directoryCourse, linkManifestOf, manifestOf } from '../course.ts';
 import { proveCourse, race, reset, type Turn, tinyRetry, unpromisedRace } from '../race.ts';
@@ -34,7 +34,7 @@ export function exchangeDirectory(seconds: number): Promise<Result> {
       { options: { manifest: linkManifestOf(course), discover: true, ...reset.options }, calm: 0o644 },
     ];
     if (process.platform === 'linux') {
-      for (const pass of [defaultPass, lentPass]) {
+      for (const pass of [anchoredPass, lentPass]) {
         await race(watch, seconds * 0.2, course, pass, walks);
         await race(watch, seconds * 0.2, course, pass, manifests);
       }
