@@ -33,7 +33,7 @@ interface MountedPass {
   root: string;
   options?: ApplyOptions;
   /** The backend that the platform gets, or the path backend. */
-  backend?: 'anchored' | 'path';
+  backend?: PermissionReport['backend'] | undefined;
   /** Become this user and group first, by setuid and without exec. */
   become?: number;
   /** A name that is changed for another at the pass's first change. */

@@ -34,7 +34,7 @@ export const runtimeSource: NativeSource = {
     return isBun ? CALLS_BUN : CALLS_KOFFI;
   },
   load() {
-    if (process.env.PERMWALK_NATIVE === '0') return undefined;
+    if (process.env.PERMWALK_NATIVE === '0' || 'deno' in process.versions) return undefined;
     loaded ??= { native: loadWith(isBun ? openBun : openKoffi) };
     return loaded.native;
   },
