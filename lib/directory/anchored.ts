@@ -210,9 +210,9 @@ export class AnchoredDirectory implements Directory {
     closeSync(this.fd);
   }
 
-  /** A directory of the same tree. */
-  protected sibling(fd: number, opened: EntryStats): AnchoredDirectory {
-    return new AnchoredDirectory(fd, opened, this.anchor);
+  /** A directory that is held as this one is, mostly of the same tree. */
+  protected sibling(fd: number, opened: EntryStats, anchor = this.anchor): AnchoredDirectory {
+    return new AnchoredDirectory(fd, opened, anchor);
   }
 
   /** Whether a chmod to this mode that succeeds has set it. */

@@ -118,8 +118,8 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
     kernel.close(this.fd);
   }
 
-  protected override sibling(fd: number, opened: EntryStats): AnchoredDirectory {
-    return new NativeDirectory(fd, opened, this.anchor, this.#use);
+  protected override sibling(fd: number, opened: EntryStats, anchor = this.anchor): AnchoredDirectory {
+    return new NativeDirectory(fd, opened, anchor, this.#use);
   }
 
   #list(kernel: Kernel, most: number): Listing | undefined {
