@@ -72,6 +72,9 @@ if (process.platform === 'linux' && !hasNative) {
 }
 const native = hasNative ? [nativePass] : [];
 
+/** All that hold directories by descriptors. */
+export const heldPasses: TestedPass[] = [anchoredPass, lentPass, ...native];
+
 /** All backends on Linux, the path backend elsewhere: what all promise is tested on all. */
 export const passes: TestedPass[] =
   process.platform === 'linux' ? [anchoredPass, pathPass, ...native] : [pathPass];
