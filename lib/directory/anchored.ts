@@ -7,10 +7,10 @@ import {
   readlinkSync,
   renameSync,
   rmdirSync,
-  statfsSync,
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
+import { type Anchor, anchorOf } from './anchor.ts';
 import { decideOn, SPECIAL_BITS } from './decide.ts';
 import {
   type ChmodResult,
@@ -24,7 +24,7 @@ import {
 import { type EntryStats, isSameEntry, keptStats } from './entry-stats.ts';
 import { errorCode, located, symlinkInPath } from './errors.ts';
 import { decodeName, encodeName } from './names.ts';
-import { descriptorPath, findOwnDescriptors, hasMountsBelow, isReachable, mountOf, O_PATH } from './proc.ts';
+import { descriptorPath, findOwnDescriptors, isReachable, mountOf, O_PATH } from './proc.ts';
 import {
   fstatEntry,
   listDirectory,
@@ -39,24 +39,7 @@ import type { WorkingDirectory } from './working-directory.ts';
 
 const OPEN_ENTRY = O_PATH | constants.O_NOFOLLOW;
 const OPEN_DIRECTORY = OPEN_ENTRY | constants.O_DIRECTORY;
-/**
- * f_type (statfs(2)) of file systems on which a chmod that succeeds has set the mode: ext2 to ext4, XFS, Btrfs, tmpfs.
- * On any other, and where chmod(2) may drop a special bit, the mode is looked at again.
- */
-const fileSystemsThatKeepModes: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994]);
 const onlyReplace: ReadonlySet<RenameKind> = new Set<RenameKind>(['replace']);
-
-/** What all directories of a tree share. */
-export interface Anchor {
-  readonly dev: number | bigint;
-  /** Whether a chmod that succeeds has set the mode, on the root's file system. */
-  readonly keepsModes: boolean;
-  /** The root's mount, where something is mounted below the root and each entry's mount has to be compared. */
-  readonly mount: string | undefined;
-  readonly workingDirectory: WorkingDirectory | undefined;
-  /** Whether entries were looked at since the last listing: to move the working directory pays where more than one is. */
-  isLooking: boolean;
-}
 
 /**
  * A directory by its descriptor (Linux): each entry is named `/proc/<this process>/fd/<descriptor>/<name>`. No path is resolved
@@ -287,14 +270,4 @@ export function openAnchored(
     closeSync(fd);
     throw located(error, realPath);
   }
-}
-
-function anchorOf(fd: number, realPath: string, workingDirectory: WorkingDirectory | undefined): Anchor {
-  return {
-    dev: fstatEntry(fd).dev,
-    keepsModes: fileSystemsThatKeepModes.has(statfsSync(descriptorPath(fd)).type),
-    mount: hasMountsBelow(realPath) ? mountOf(fd) : undefined,
-    workingDirectory,
-    isLooking: false,
-  };
 }

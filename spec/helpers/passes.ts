@@ -9,6 +9,7 @@ import { runPass } from '../../lib/pass/apply.ts';
 import type { PermissionReport } from '../../lib/report.ts';
 import { UnresolvedEntriesError } from '../../lib/report.ts';
 import { byPath, type PathTree } from './by-path.ts';
+import { extent } from './extent.ts';
 
 /** A pass over one of the backends. */
 export interface TestedPass {
@@ -81,6 +82,11 @@ export const passes: TestedPass[] =
 
 /** All that differ in which calls they make. */
 export const allPasses: TestedPass[] = process.platform === 'linux' ? [...passes, lentPass] : passes;
+
+/** All where a spec takes long; in the short run without native calls, which other specs do. */
+export const longPasses: TestedPass[] = allPasses.filter(
+  ({ backend }) => backend !== 'native' || extent({ short: false, full: true }),
+);
 
 /** The anchored backend, or a clear failure where there is none. */
 export function openAnchored(path: string): PathTree {

@@ -81,7 +81,7 @@ export class Kernel implements ListingKernel {
 
   /** Rename so that nothing is replaced. False where that fails. */
   rename(fd: number, name: string, to: number, newName: string, kind: 'no-replace' | 'exchange'): boolean {
-    this.know(undefined, 0);
+    this.#memory.forget();
     const from = this.#memory.nameAt(name, 0);
     const target = this.#memory.nameAt(newName, 1);
     if (from === 0 || target === 0) return false;
@@ -96,7 +96,7 @@ export class Kernel implements ListingKernel {
    * @param directory looks at an entry where statx fails
    */
   list(fd: number, at: number, directory: ListedDirectory, most: number): NativeListing | undefined {
-    this.know(undefined, 0);
+    this.#memory.forget();
     const records: Records[] = [];
     let entries = 0;
     while (entries < most) {
@@ -123,14 +123,14 @@ export class Kernel implements ListingKernel {
     return result === 0 ? new NativeStats(words) : undefined;
   }
 
-  /** Where the bytes of a name are that was read; `undefined` for no name. */
-  know(name: string | undefined, address: number): void {
-    this.#memory.know(name, address);
+  /** Where the bytes of a name are that was read. */
+  know(name: string, address: number, memory: Memory): void {
+    this.#memory.know(name, address, memory);
   }
 
   /** Memory of a listing that was read to its end. */
   free(records: Records[]): void {
-    this.know(undefined, 0);
+    this.#memory.forget();
     for (const { memory } of records.splice(0)) this.#chunks.push(memory);
   }
 

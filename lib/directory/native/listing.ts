@@ -16,7 +16,7 @@ const UNKNOWN = 0;
 const types: Readonly<Record<number, EntryType>> = { 4: 'directory', 8: 'file', 10: 'symlink' };
 
 const DOT = 46;
-const NO_BYTES = Buffer.alloc(0);
+const nothing: Memory = { bytes: Buffer.alloc(0), address: 0 };
 
 /** Some records, as getdents(2) wrote them. */
 export interface Records {
@@ -36,7 +36,7 @@ export interface ListingKernel {
   /** Facts of the entry whose name is at this address; `undefined` where that fails. */
   lookAt(fd: number, address: number): EntryStats | undefined;
   /** Where the bytes of a name are that was read. */
-  know(name: string, address: number): void;
+  know(name: string, address: number, memory: Memory): void;
   /** The records were read to the end: their memory may be used again. */
   free(records: Records[]): void;
 }
@@ -81,8 +81,8 @@ export class NativeListing implements Listing {
   readonly #directory: ListedDirectory;
   #left: number;
   #chunk = 0;
+  #memory: Memory;
   #bytes: Buffer;
-  #address: number;
   #end: number;
   /** Where the record is, and where the next one is. */
   #at = 0;
@@ -108,8 +108,8 @@ export class NativeListing implements Listing {
     this.#fd = fd;
     this.#directory = directory;
     const first = chunks[0];
-    this.#bytes = first?.memory.bytes ?? NO_BYTES;
-    this.#address = first?.memory.address ?? 0;
+    this.#memory = first?.memory ?? nothing;
+    this.#bytes = this.#memory.bytes;
     this.#end = first?.end ?? 0;
   }
 
@@ -133,7 +133,7 @@ export class NativeListing implements Listing {
     if (this.#name === undefined) {
       const start = this.#at + NAME;
       this.#name = nameAt(this.#bytes, start);
-      this.#kernel.know(this.#name, this.#address + start);
+      this.#kernel.know(this.#name, this.#memory.address + start, this.#memory);
     }
     return this.#name;
   }
@@ -146,7 +146,7 @@ export class NativeListing implements Listing {
   }
 
   stats(): EntryStats | undefined {
-    const address = this.#address + this.#at + NAME;
+    const address = this.#memory.address + this.#at + NAME;
     return this.#kernel.lookAt(this.#fd, address) ?? this.#directory.lstat(this.name);
   }
 
@@ -158,8 +158,8 @@ export class NativeListing implements Listing {
   #turn(): void {
     this.#chunk += 1;
     const { memory, end } = this.#chunks[this.#chunk] as Records;
+    this.#memory = memory;
     this.#bytes = memory.bytes;
-    this.#address = memory.address;
     this.#end = end;
     this.#next = 0;
   }

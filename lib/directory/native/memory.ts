@@ -31,9 +31,8 @@ export class CallMemory {
   /** Address of the `struct statx`. */
   readonly statx: number;
   readonly #memory: Memory;
-  /** The name that was read from a listing last, and where its bytes are. */
-  #known: string | undefined;
-  #knownAt = 0;
+  /** The name that was read from a listing last, and where its bytes are. Its memory is kept, whatever becomes of the listing. */
+  #known: { readonly name: string; readonly address: number; readonly memory: Memory } | undefined;
 
   constructor(addressOf: (bytes: Uint8Array) => number) {
     this.#memory = new Memory(SIZE, addressOf);
@@ -42,10 +41,14 @@ export class CallMemory {
     this.empty = this.#memory.address + EMPTY_AT;
   }
 
-  /** Remember where the bytes of a name are: most names are asked for right after they were read. `undefined` forgets. */
-  know(name: string | undefined, address: number): void {
-    this.#known = name;
-    this.#knownAt = address;
+  /** Remember where the bytes of a name are: most names are asked for right after they were read. */
+  know(name: string, address: number, memory: Memory): void {
+    this.#known = { name, address, memory };
+  }
+
+  /** Forget them: their memory is used again. */
+  forget(): void {
+    this.#known = undefined;
   }
 
   /**
@@ -54,7 +57,7 @@ export class CallMemory {
    * @param place 0 or 1, where two names are needed at once
    */
   nameAt(name: string, place: 0 | 1 = 0): number {
-    if (name === this.#known) return this.#knownAt;
+    if (name === this.#known?.name) return this.#known.address;
     if (name.length > MAX_NAME || name.includes('\0')) return 0;
     const { bytes, address } = this.#memory;
     const offset = NAMES_AT + place * NAME_SIZE;

@@ -1,4 +1,5 @@
-import { type Anchor, AnchoredDirectory, openAnchored } from '../anchored.ts';
+import type { Anchor } from '../anchor.ts';
+import { AnchoredDirectory, openAnchored } from '../anchored.ts';
 import { decideOn, SPECIAL_BITS } from '../decide.ts';
 import {
   type ChmodResult,
@@ -46,7 +47,7 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
   }
 
   override get backend(): Directory['backend'] {
-    return this.#use.isNative ? 'native' : 'anchored';
+    return this.#use.kernel === undefined ? 'anchored' : 'native';
   }
 
   override get renames(): ReadonlySet<RenameKind> {
@@ -112,7 +113,7 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
   }
 
   override close(): void {
-    const kernel = this.#use.next();
+    const { kernel } = this.#use;
     if (kernel === undefined) return super.close();
     this.anchor.workingDirectory?.forget(this.fd);
     kernel.close(this.fd);
@@ -144,7 +145,7 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
     entryName(name);
     if (trust === 'name' && this.#isOurs && this.anchor.keepsModes) {
       const result = this.#chmodByName(kernel, name, decide);
-      if (result !== 'special') return result;
+      if (result !== 'by inode') return result;
     }
     const fd = kernel.hold(this.fd, name);
     if (fd === undefined) return undefined;
@@ -168,18 +169,18 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
   }
 
   /** What bears the name: nobody but root and we can have put anything else there since the look. */
-  #chmodByName(kernel: Kernel, name: string, decide: Decide): ChmodResult | 'special' | undefined {
+  #chmodByName(kernel: Kernel, name: string, decide: Decide): ChmodResult | 'by inode' | undefined {
     const before = kernel.look(this.fd, name);
     if (before === undefined) return undefined;
     const mode = decide(before);
     if (mode === undefined) return { before, after: undefined };
-    if (((mode | before.mode) & SPECIAL_BITS) !== 0 || !this.keeps(before, mode)) return 'special';
+    if (((mode | before.mode) & SPECIAL_BITS) !== 0 || !this.keeps(before, mode)) return 'by inode';
     return kernel.setMode(this.fd, name, mode) ? { before, after: mode } : undefined;
   }
 
   #isOursWith(mode: number): boolean {
     const { uid } = this.opened;
-    return (mode & WRITABLE_BY_OTHERS) === 0 && (uid === 0 || uid === this.#use.uid);
+    return (mode & WRITABLE_BY_OTHERS) === 0 && (uid === 0 || uid === process.geteuid?.());
   }
 }
 

@@ -6,8 +6,6 @@ const none: Abilities = { setsModes: false, renames: false };
 
 /** Whether one tree goes natively: not before it has proved large enough for that to pay. */
 export class NativeUse {
-  /** Who may own a directory that only we can write to, besides root. */
-  readonly uid = process.geteuid?.();
   readonly #source: NativeSource;
   #callsLeft: number;
   #kernel: Kernel | undefined;
@@ -18,8 +16,9 @@ export class NativeUse {
     this.#callsLeft = source.after;
   }
 
-  get isNative(): boolean {
-    return this.#kernel !== undefined;
+  /** What makes native calls by now. */
+  get kernel(): Kernel | undefined {
+    return this.#kernel;
   }
 
   get abilities(): Abilities {
