@@ -21,17 +21,15 @@ export interface NativeSource {
 
 const isBun = 'bun' in process.versions;
 
-/** Calls that take as long as it takes to load `bun:ffi` (1 ms), or koffi (15 ms), and to check it. */
-const CALLS_BUN = 50;
-const CALLS_KOFFI = 250;
+/** Calls by node:fs that take about as long as it takes to load native ones and to check them: 5 ms on Bun, 15 on Node. */
+const CALLS_BEFORE = 250;
 
 let loaded: { native: Native | undefined } | undefined;
 
 /** The runtime's own way; `PERMWALK_NATIVE=0` turns it off. */
 export const runtimeSource: NativeSource = {
   get after() {
-    if (loaded !== undefined) return 0;
-    return isBun ? CALLS_BUN : CALLS_KOFFI;
+    return loaded === undefined ? CALLS_BEFORE : 0;
   },
   load() {
     if (process.env.PERMWALK_NATIVE === '0' || 'deno' in process.versions) return undefined;

@@ -7,8 +7,9 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
-  rmSync,
+  rmdirSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,6 +27,9 @@ export interface Abilities {
   readonly renames: boolean;
 }
 
+const MEMORY = '/dev/shm';
+const PREFIX = 'permwalk-check-';
+
 /** A name that is not UTF-8. */
 const BYTES = decodeName(Uint8Array.of(0x62, 0xff));
 
@@ -36,7 +40,7 @@ const BYTES = decodeName(Uint8Array.of(0x62, 0xff));
  * @throws the system's error where no directory can be made
  */
 export function check(kernel: Kernel): Abilities | undefined {
-  const path = mkdtempSync(join(tmpdir(), 'permwalk-'));
+  const path = makeDirectory();
   try {
     make(path);
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -47,7 +51,16 @@ export function check(kernel: Kernel): Abilities | undefined {
       closeSync(fd);
     }
   } finally {
-    rmSync(path, { recursive: true, force: true });
+    unmake(path);
+  }
+}
+
+/** In memory where that is possible: on a disk that is busy it may take long. */
+function makeDirectory(): string {
+  try {
+    return mkdtempSync(join(MEMORY, PREFIX));
+  } catch {
+    return mkdtempSync(join(tmpdir(), PREFIX));
   }
 }
 
@@ -56,6 +69,16 @@ function make(path: string): void {
   writeFileSync(encodeName(`${path}/${BYTES}`), '');
   mkdirSync(`${path}/directory`, 0o711);
   symlinkSync('file', `${path}/link`);
+}
+
+/** In two steps of our own: rmSync takes as long as all the rest together. */
+function unmake(path: string): void {
+  for (const name of readdirSync(path, { encoding: 'buffer' }).map(decodeName)) {
+    const entry = encodeName(`${path}/${name}`);
+    if (lstatSync(entry).isDirectory()) rmdirSync(entry);
+    else unlinkSync(entry);
+  }
+  rmdirSync(path);
 }
 
 /** What fails natively is to be seen here. */
