@@ -56,8 +56,11 @@ export interface PermissionReport {
   root: string;
   /** True if nothing is unresolved. */
   ok: boolean;
-  /** `'anchored'`: by descriptors; no path is resolved twice (Linux). `'path'`: by checked paths (elsewhere). */
-  backend: 'anchored' | 'path';
+  /**
+   * `'anchored'`: by descriptors; no path is resolved twice (Linux). `'native'`: the same, with calls made by libc itself, from
+   * where the tree proved large enough for that to pay. `'path'`: by checked paths (elsewhere).
+   */
+  backend: 'native' | 'anchored' | 'path';
   /** True if nothing was changed; `counts.changed` then counts what would be. */
   dryRun: boolean;
   counts: PermissionCounts;

@@ -43,7 +43,8 @@ if (
   const list = join(tempDirectory(), 'list');
   writeFileSync(list, files.join('\n'));
   const script = fileURLToPath(new URL('helpers/descriptors-child.ts', import.meta.url));
-  let permissions = 0o700;
+  // Without r for the group and others, so that directories get no x for it.
+  const permissions = [0o701, 0o702, 0o703, 0o710, 0o720, 0o730];
 
   /** A pass with a mode that no entry has yet, in a process that may open few descriptors. */
   async function passWithFew(
@@ -51,9 +52,8 @@ if (
     options: ApplyOptions,
     source: string[],
   ): Promise<DescriptorUse> {
-    permissions += 1;
     const limited = ['-c', `ulimit -n ${LIMIT}; exec "$@"`, 'sh', process.execPath, ...process.execArgv];
-    const all = JSON.stringify({ ...options, mode: permissions });
+    const all = JSON.stringify({ ...options, mode: permissions.shift() });
     const parameters = [...limited, script, backend, root, all, ...source];
     const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'pipe'];
     return JSON.parse(await outputOf(spawn('sh', parameters, { stdio }))) as DescriptorUse;

@@ -361,7 +361,9 @@ function withLargeInodes<T>(offset: bigint, act: () => T): T {
 }
 
 if (canReplace()) {
-  for (const { title, openTree: open } of allPasses) {
+  for (const { backend, title, openTree: open } of allPasses) {
+    // Native calls do not go through node:fs.
+    if (backend === 'native') continue;
     identity(`a tree with inode numbers above 2^53 is worked on like any other (${title})`, () => {
       const root = makeTree({ 'd/e/f': { mode: 0o600, content: 'content' } });
       withLargeInodes(2n ** 60n, () => {
@@ -1176,7 +1178,7 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
     assert.equal(modesBelow(tree), { '.': '755', d: '755', 'd/e': '700', 'd/f': '600' });
   });
 
-  if (backend === 'anchored') {
+  if (backend !== 'path') {
     test('what something is mounted on is a mount point, were it of the same device', () => {
       const mountPoint = someMountPoint();
       if (mountPoint === undefined) return console.log('  skipped: nothing is mounted two levels deep');

@@ -7,12 +7,13 @@ import * as assert from 'uvu/assert';
 import type { ApplyOptions } from '../lib/options.ts';
 import type { PermissionReport } from '../lib/report.ts';
 import { canMount, isRoot, NOBODY, outputOf, type PassInChild, startScript } from './helpers/child.ts';
-import { reasonsOf } from './helpers/passes.ts';
+import { hasNative, reasonsOf } from './helpers/passes.ts';
 import { runtime } from './helpers/runtime.ts';
 import { makeTree, modeOf, modesBelow, type TreeShape, tempDirectory } from './helpers/tree.ts';
 
 const isLinux = process.platform === 'linux';
-const backends = isLinux ? (['anchored', 'path'] as const) : (['path'] as const);
+const native = hasNative ? (['native'] as const) : [];
+const backends = isLinux ? (['anchored', 'path', ...native] as const) : (['path'] as const);
 
 /** Whether shell commands work in a mount namespace of their own. `$1` and `$2` are empty directories. */
 function works(commands: string): boolean {
@@ -32,8 +33,8 @@ const hasUsers = isRoot && isLinux;
 interface MountedPass {
   root: string;
   options?: ApplyOptions;
-  /** The backend that the platform gets, or the path backend. */
-  backend?: 'anchored' | 'path';
+  /** One backend; the one that the platform gets where it is undefined. */
+  backend?: PermissionReport['backend'] | undefined;
   /** Become this user and group first, by setuid and without exec. */
   become?: number;
   /** A name that is changed for another at the pass's first change. */
@@ -102,7 +103,7 @@ const testBindfs = testWhere(hasBindfs, 'they need bindfs');
 const testUsers = testWhere(hasUsers, 'they need root on Linux to act as other users');
 
 /** Do the same on each backend, at the same time: most of it is starting processes. */
-function onEachBackend(check: (backend: 'anchored' | 'path') => Promise<void>): () => Promise<void> {
+function onEachBackend(check: (backend: PermissionReport['backend']) => Promise<void>): () => Promise<void> {
   return async () => {
     const checks = backends.map(async (backend) => {
       try {
@@ -151,42 +152,47 @@ function makeMountedTree(): { root: string; elsewhere: string; setUp: string } {
   return { root, elsewhere, setUp };
 }
 
-testMounts('what is mounted inside is not entered, and ignored', async () => {
-  const { root, elsewhere, setUp } = makeMountedTree();
-  const { report, modes } = await mountedPass({ root, options: { mode: 'a+rX' } }, setUp);
-  assert.is(report.backend, 'anchored');
-  assert.equal(problemsOf(report), []);
-  const { visited, changed, ignored } = report.counts;
-  assert.equal({ visited, changed, ignored }, { visited: 3, changed: 1, ignored: 3 });
-  assert.is(modes['a/f'], '644');
-  assert.is(modes['a/tmp'], '700');
-  assert.is(modes['a/tmp/f'], '600');
-  assert.is(modes['a/tmp/d/f'], '600');
-  assert.equal(modesBelow(elsewhere), { '.': '755', d: '700', 'd/f': '600', file: '600' });
-});
-
-testMounts(
-  'what is mounted inside is known by its mount, whoever renames the directory above it',
-  async () => {
-    const elsewhere = makeTree({ secret: 0o600 });
-    const root = makeTree({ f: 0o600, 'z/m/': 0o700, 'z/f': 0o600 });
-    // The root is changed first: what is mounted inside has been looked for by then, and nothing has been listed yet.
-    const rename: [string, string] = [join(root, 'z'), join(root, 'zz')];
-    const setUp = `mount --bind "${elsewhere}" "$1/z/m"`;
-    const { report, modes } = await mountedPass({ root, options: { mode: 'a+rwX' }, rename }, setUp);
-    assert.is(report.backend, 'anchored');
+for (const backend of ['anchored', ...native] as const) {
+  testMounts(`what is mounted inside is not entered, and ignored (${backend})`, async () => {
+    const { root, elsewhere, setUp } = makeMountedTree();
+    const { report, modes } = await mountedPass({ root, backend, options: { mode: 'a+rX' } }, setUp);
+    assert.is(report.backend, backend);
     assert.equal(problemsOf(report), []);
-    assert.is(report.counts.ignored, 1);
-    assert.equal(modes, {
-      '.': '777',
-      f: '666',
-      zz: '777',
-      'zz/f': '666',
-      'zz/m': '755',
-      'zz/m/secret': '600',
-    });
-  },
-);
+    const { visited, changed, ignored } = report.counts;
+    assert.equal({ visited, changed, ignored }, { visited: 3, changed: 1, ignored: 3 });
+    assert.is(modes['a/f'], '644');
+    assert.is(modes['a/tmp'], '700');
+    assert.is(modes['a/tmp/f'], '600');
+    assert.is(modes['a/tmp/d/f'], '600');
+    assert.equal(modesBelow(elsewhere), { '.': '755', d: '700', 'd/f': '600', file: '600' });
+  });
+
+  testMounts(
+    `what is mounted inside is known by its mount, whoever renames the directory above it (${backend})`,
+    async () => {
+      const elsewhere = makeTree({ secret: 0o600 });
+      const root = makeTree({ f: 0o600, 'z/m/': 0o700, 'z/f': 0o600 });
+      // The root is changed first: what is mounted inside has been looked for by then, and nothing has been listed yet.
+      const rename: [string, string] = [join(root, 'z'), join(root, 'zz')];
+      const setUp = `mount --bind "${elsewhere}" "$1/z/m"`;
+      const { report, modes } = await mountedPass(
+        { root, backend, options: { mode: 'a+rwX' }, rename },
+        setUp,
+      );
+      assert.is(report.backend, backend);
+      assert.equal(problemsOf(report), []);
+      assert.is(report.counts.ignored, 1);
+      assert.equal(modes, {
+        '.': '777',
+        f: '666',
+        zz: '777',
+        'zz/f': '666',
+        'zz/m': '755',
+        'zz/m/secret': '600',
+      });
+    },
+  );
+}
 
 testMounts('the path backend does not enter another device', async () => {
   const { root, setUp } = makeMountedTree();

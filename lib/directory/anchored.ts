@@ -7,10 +7,10 @@ import {
   readlinkSync,
   renameSync,
   rmdirSync,
-  statfsSync,
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
+import { type Anchor, anchorOf } from './anchor.ts';
 import { decideOn, SPECIAL_BITS } from './decide.ts';
 import {
   type ChmodResult,
@@ -26,7 +26,7 @@ import { type EntryStats, isSameEntry, keptStats } from './entry-stats.ts';
 import { errorCode, located } from './errors.ts';
 import { decodeName, encodeName } from './names.ts';
 import { OPEN_DIRECTORY, OPEN_ENTRY, openDirectoryAt } from './open-at.ts';
-import { descriptorPath, findOwnDescriptors, hasMountsBelow, isReachable, mountOf } from './proc.ts';
+import { descriptorPath, findOwnDescriptors, isReachable, mountOf } from './proc.ts';
 import {
   fstatEntry,
   listDirectory,
@@ -40,57 +40,47 @@ import {
 import { connectTo, isSocketAt, listenOn, touchAt } from './socket.ts';
 import type { WorkingDirectory } from './working-directory.ts';
 
-/**
- * f_type (statfs(2)) of file systems on which a chmod that succeeds has set the mode: ext2 to ext4, XFS, Btrfs, tmpfs.
- * On any other, and where chmod(2) may drop a special bit, the mode is looked at again.
- */
-const fileSystemsThatKeepModes: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994]);
+/** Makes the root of a tree of an open descriptor. */
 const onlyReplace: ReadonlySet<RenameKind> = new Set<RenameKind>(['replace']);
-
-/** What all directories of a tree share. */
-interface Anchor {
-  readonly dev: number | bigint;
-  /** Whether a chmod that succeeds has set the mode, on the root's file system. */
-  readonly keepsModes: boolean;
-  /** The root's mount, where something is mounted below the root and each entry's mount has to be compared. */
-  readonly mount: string | undefined;
-  readonly workingDirectory: WorkingDirectory | undefined;
-  /** Whether entries were looked at since the last listing: to move the working directory pays where more than one is. */
-  isLooking: boolean;
-}
 
 /**
  * A directory by its descriptor (Linux): each entry is named `/proc/<this process>/fd/<descriptor>/<name>`. No path is resolved
  * from `/` again, so nothing that is renamed, replaced or linked can lead outside.
  */
-class AnchoredDirectory implements Directory {
-  readonly backend = 'anchored';
-  readonly renames = onlyReplace;
+export class AnchoredDirectory implements Directory {
   readonly opened: EntryStats;
-  readonly #fd: number;
-  readonly #anchor: Anchor;
+  protected readonly fd: number;
+  protected readonly anchor: Anchor;
   readonly #prefix: string;
   /** Looks at entries so far. */
   #looks = 0;
 
   constructor(fd: number, opened: EntryStats, anchor: Anchor) {
-    this.#fd = fd;
+    this.fd = fd;
     this.opened = opened;
-    this.#anchor = anchor;
+    this.anchor = anchor;
     this.#prefix = `${descriptorPath(fd)}/`;
   }
 
+  get backend(): Directory['backend'] {
+    return 'anchored';
+  }
+
+  get renames(): ReadonlySet<RenameKind> {
+    return onlyReplace;
+  }
+
   stats(): EntryStats {
-    return fstatEntry(this.#fd);
+    return fstatEntry(this.fd);
   }
 
   list(most?: number): Listing {
-    const anchor = this.#anchor;
+    const anchor = this.anchor;
     const { workingDirectory } = anchor;
-    if (anchor.isLooking) workingDirectory?.goTo(this.#fd);
+    if (anchor.isLooking) workingDirectory?.goTo(this.fd);
     anchor.isLooking = false;
-    const isThere = workingDirectory?.isAt(this.#fd) === true;
-    return listDirectory(isThere ? SELF : this.#prefix, (name) => this.lstat(name), most);
+    const isThere = workingDirectory?.isAt(this.fd) === true;
+    return listDirectory(isThere ? SELF : this.#prefix, this, most);
   }
 
   lstat(name: string): EntryStats | undefined {
@@ -102,13 +92,13 @@ class AnchoredDirectory implements Directory {
   }
 
   openDirectory(name: string): Directory {
-    return adopt(openDirectoryAt(this.#named(name), name), this.#anchor);
+    return this.#adopt(openDirectoryAt(this.#named(name), name));
   }
 
   openRoot(name: string, path: string): Directory {
     const fd = openDirectoryAt(this.#named(name), name);
     try {
-      return new AnchoredDirectory(fd, keptStats(fstatEntry(fd)), anchorOf(fd, path, undefined));
+      return this.sibling(fd, keptStats(fstatEntry(fd)), anchorOf(fd, path, undefined));
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -118,7 +108,7 @@ class AnchoredDirectory implements Directory {
   openParent(known: Directory): Directory | undefined {
     let parent: Directory | undefined;
     try {
-      parent = adopt(openSync(`${this.#prefix}..`, OPEN_DIRECTORY), this.#anchor);
+      parent = this.#adopt(openSync(`${this.#prefix}..`, OPEN_DIRECTORY));
     } catch {
       return undefined;
     }
@@ -140,24 +130,22 @@ class AnchoredDirectory implements Directory {
   }
 
   chmod(name: string, decide: (found: EntryStats) => number | undefined): ChmodResult {
-    const fd = name === SELF ? this.#fd : openSync(this.#named(name), OPEN_ENTRY);
+    const fd = name === SELF ? this.fd : openSync(this.#named(name), OPEN_ENTRY);
     try {
       const { before, mode } = decideOn(fstatEntry(fd), () => fstatEntry(fd), decide);
       if (mode === undefined) return { before, after: undefined };
       chmodSync(descriptorPath(fd), mode);
-      const { keepsModes, dev } = this.#anchor;
-      const isKept = keepsModes && before.dev === dev && (mode & SPECIAL_BITS) === 0;
-      return { before, after: isKept ? mode : modeAfterChange(fd) };
+      return { before, after: this.keeps(before, mode) ? mode : modeAfterChange(fd) };
     } finally {
-      if (fd !== this.#fd) closeSync(fd);
+      if (fd !== this.fd) closeSync(fd);
     }
   }
 
   isMountPoint(name: string, found: EntryStats): boolean {
-    const { dev, mount } = this.#anchor;
+    const { dev, mount } = this.anchor;
     if (found.dev !== dev) return true;
     if (mount === undefined) return false;
-    if (name === SELF) return mountOf(this.#fd) !== mount;
+    if (name === SELF) return mountOf(this.fd) !== mount;
     const fd = openSync(this.#named(name), OPEN_ENTRY);
     try {
       return mountOf(fd) !== mount;
@@ -226,38 +214,55 @@ class AnchoredDirectory implements Directory {
   }
 
   close(): void {
-    this.#anchor.workingDirectory?.forget(this.#fd);
-    closeSync(this.#fd);
+    this.anchor.workingDirectory?.forget(this.fd);
+    closeSync(this.fd);
+  }
+
+  /** A directory that is held as this one is, mostly of the same tree. */
+  protected sibling(fd: number, opened: EntryStats, anchor = this.anchor): AnchoredDirectory {
+    return new AnchoredDirectory(fd, opened, anchor);
+  }
+
+  /** Whether a chmod to this mode that succeeds has set it. */
+  protected keeps({ dev }: EntryStats, mode: number): boolean {
+    return this.anchor.keepsModes && dev === this.anchor.dev && (mode & SPECIAL_BITS) === 0;
+  }
+
+  /** Take a descriptor, or close it. */
+  #adopt(fd: number): AnchoredDirectory {
+    try {
+      return this.sibling(fd, keptStats(fstatEntry(fd)));
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
   }
 
   /** What the system calls take for an entry. */
   #named(name: string): SystemPath {
     const entry = entryName(name);
-    const anchor = this.#anchor;
+    const anchor = this.anchor;
     const { workingDirectory } = anchor;
     if (workingDirectory === undefined) return encodeName(this.#prefix + entry);
     anchor.isLooking = true;
     this.#looks += 1;
-    if (this.#looks === 2) workingDirectory.goTo(this.#fd);
-    return encodeName(workingDirectory.isAt(this.#fd) ? entry : this.#prefix + entry);
+    if (this.#looks === 2) workingDirectory.goTo(this.fd);
+    return encodeName(workingDirectory.isAt(this.fd) ? entry : this.#prefix + entry);
   }
 }
 
-/** Take a descriptor, or close it. */
-function adopt(fd: number, anchor: Anchor): AnchoredDirectory {
-  try {
-    return new AnchoredDirectory(fd, keptStats(fstatEntry(fd)), anchor);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-}
+/** Makes the root of a tree of an open descriptor. */
+export type MakeAnchored = (fd: number, opened: EntryStats, anchor: Anchor) => AnchoredDirectory;
 
 /**
  * Hold the directory of a real path, or `undefined` where the kernel does not give what it takes. It is opened from `/` down,
  * one component at a time, so that no link is followed on the way.
  */
-export function openAnchored(realPath: string, workingDirectory?: WorkingDirectory): Directory | undefined {
+export function openAnchored(
+  realPath: string,
+  workingDirectory?: WorkingDirectory,
+  make: MakeAnchored = (fd, opened, anchor) => new AnchoredDirectory(fd, opened, anchor),
+): Directory | undefined {
   if (!findOwnDescriptors()) return undefined;
   let fd = openSync('/', OPEN_DIRECTORY);
   try {
@@ -271,19 +276,9 @@ export function openAnchored(realPath: string, workingDirectory?: WorkingDirecto
       closeSync(fd);
       fd = next;
     }
-    return new AnchoredDirectory(fd, keptStats(fstatEntry(fd)), anchorOf(fd, realPath, workingDirectory));
+    return make(fd, keptStats(fstatEntry(fd)), anchorOf(fd, realPath, workingDirectory));
   } catch (error) {
     closeSync(fd);
     throw located(error, realPath);
   }
-}
-
-function anchorOf(fd: number, realPath: string, workingDirectory: WorkingDirectory | undefined): Anchor {
-  return {
-    dev: fstatEntry(fd).dev,
-    keepsModes: fileSystemsThatKeepModes.has(statfsSync(descriptorPath(fd)).type),
-    mount: hasMountsBelow(realPath) ? mountOf(fd) : undefined,
-    workingDirectory,
-    isLooking: false,
-  };
 }

@@ -83,7 +83,7 @@ class CheckedDirectory implements Directory {
 
   list(most?: number): Listing {
     this.#refuseLinks(encodeName(this.#path));
-    const listing = listDirectory(encodeName(this.#path), (name) => this.lstat(name), most);
+    const listing = listDirectory(encodeName(this.#path), this, most);
     this.#verify();
     return listing;
   }

@@ -14,6 +14,8 @@ export interface Listing {
   readonly type: EntryType;
   /** Facts of the entry, looked at now; `undefined` where it is gone. */
   stats(): EntryStats | undefined;
+  /** As {@link Directory.isMountPoint}, of the entry with these facts. */
+  isMountPoint(found: EntryStats): boolean;
 }
 
 /** What a change of mode found before, and the mode that it left, `undefined` where nothing was to be changed. */
@@ -21,6 +23,12 @@ export interface ChmodResult {
   readonly before: EntryStats;
   readonly after: number | undefined;
 }
+
+/**
+ * What a change of mode relies on. `'inode'`, the default: it is the inode that was looked at, whatever happens to its name.
+ * `'name'`: it may be what bears the name, where only root or we can put anything there.
+ */
+export type Trust = 'inode' | 'name';
 
 /** A regular file that is open to be read. */
 export interface OpenFile {
@@ -48,7 +56,7 @@ export type RenameKind = 'replace' | 'no-replace' | 'exchange';
  * path that is looked at before and after; see its own page for what it does not see.
  */
 export interface Directory {
-  readonly backend: 'anchored' | 'path';
+  readonly backend: 'native' | 'anchored' | 'path';
   /** What {@link rename} can do; `'replace'` always. */
   readonly renames: ReadonlySet<RenameKind>;
   /** Its facts when it was opened. */
@@ -77,7 +85,7 @@ export interface Directory {
    * Change the mode of an entry, or of itself (`.`). `decide` gets the facts of the very inode that will be changed and
    * returns its new mode, or `undefined` to leave it. It must return `undefined` for anything but files and directories.
    */
-  chmod(name: string, decide: (found: EntryStats) => number | undefined): ChmodResult;
+  chmod(name: string, decide: (found: EntryStats) => number | undefined, trust?: Trust): ChmodResult;
   /** True where an entry, or it itself (`.`), is on another file system than the root, or something is mounted on it. */
   isMountPoint(name: string, found: EntryStats): boolean;
   /** Have a file or directory, or itself (`.`), reach the disk (fsync(2)). Anything else is left alone, as is what is gone. */
@@ -86,7 +94,10 @@ export interface Directory {
   makeDirectory(name: string, mode: number): void;
   /** Make a link with this text. */
   symlink(name: string, target: string): void;
-  /** Give an entry another name, in this or in another directory. */
+  /**
+   * Give an entry another name, in this or in another directory. Throws EEXIST for `'no-replace'` where something is there, ENOTSUP for
+   * `'exchange'` where the file system does not do it or the entries may not be exchanged: nothing was done then.
+   */
   rename(name: string, to: Directory, newName: string, kind?: RenameKind): void;
   /** Remove an entry that is no directory. */
   unlink(name: string): void;

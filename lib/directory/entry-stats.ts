@@ -6,7 +6,8 @@ const TYPE_BITS = 0o170000;
 const REGULAR = 0o100000;
 const DIRECTORY = 0o040000;
 const SYMLINK = 0o120000;
-const MODE_BITS = 0o7777;
+/** Permission bits with setuid, setgid and sticky. */
+export const MODE_BITS = 0o7777;
 
 /** Which entry of which file system it is. Exact: inode numbers above 2^53 are bigints. */
 export interface Identity {
@@ -74,7 +75,7 @@ class NodeEntryStats implements EntryStats {
 }
 
 /** Kind of an entry, from the mode of its inode. */
-function typeOfMode(mode: number): EntryType {
+export function typeOfMode(mode: number): EntryType {
   const type = mode & TYPE_BITS;
   if (type === REGULAR) return 'file';
   if (type === DIRECTORY) return 'directory';

@@ -2,12 +2,13 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { own } from '../own.ts';
 import { quoted } from '../printable.ts';
-import { openAnchored } from './anchored.ts';
 import { openChecked } from './checked.ts';
 import type { Directory } from './directory.ts';
 import { type Identity, isSameEntry, toExactStats } from './entry-stats.ts';
 import { errorCode, located, systemError, UnsafePathError } from './errors.ts';
 import { encodeName } from './names.ts';
+import type { NativeSource } from './native/load.ts';
+import { openNative } from './native/native.ts';
 import { realPath } from './real-path.ts';
 import { Tree } from './tree.ts';
 import { WorkingDirectory } from './working-directory.ts';
@@ -19,6 +20,8 @@ export interface TreeUse {
    * process that does nothing else: not every thread may, and every thread would see it.
    */
   readonly lendsWorkingDirectory?: boolean;
+  /** Where native calls come from; the runtime's own where there are any. */
+  readonly native?: NativeSource;
 }
 
 /** Opens a tree: {@link openTree}, or one backend of it. */
@@ -26,20 +29,17 @@ export type OpenTree = (path: string) => Tree;
 
 /**
  * Hold a tree open. A root that is a link is resolved once, as chmod does with its arguments. The anchored backend serves wherever
- * `/proc` is genuine, the checked one elsewhere.
+ * `/proc` is genuine, natively where that is possible and pays, the checked one elsewhere.
  *
  * @throws ENOENT where nothing is there, ENOTDIR where it is not a directory, RangeError for `/`
  */
 export function openTree(path: string, use: TreeUse = {}): Tree {
-  const { lendsWorkingDirectory = false } = own(use);
-  return openRealTree(realRootPath(path), lendsWorkingDirectory);
-}
-
-function openRealTree(realPath: string, lendsWorkingDirectory: boolean): Tree {
+  const { lendsWorkingDirectory = false, native } = own(use);
+  const realPath = realRootPath(path);
   const workingDirectory = lendsWorkingDirectory ? WorkingDirectory.borrow() : undefined;
   let root: Directory | undefined;
   try {
-    root = openAnchored(realPath, workingDirectory);
+    root = openNative(realPath, workingDirectory, native);
   } finally {
     if (root === undefined) workingDirectory?.close();
   }
@@ -63,7 +63,7 @@ export function openDirectory(path: string): Directory {
 
 /** Hold the directory of a real path, by the best way that there is. */
 export function holdDirectory(realPath: string): Directory {
-  return openAnchored(realPath) ?? openChecked(realPath);
+  return openNative(realPath) ?? openChecked(realPath);
 }
 
 /**

@@ -1,3 +1,7 @@
+/** The directory whose path was put together last, for one of its entries. */
+let lastAsked: Place | undefined;
+let lastPath = '';
+
 /**
  * A directory of a tree, by its name in its parent. Paths are put together only when somebody has to be told of one, so that the
  * memory of what is below grows with the depth, not with its square.
@@ -27,9 +31,11 @@ export class Place {
     return names.join('/');
   }
 
-  /** Path below the root of an entry of it. */
+  /** Path below the root of an entry of it: mostly many entries of one directory are told, one after the other. */
   pathOf(name: string): string {
-    return this.parent === undefined ? name : `${this.path}/${name}`;
+    if (this.parent === undefined) return name;
+    if (this !== lastAsked) [lastAsked, lastPath] = [this, this.path];
+    return `${lastPath}/${name}`;
   }
 
   /** True where it is `above`, or lies below it. */

@@ -12,7 +12,7 @@ import {
   type Stats,
 } from 'node:fs';
 import type { EntryType } from '../errors.ts';
-import type { Listing, OpenFile } from './directory.ts';
+import type { Directory, Listing, OpenFile } from './directory.ts';
 import { type EntryStats, isExact, toEntryStats, toExactStats } from './entry-stats.ts';
 import { errorCode, systemError } from './errors.ts';
 import { decodeName } from './names.ts';
@@ -50,16 +50,19 @@ export function modeAfterChange(fd: number): number {
 
 type ListedEntry = Pick<Dirent, 'name' | 'isFile' | 'isDirectory' | 'isSymbolicLink'>;
 
+/** What a listing asks of its directory. */
+export type Looker = Pick<Directory, 'lstat' | 'isMountPoint'>;
+
 /** What node:fs lists. */
 class NodeListing implements Listing {
   readonly #entries: readonly ListedEntry[];
-  readonly #lstat: (name: string) => EntryStats | undefined;
+  readonly #directory: Looker;
   #position = -1;
   #entry!: ListedEntry;
 
-  constructor(entries: readonly ListedEntry[], lstat: (name: string) => EntryStats | undefined) {
+  constructor(entries: readonly ListedEntry[], directory: Looker) {
     this.#entries = entries;
-    this.#lstat = lstat;
+    this.#directory = directory;
   }
 
   get size(): number {
@@ -84,24 +87,24 @@ class NodeListing implements Listing {
   }
 
   stats(): EntryStats | undefined {
-    return this.#lstat(this.#entry.name);
+    return this.#directory.lstat(this.#entry.name);
+  }
+
+  isMountPoint(found: EntryStats): boolean {
+    return this.#directory.isMountPoint(this.#entry.name, found);
   }
 }
 
 /**
  * The entries of a directory, with names that lead back to the same bytes. Throws what readdir throws.
  *
- * @param lstat looks at an entry by its name
+ * @param directory looks at its entries
  * @param most no more than so many are read: a directory may grow without end
  */
-export function listDirectory(
-  path: SystemPath,
-  lstat: (name: string) => EntryStats | undefined,
-  most = Number.POSITIVE_INFINITY,
-): Listing {
+export function listDirectory(path: SystemPath, directory: Looker, most = Number.POSITIVE_INFINITY): Listing {
   const isBounded = most !== Number.POSITIVE_INFINITY;
   const entries = isBounded ? listStart(path, most) : readdirSync(path, { withFileTypes: true });
-  return new NodeListing(entries.some(mayBeUndecodable) ? listBytes(path, most) : entries, lstat);
+  return new NodeListing(entries.some(mayBeUndecodable) ? listBytes(path, most) : entries, directory);
 }
 
 function mayBeUndecodable({ name }: ListedEntry): boolean {

@@ -20,7 +20,6 @@ interface Link {
  * however deep the tree.
  */
 export class Tree {
-  readonly backend: Directory['backend'];
   /** Real path of the root. */
   readonly path: string;
   /** Directory in which the root lies until it is moved elsewhere: a link that leads there will dangle. */
@@ -40,11 +39,15 @@ export class Tree {
   ) {
     this.path = path;
     this.temporaryPath = temporaryPath;
-    this.backend = directory.backend;
     this.#rootDirectory = directory;
     this.#chain = [{ place: new Place(undefined, '.'), directory, isOpen: true }];
     this.#mostOpen = mostOpen;
     this.#close = close;
+  }
+
+  /** How it was held so far: a tree that proves large goes natively from then on. */
+  get backend(): Directory['backend'] {
+    return this.#rootDirectory.backend;
   }
 
   /**

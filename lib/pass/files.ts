@@ -1,4 +1,4 @@
-import type { ChmodResult, OpenFile } from '../directory/directory.ts';
+import type { ChmodResult, Listing, OpenFile } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
 import { crossDevice, errorCode } from '../directory/errors.ts';
 import type { EntryFacts } from '../errors.ts';
@@ -26,6 +26,8 @@ export class Files {
   readonly #checksSize: boolean;
   /** Whether a change needs no look before it, as long as each file is changed. */
   readonly #mayChangeAtOnce: boolean;
+  /** Whether every file is dealt with alike, whatever its name. */
+  readonly #isNameless: boolean;
   /** Whether the last file was changed. */
   #isChanging = false;
 
@@ -36,6 +38,8 @@ export class Files {
     this.#visitor = visitor;
     const { settings } = course;
     this.#checksSize = settings.verify === 'size';
+    this.#isNameless =
+      !course.hasManifest && !course.hasGlobs && settings.modeFrom === 'all' && !settings.detect;
     this.#mayChangeAtOnce = !settings.dryRun && settings.hardLinks === 'apply';
   }
 
@@ -80,6 +84,31 @@ export class Files {
     if (stats.type !== 'file') return this.#visitor.other(scope, name, slot, stats);
     if (stats.size === 0) return this.#course.ledger.end(slot, 'unchanged');
     this.#course.findings.mismatch(new Subject(scope.place, name, slot), { type: 'file', size: stats.size });
+  }
+
+  /**
+   * Count a file that the walk found and that has the mode that it should have, without asking for its name: most files of most
+   * trees. False for anything else, of which nothing is noted.
+   */
+  isRightAsFound(listing: Listing): boolean {
+    if (!this.#isNameless || this.#isChanging || listing.type !== 'file' || this.#course.slots.hasWalked)
+      return false;
+    const { settings, ledger } = this.#course;
+    try {
+      const stats = listing.stats();
+      if (
+        stats?.type !== 'file' ||
+        this.#modes.target(NO_SLOT, stats, false) !== this.#modes.present(stats)
+      ) {
+        return false;
+      }
+      if (!settings.crossDevice && listing.isMountPoint(stats)) return false;
+    } catch {
+      // What could not be asked is asked again, and noted.
+      return false;
+    }
+    ledger.end(NO_SLOT, 'unchanged');
+    return true;
   }
 
   #isRight(scope: Scope, name: string, stats: EntryStats, isMatched: boolean): boolean {
@@ -159,13 +188,18 @@ export class Files {
     let result: ChmodResult;
     this.#isChanging = false;
     try {
-      result = directory.chmod(name, (found) => {
-        if (found.type !== 'file' || (size ?? found.size) !== found.size) return undefined;
-        target = this.#modes.target(slot, found, isMatched);
-        if (target === found.mode || (!entersMounts && directory.isMountPoint(name, found))) return undefined;
-        this.#isChanging = true;
-        return target;
-      });
+      result = directory.chmod(
+        name,
+        (found) => {
+          if (found.type !== 'file' || (size ?? found.size) !== found.size) return undefined;
+          target = this.#modes.target(slot, found, isMatched);
+          if (target === found.mode || (!entersMounts && directory.isMountPoint(name, found)))
+            return undefined;
+          this.#isChanging = true;
+          return target;
+        },
+        this.#modes.trust,
+      );
     } catch (error) {
       // Where nothing was begun, a look says what is wrong.
       if (this.#isChanging) this.#course.failed(new Subject(scope.place, name, slot), error);

@@ -1,4 +1,4 @@
-import type { ChmodResult, Directory } from '../directory/directory.ts';
+import type { ChmodResult, Directory, Trust } from '../directory/directory.ts';
 import { type EntryStats, isSameEntry } from '../directory/entry-stats.ts';
 import type { EntryFacts } from '../errors.ts';
 import type { Course } from './course.ts';
@@ -16,6 +16,8 @@ export interface Handle {
 
 /** Brings entries to their modes. */
 export class Modes {
+  /** That a file has no other link is proved of an inode. */
+  readonly trust: Trust;
   readonly #course: Course;
   readonly #turned: (subject: Subject) => void;
   /** Modes that files with more than one link would have by now, in a dry run. */
@@ -35,6 +37,7 @@ export class Modes {
     this.#course = course;
     this.#turned = turned;
     this.#sharedFiles = new SharedFiles(course.tree, course.plan, course.slots);
+    this.trust = course.settings.hardLinks === 'apply' ? 'name' : 'inode';
   }
 
   /** Whether it is a hard link that an extractor may have made to a file outside. */
@@ -159,16 +162,20 @@ export class Modes {
     let target = 0;
     let result: ChmodResult;
     try {
-      result = directory.chmod(name, (found) => {
-        isOther =
-          found.type !== seen.type ||
-          found.nlink > mostLinks ||
-          this.isBeyond(subject, directory, name, found) ||
-          !this.#isOnlyHere(directory, name, found);
-        if (isOther) return undefined;
-        target = wanted(found);
-        return target === found.mode ? undefined : target;
-      });
+      result = directory.chmod(
+        name,
+        (found) => {
+          isOther =
+            found.type !== seen.type ||
+            found.nlink > mostLinks ||
+            this.isBeyond(subject, directory, name, found) ||
+            !this.#isOnlyHere(directory, name, found);
+          if (isOther) return undefined;
+          target = wanted(found);
+          return target === found.mode ? undefined : target;
+        },
+        mostLinks === Number.POSITIVE_INFINITY ? this.trust : 'inode',
+      );
     } catch (error) {
       this.#course.failed(subject, error);
       return undefined;

@@ -146,7 +146,7 @@ export class Pass {
   /** True where the root was removed while it was held open: nothing can appear in it any more. */
   isRootGone(): boolean {
     const { tree } = this.#course;
-    return tree.backend === 'anchored' && tree.rootStats().nlink === 0;
+    return tree.backend !== 'path' && tree.rootStats().nlink === 0;
   }
 
   /** Slots of what is planned in a directory, is no directory, and is still to be dealt with. */

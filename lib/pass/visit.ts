@@ -107,6 +107,10 @@ export class Visit {
     if (slot !== NO_SLOT) slots.setWalked(slot);
     const below: Place[] = [];
     while (listing.next()) {
+      if (this.#files.isRightAsFound(listing)) {
+        if (slices.isOver()) yield;
+        continue;
+      }
       const { name, type } = listing;
       if (!this.#isLeftAlone(scope, name, type)) {
         if (type === 'directory') this.#find(scope, name, below);

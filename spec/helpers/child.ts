@@ -23,7 +23,7 @@ export interface PassResult {
 export interface PassInChild {
   root: string;
   options?: ApplyOptions;
-  backend?: 'anchored' | 'path';
+  backend?: PermissionReport['backend'];
   /** Whether the process lends its working directory, which is the root then. */
   lent?: boolean;
   /** Run it as an unprivileged user; the specs' own user where that is not root. */

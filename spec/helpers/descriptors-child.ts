@@ -7,7 +7,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { readManifest } from '../../lib/manifest/read.ts';
 import type { ApplyOptions } from '../../lib/options.ts';
 import type { PermissionCounts } from '../../lib/report.ts';
-import { defaultPass, pathPass } from './passes.ts';
+import { passOf } from './passes.ts';
 
 /** What the child prints. */
 export interface DescriptorUse {
@@ -21,7 +21,7 @@ export interface DescriptorUse {
 
 const [backend, root = '', options = '{}', source] = process.argv.slice(2);
 const descriptors = (): string[] => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd') : []);
-const { apply } = backend === 'path' ? pathPass : defaultPass;
+const { apply } = passOf(backend);
 const manifest = source === undefined ? {} : { manifest: await readManifest(source) };
 
 let most = 0;

@@ -7,6 +7,7 @@
 import { lstatSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { openChecked } from '../../dist/directory/checked.js';
+import { neverNative, runtimeSource } from '../../dist/directory/native/load.js';
 import { openTree, realRootPath, treeOf } from '../../dist/directory/open.js';
 import { runPass } from '../../dist/pass/apply.js';
 
@@ -17,7 +18,9 @@ if (become !== undefined) {
   process.setuid?.(become);
 }
 const openCheckedTree = (path) => treeOf(realRootPath(path), openChecked(realRootPath(path)));
-const open = backend === 'path' ? openCheckedTree : openTree;
+const from = { native: { after: 0, load: () => runtimeSource.load() }, anchored: neverNative }[backend];
+const open =
+  backend === 'path' ? openCheckedTree : (path) => openTree(path, { native: from ?? runtimeSource });
 let isRenamed = rename === undefined;
 const onChange = () => {
   if (!isRenamed) renameSync(...rename);

@@ -1,9 +1,9 @@
 import { UnresolvedEntriesError } from '../../lib/report.ts';
 import type { PassInChild, PassResult } from './child.ts';
-import { defaultPass, lentPass, pathPass } from './passes.ts';
+import { lentPass, passOf } from './passes.ts';
 
 const { root, options = {}, backend, lent = false } = JSON.parse(process.argv[2] ?? '') as PassInChild;
-const { apply } = backend === 'path' ? pathPass : lent ? lentPass : defaultPass;
+const { apply } = lent ? lentPass : passOf(backend);
 if (lent) process.chdir(root);
 
 let result: PassResult;

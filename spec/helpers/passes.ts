@@ -1,5 +1,6 @@
 import { openAnchored as holdAnchored } from '../../lib/directory/anchored.ts';
 import { openChecked } from '../../lib/directory/checked.ts';
+import { neverNative, runtimeSource } from '../../lib/directory/native/load.ts';
 import { openTree, realRootPath, treeOf } from '../../lib/directory/open.ts';
 import type { Tree } from '../../lib/directory/tree.ts';
 import type { UnresolvedEntryError } from '../../lib/errors.ts';
@@ -8,10 +9,11 @@ import { runPass } from '../../lib/pass/apply.ts';
 import type { PermissionReport } from '../../lib/report.ts';
 import { UnresolvedEntriesError } from '../../lib/report.ts';
 import { byPath, type PathTree } from './by-path.ts';
+import { extent } from './extent.ts';
 
 /** A pass over one of the backends. */
 export interface TestedPass {
-  backend: 'anchored' | 'path';
+  backend: Tree['backend'];
   /** How suites call it. */
   title: string;
   /** Hold a tree, for the pass. */
@@ -43,21 +45,48 @@ function openCheckedTree(path: string): Tree {
 /** The path backend, forced. */
 export const pathPass = tested('path', openCheckedTree);
 
-/** The backend that the platform gets: anchored wherever there is a genuine `/proc`. */
-export const defaultPass = tested('anchored', openTree);
+/** The anchored backend, without native calls however large the tree. */
+export const anchoredPass = tested('anchored', (path) => openTree(path, { native: neverNative }));
 
 /** The same in a process that lends its working directory, as the command does. */
 export const lentPass = tested(
   'anchored',
-  (path) => openTree(path, { lendsWorkingDirectory: true }),
+  (path) => openTree(path, { native: neverNative, lendsWorkingDirectory: true }),
   'anchored, working directory lent',
 );
 
-/** Both backends on Linux, the path backend elsewhere: what both promise is tested on both. */
-export const passes: TestedPass[] = process.platform === 'linux' ? [defaultPass, pathPass] : [pathPass];
+/** Native calls from the first one on. */
+export const nativePass = tested('native', (path) =>
+  openTree(path, { native: { ...runtimeSource, after: 0 } }),
+);
+
+/** The pass over a backend. */
+export function passOf(backend = 'anchored'): TestedPass {
+  if (backend === 'path') return pathPass;
+  return backend === 'native' ? nativePass : anchoredPass;
+}
+
+/** Whether native calls can be made here. Where they cannot, what says so is printed once. */
+export const hasNative = process.platform === 'linux' && runtimeSource.load() !== undefined;
+if (process.platform === 'linux' && !hasNative) {
+  console.log('  native calls are skipped: neither koffi nor bun:ffi can be used');
+}
+const native = hasNative ? [nativePass] : [];
+
+/** All that hold directories by descriptors. */
+export const heldPasses: TestedPass[] = [anchoredPass, lentPass, ...native];
+
+/** All backends on Linux, the path backend elsewhere: what all promise is tested on all. */
+export const passes: TestedPass[] =
+  process.platform === 'linux' ? [anchoredPass, pathPass, ...native] : [pathPass];
 
 /** All that differ in which calls they make. */
 export const allPasses: TestedPass[] = process.platform === 'linux' ? [...passes, lentPass] : passes;
+
+/** All where a spec takes long; in the short run without native calls, which other specs do. */
+export const longPasses: TestedPass[] = allPasses.filter(
+  ({ backend }) => backend !== 'native' || extent({ short: false, full: true }),
+);
 
 /** The anchored backend, or a clear failure where there is none. */
 export function openAnchored(path: string): PathTree {

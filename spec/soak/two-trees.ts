@@ -6,7 +6,7 @@ import type { Tree } from '../../lib/directory/tree.ts';
 import { runPass } from '../../lib/pass/apply.ts';
 import type { PermissionReport } from '../../lib/report.ts';
 import { whileExchanging } from '../helpers/exchange.ts';
-import { defaultPass, pathPass } from '../helpers/passes.ts';
+import { anchoredPass, pathPass } from '../helpers/passes.ts';
 import { tempDirectory } from '../helpers/tree.ts';
 import type { Watch } from './attack.ts';
 import { names, type Pair } from './course.ts';
@@ -110,7 +110,7 @@ async function anchoredRace(watch: Watch, seconds: number, course: TwoTrees, isL
     const mode = modes[number % modes.length] as Mode;
     const changes = changesSince(course);
     const report = await passOrRefusal(watch, () =>
-      defaultPass.apply(course.root, { mode, strict: false, umask: 0 }),
+      anchoredPass.apply(course.root, { mode, strict: false, umask: 0 }),
     );
     const [isHereChanged, isThereChanged] = changes();
     watch.must(!(isHereChanged && isThereChanged), 'one pass changed both trees');

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { ManifestEntry } from '../../../lib/manifest/manifest.ts';
 import { extent } from '../../helpers/extent.ts';
-import { defaultPass } from '../../helpers/passes.ts';
+import { anchoredPass } from '../../helpers/passes.ts';
 import { tempDirectory } from '../../helpers/tree.ts';
 import { type Result, skip, underWatch } from '../attack.ts';
 
@@ -27,10 +27,10 @@ export async function deepTree(seconds: number): Promise<Result> {
     const round = async (number: number) => {
       rounds += 1;
       const mode = number % 2 === 0 ? 0o600 : 0o640;
-      const walked = await defaultPass.apply(root, { mode });
+      const walked = await anchoredPass.apply(root, { mode });
       watch.must(walked.counts.visited === 2 * DEPTH + 1, `visited ${walked.counts.visited}`);
       watch.must(number === 0 || walked.counts.changed === 2 * DEPTH + 1, `changed ${walked.counts.changed}`);
-      const listed = await defaultPass.apply(root, { manifest, umask: 0 });
+      const listed = await anchoredPass.apply(root, { manifest, umask: 0 });
       watch.must(listed.counts.changed === levels.length, `changed ${listed.counts.changed} that are listed`);
     };
     await watch.rounds(seconds, round, () => rounds >= 2);

@@ -1,4 +1,4 @@
-import { defaultPass, lentPass, pathPass } from '../../helpers/passes.ts';
+import { heldPasses, pathPass } from '../../helpers/passes.ts';
 import { type Result, underWatch } from '../attack.ts';
 import { directoryCourse, linkManifestOf, manifestOf } from '../course.ts';
 import { proveCourse, race, reset, type Turn, tinyRetry, unpromisedRace } from '../race.ts';
@@ -34,9 +34,9 @@ export function exchangeDirectory(seconds: number): Promise<Result> {
       { options: { manifest: linkManifestOf(course), discover: true, ...reset.options }, calm: 0o644 },
     ];
     if (process.platform === 'linux') {
-      for (const pass of [defaultPass, lentPass]) {
-        await race(watch, seconds * 0.2, course, pass, walks);
-        await race(watch, seconds * 0.2, course, pass, manifests);
+      for (const pass of heldPasses) {
+        await race(watch, (seconds * 0.8) / (2 * heldPasses.length), course, pass, walks);
+        await race(watch, (seconds * 0.8) / (2 * heldPasses.length), course, pass, manifests);
       }
     }
     await unpromisedRace(watch, seconds * 0.2, directoryCourse(), pathPass, [...walks, ...manifests]);

@@ -1,0 +1,37 @@
+import { statfsSync } from 'node:fs';
+import { descriptorPath, hasMountsBelow, mountOf } from './proc.ts';
+import { fstatEntry } from './read.ts';
+import type { WorkingDirectory } from './working-directory.ts';
+
+/**
+ * f_type (statfs(2)) of file systems on which a chmod that succeeds has set the mode: ext2 to ext4, XFS, Btrfs, tmpfs.
+ * On any other, and where chmod(2) may drop a special bit, the mode is looked at again.
+ */
+const fileSystemsThatKeepModes: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994]);
+
+/** What all directories of a tree share. */
+export interface Anchor {
+  readonly dev: number | bigint;
+  /** Whether a chmod that succeeds has set the mode, on the root's file system. */
+  readonly keepsModes: boolean;
+  /** The root's mount, where something is mounted below the root and each entry's mount has to be compared. */
+  readonly mount: string | undefined;
+  readonly workingDirectory: WorkingDirectory | undefined;
+  /** Whether entries were looked at since the last listing: to move the working directory pays where more than one is. */
+  isLooking: boolean;
+}
+
+/** What directories of a tree share, found out by its root. */
+export function anchorOf(
+  fd: number,
+  realPath: string,
+  workingDirectory: WorkingDirectory | undefined,
+): Anchor {
+  return {
+    dev: fstatEntry(fd).dev,
+    keepsModes: fileSystemsThatKeepModes.has(statfsSync(descriptorPath(fd)).type),
+    mount: hasMountsBelow(realPath) ? mountOf(fd) : undefined,
+    workingDirectory,
+    isLooking: false,
+  };
+}

@@ -1,0 +1,153 @@
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type EntryStats, toExactStats } from '../entry-stats.ts';
+import { decodeName, encodeName } from '../names.ts';
+import { ITSELF, type Kernel } from './kernel.ts';
+import type { ListedDirectory } from './listing.ts';
+
+/** What a kernel can do that a Linux before 6.6, or a sandbox, may lack. */
+export interface Abilities {
+  /** fchmodat2(2). */
+  readonly setsModes: boolean;
+  /** renameat2(2) with flags. */
+  readonly renames: boolean;
+}
+
+const MEMORY = '/dev/shm';
+const PREFIX = 'permwalk-check-';
+
+/** A name that is not UTF-8. */
+const BYTES = decodeName(Uint8Array.of(0x62, 0xff));
+
+/**
+ * Prove native calls on a directory of our own: what they say of it is what node:fs says, and what they change is changed.
+ *
+ * @returns what they can do; `undefined` where anything differs
+ * @throws the system's error where no directory can be made
+ */
+export function check(kernel: Kernel): Abilities | undefined {
+  const path = makeDirectory();
+  try {
+    make(path);
+    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      if (!listsAlike(kernel, fd, path) || !looksAlike(kernel, fd, path)) return undefined;
+      return { setsModes: setsModes(kernel, fd, path), renames: renames(kernel, fd, path) };
+    } finally {
+      closeSync(fd);
+    }
+  } finally {
+    unmake(path);
+  }
+}
+
+/** In memory where that is possible: on a disk that is busy it may take long. */
+function makeDirectory(): string {
+  try {
+    return mkdtempSync(join(MEMORY, PREFIX));
+  } catch {
+    return mkdtempSync(join(tmpdir(), PREFIX));
+  }
+}
+
+function make(path: string): void {
+  writeFileSync(`${path}/file`, 'content', { mode: 0o640 });
+  writeFileSync(encodeName(`${path}/${BYTES}`), '');
+  mkdirSync(`${path}/directory`, 0o711);
+  symlinkSync('file', `${path}/link`);
+}
+
+/** In two steps of our own: rmSync takes as long as all the rest together. */
+function unmake(path: string): void {
+  for (const name of readdirSync(path, { encoding: 'buffer' }).map(decodeName)) {
+    const entry = encodeName(`${path}/${name}`);
+    if (lstatSync(entry).isDirectory()) rmdirSync(entry);
+    else unlinkSync(entry);
+  }
+  rmdirSync(path);
+}
+
+/** What fails natively is to be seen here. */
+const nobody: ListedDirectory = { lstat: () => undefined, isMountPoint: () => false, isBeyond: () => false };
+
+function listsAlike(kernel: Kernel, fd: number, path: string): boolean {
+  const listing = kernel.list(fd, fd, nobody, Number.POSITIVE_INFINITY);
+  const found: string[] = [];
+  while (listing?.next() === true) {
+    const { name, type } = listing;
+    if (type !== listing.stats()?.type) return false;
+    found.push(name);
+  }
+  const names = readdirSync(path, { encoding: 'buffer' }).map(decodeName);
+  return found.length === names.length && found.every((name) => names.includes(name));
+}
+
+function looksAlike(kernel: Kernel, fd: number, path: string): boolean {
+  const opened = kernel.openDirectory(fd, 'directory');
+  if (opened === undefined) return false;
+  try {
+    if (!isAlike(kernel.look(opened, ITSELF), lookAt(`${path}/directory`))) return false;
+  } finally {
+    kernel.close(opened);
+  }
+  const isThere = ['file', BYTES, 'directory', 'link'].every((name) =>
+    isAlike(kernel.look(fd, name), lookAt(`${path}/${name}`)),
+  );
+  return isThere && kernel.look(fd, 'nothing') === undefined;
+}
+
+function lookAt(path: string): BigIntStats {
+  return lstatSync(encodeName(path), { bigint: true });
+}
+
+function isAlike(one: EntryStats | undefined, stats: BigIntStats): boolean {
+  const other = toExactStats(stats);
+  const times = one && [one.mtimeMs, one.ctimeMs].map(Math.trunc);
+  return (
+    one?.type === other.type &&
+    one.mode === other.mode &&
+    one.size === other.size &&
+    one.nlink === other.nlink &&
+    one.uid === other.uid &&
+    one.dev === other.dev &&
+    one.ino === other.ino &&
+    times?.[0] === other.mtimeMs &&
+    times[1] === other.ctimeMs
+  );
+}
+
+/** By name and by descriptor; a link is not followed. */
+function setsModes(kernel: Kernel, fd: number, path: string): boolean {
+  const entry = kernel.hold(fd, 'directory');
+  if (entry === undefined) return false;
+  try {
+    if (!kernel.setMode(fd, 'file', 0o604) || !kernel.setMode(entry, ITSELF, 0o701)) return false;
+  } finally {
+    kernel.close(entry);
+  }
+  kernel.setMode(fd, 'link', 0o600);
+  const modes = ['file', 'directory'].map((name) => Number(lookAt(`${path}/${name}`).mode) & 0o7777);
+  return modes[0] === 0o604 && modes[1] === 0o701;
+}
+
+/** An exchange exchanges, and nothing is replaced. */
+function renames(kernel: Kernel, fd: number, path: string): boolean {
+  if (kernel.rename(fd, 'file', fd, 'link', 'no-replace')) return false;
+  if (!kernel.rename(fd, 'file', fd, 'directory', 'exchange')) return false;
+  if (!kernel.rename(fd, 'link', fd, 'moved', 'no-replace')) return false;
+  return lookAt(`${path}/file`).isDirectory() && lookAt(`${path}/moved`).isSymbolicLink();
+}
