@@ -96,6 +96,7 @@ zip('a Unix mode in an entry made on FAT is taken where it says what the entry i
     { path: 'link' },
     { path: 'maybe' },
   ]);
+  assert.equal(codesOf(manifest), ['directory-by-attribute', 'link-or-file']);
 });
 
 zip('a link made on FAT may be a file, or a link that dangles; it is never awaited', async () => {
@@ -192,6 +193,7 @@ zip('a directory by the DOS bit, without a slash', async () => {
     2,
   );
   assert.equal(factsOf(manifest)[0], { path: 'ext', type: 'directory' });
+  assert.equal(codesOf(manifest), ['directory-by-attribute']);
   // Alone, some extractors make an empty file of it.
   const alone = await readHeld([{ name: 'ext', system: FAT, attributes: DOS_DIRECTORY }], 5);
   const full = await applyPermissions(makeTree({ ext: 'x' }), {
@@ -291,6 +293,7 @@ zip('UTF-8 names that are not said to be it may be spelled in two ways, one thro
       ['plain', undefined],
     ],
   );
+  assert.equal(codesOf(manifest), ['name-encoding']);
   const mixed = makeTree({ 'Cafe╠ü.app/Contents/Cafe\u0301': '#!/bin/sh\n', plain: '' });
   const report = await applyPermissions(mixed, { manifest, retry: false, strict: false });
   assert.equal(

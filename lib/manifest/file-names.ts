@@ -16,7 +16,16 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export interface SpelledName {
   readonly path: string;
   readonly alternative?: string | undefined;
+  /** Why it has two, where the archive is odd. */
+  readonly oddity?: keyof typeof oddities | undefined;
 }
+
+/** What is odd about names, and what is said of it. */
+export const oddities = {
+  backslash: 'has a name with a backslash that separates, as others here may have: either spelling will do',
+  'name-encoding':
+    'has a name that is UTF-8 and not said to be it, as others here may have: either spelling will do',
+} as const;
 
 /** How the name of a zip entry is to be read. */
 export interface ZipNameFacts {
@@ -45,15 +54,16 @@ export function isPlainName(latin1: string): boolean {
  */
 export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
   const latin1 = raw.toString('latin1');
-  const { path, alternative } =
+  const { path, alternative, oddity }: SpelledName =
     facts.unicodePath === undefined && isAscii.test(latin1) ? { path: latin1 } : decode(raw, facts);
   if (!path.includes('\\')) {
     const other = alternative ?? withoutDrive(path);
-    return { path, alternative: other && safely(other) };
+    return { path, alternative: other && safely(other), oddity };
   }
   const split = path.replaceAll('\\', '/');
   if (facts.isDosMade) {
-    return { path: split, alternative: safely(alternative?.replaceAll('\\', '/') ?? path) };
+    const other = safely(alternative?.replaceAll('\\', '/') ?? path);
+    return { path: split, alternative: other, oddity: 'backslash' };
   }
   return { path, alternative: safely(alternative ?? split) };
 }
@@ -90,7 +100,9 @@ function decode(raw: Buffer, { isUtf8, unicodePath }: ZipNameFacts): SpelledName
     const path = decodeName(raw);
     return { path, alternative: composed(path) };
   }
-  return { path: decodeCp437(raw), alternative: decodeUtf8(raw) };
+  const alternative = decodeUtf8(raw);
+  const isOdd = alternative !== undefined;
+  return { path: decodeCp437(raw), alternative, ...(isOdd && { oddity: 'name-encoding' }) };
 }
 
 function decodeCp437(bytes: Buffer): string {

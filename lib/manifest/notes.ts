@@ -8,6 +8,7 @@ export class Notes {
   readonly warnings: ManifestWarning[] = [];
   /** How many there were, also beyond those that are kept. */
   count = 0;
+  readonly #once = new Set<string>();
 
   /**
    * @param code stable name of the kind
@@ -18,5 +19,12 @@ export class Notes {
     this.count += 1;
     if (this.warnings.length >= MAX_WARNINGS) return;
     this.warnings.push(Object.freeze({ code, ...(path !== undefined && { path }), message }));
+  }
+
+  /** The same of a kind that an archive has in many entries or in none: the first of them is noted. */
+  addFirst(code: string, message: string, path: string): void {
+    if (this.#once.has(code)) return;
+    this.#once.add(code);
+    this.add(code, message, path);
   }
 }

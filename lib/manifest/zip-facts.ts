@@ -1,3 +1,4 @@
+import { oddities } from './file-names.ts';
 import type { EntryTraits, ManifestEntry } from './manifest.ts';
 import { setTraits } from './manifest.ts';
 import type { Notes } from './notes.ts';
@@ -11,11 +12,17 @@ const S_IFLNK = 0o120000;
 const PERMISSIONS = 0o7777;
 /** The directory bit of DOS attributes. */
 const DOS_DIRECTORY = 0x10;
+const DIRECTORY_BY_ATTRIBUTE =
+  'is a directory by its DOS attributes alone, as others here may be: its name has no slash at its end';
+const LINK_OR_FILE = 'is a link that was made on no Unix, as others here may be: a file will do as well';
 
 /** What a zip entry says, as extractors take it; its link target is read by whoever wants it. */
 export function readFacts(entry: ZipEntry, notes: Notes): ManifestEntry {
-  const { path, alternative } = entry.name;
-  const { type, mode, traits } = entry.isUnixMade ? unixFacts(entry, path, notes) : otherFacts(entry, path);
+  const { path, alternative, oddity } = entry.name;
+  if (oddity !== undefined) notes.addFirst(oddity, oddities[oddity], path);
+  const { type, mode, traits } = entry.isUnixMade
+    ? unixFacts(entry, path, notes)
+    : otherFacts(entry, path, notes);
   const size = type === 'file' ? entry.size : undefined;
   const facts: ManifestEntry = { path, type, mode, size };
   if (alternative !== undefined) facts.alternative = alternative;
@@ -53,9 +60,10 @@ function typeOf(kind: number): ManifestEntry['type'] {
  * Of an entry made elsewhere. Some programs put a Unix mode into its high word all the same: pip, extract-zip and adm-zip
  * take it. Here it counts where it says what the name and the DOS attributes say, and never for a directory.
  */
-function otherFacts({ attributes, size, isDosMade, name }: ZipEntry, path: string): Facts {
+function otherFacts({ attributes, size, isDosMade, name }: ZipEntry, path: string, notes: Notes): Facts {
   const isNamed = path.endsWith('/');
   if (isNamed || (isDosMade && (attributes & DOS_DIRECTORY) !== 0)) {
+    if (!isNamed) notes.addFirst('directory-by-attribute', DIRECTORY_BY_ATTRIBUTE, path);
     // Without a slash that every program knows, some make an empty file of it.
     const isUnclear = size === 0 && (!isNamed || name.alternative?.endsWith('\\') === true);
     return { type: 'directory', mode: undefined, ...(isUnclear && { traits: { isPerhapsEmptyFile: true } }) };
@@ -66,6 +74,7 @@ function otherFacts({ attributes, size, isDosMade, name }: ZipEntry, path: strin
       return { type: 'file', mode: word & PERMISSIONS };
     case S_IFLNK:
       // A link for some programs, a file with the link's text for others.
+      notes.addFirst('link-or-file', LINK_OR_FILE, path);
       return { type: undefined, mode: undefined, traits: { isPerhapsLink: true } };
     case S_IFDIR:
       return { type: undefined, mode: undefined };
