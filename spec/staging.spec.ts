@@ -400,8 +400,12 @@ for (const [backend, hold] of backends) {
       const directory = tempDirectory();
       addToTree(directory, { 'out/f': 'old', 'out/': 0o755, 'other/': 0o755 });
       const { ino } = lstatSync(join(directory, 'out'));
-      const path = await leftover(directory, { [`old-1-555-${ino}/`]: 0o700, 'tree/f': 'new' });
-      if (isMoved) renameSync(join(directory, 'out'), join(path, `old-1-555-${ino}/out`));
+      const path = await leftover(directory, {
+        [`lock-555-${ino}/`]: 0o700,
+        'old-1/': 0o700,
+        'tree/f': 'new',
+      });
+      if (isMoved) renameSync(join(directory, 'out'), join(path, 'old-1/out'));
       await clear(directory);
       assert.is(modeOf(directory, 'out'), 0o555, isMoved ? 'moved aside' : 'not yet moved');
       assert.is(modeOf(directory, 'other'), 0o755);

@@ -4,6 +4,7 @@ import { quoted } from '../printable.ts';
 import { putBackAll, retireAll } from './aside.ts';
 import type { Destination } from './destination.ts';
 import { warnOfLeftover } from './errors.ts';
+import { lockAgain } from './lock.ts';
 import { ownerOf } from './marker.ts';
 import { dismantle, removeNamed, STAGING_NAME } from './staging.ts';
 
@@ -66,6 +67,7 @@ async function clear(parent: Directory, name: string, path: string): Promise<voi
       return;
     }
     putBackAll(directory, parent);
+    lockAgain(directory, parent);
     if (owner === 'elsewhere') return;
     // From here on nobody puts back what may be half gone.
     retireAll(directory);

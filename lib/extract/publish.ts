@@ -4,6 +4,7 @@ import { errorCode, located, swapped, symlinkInPath } from '../directory/errors.
 import { move } from '../directory/move.ts';
 import { Aside } from './aside.ts';
 import { explained } from './errors.ts';
+import { noteLocked } from './lock.ts';
 import { type Staging, TREE, verifyStaging } from './staging.ts';
 
 /** How often another process may publish its tree between our two renames. */
@@ -36,6 +37,8 @@ export type Published = 'created' | 'replaced' | undefined;
  */
 export async function publish(staging: Staging, finished: Identity, existing: Existing): Promise<Published> {
   const { destination, directory, asides } = staging;
+  const tree = directory.lstat(TREE);
+  if (tree !== undefined) noteLocked(directory, tree);
   for (let collisions = 0; ; collisions += 1) {
     verify(staging, finished);
     const found = destination.lstat();
@@ -43,7 +46,8 @@ export async function publish(staging: Staging, finished: Identity, existing: Ex
     let aside: Aside | undefined;
     try {
       if (found !== undefined) {
-        aside = new Aside(directory, asides.length + 1, found);
+        noteLocked(directory, found);
+        aside = new Aside(directory, asides.length + 1);
         asides.push(aside);
         aside.take(destination);
       }

@@ -4,7 +4,7 @@
  *
  *     node replace-child.js DESTINATION UID ok|fail…
  */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -52,6 +52,8 @@ async function main([destination, uid, ...calls]) {
   for (const call of calls) {
     const extract = (_, directory) => {
       makeVersion(directory, 'new');
+      // Its owner cannot move it as it is.
+      chmodSync(directory, 0o555);
       if (call === 'fail') throw new Error('failed');
     };
     const outcome = await wrapExtractor(extract, { manifest: false, existing: 'replace' })(
