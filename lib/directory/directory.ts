@@ -57,7 +57,7 @@ export type RenameKind = 'replace' | 'no-replace' | 'exchange';
  */
 export interface Directory {
   readonly backend: 'native' | 'anchored' | 'path';
-  /** What {@link rename} can do; `'replace'` always. */
+  /** What {@link rename} can do; `'replace'` always. To ask may load what the others take. */
   readonly renames: ReadonlySet<RenameKind>;
   /** Its facts when it was opened. */
   readonly opened: EntryStats;
@@ -95,8 +95,10 @@ export interface Directory {
   /** Make a link with this text. */
   symlink(name: string, target: string): void;
   /**
-   * Give an entry another name, in this or in another directory. Throws EEXIST for `'no-replace'` where something is there, ENOTSUP for
-   * `'exchange'` where the file system does not do it or the entries may not be exchanged: nothing was done then.
+   * Give an entry another name, in this or in another directory.
+   *
+   * Throws EEXIST for `'no-replace'` where something is there; on a file system that has no such rename, that is looked at right
+   * before a plain one. Throws ENOTSUP for `'exchange'` where the two cannot be exchanged, and nothing was done.
    */
   rename(name: string, to: Directory, newName: string, kind?: RenameKind): void;
   /** Remove an entry that is no directory. */
