@@ -463,7 +463,8 @@ else {
     await outputOf(
       spawn('strace', ['-f', '-e', 'trace=fsync', '-o', trace, ...javascriptCommand, childScript, task]),
     );
-    assert.not.match(readFileSync(trace, 'utf8'), 'fsync(');
+    // koffi flushes the two streams of output when it is unloaded.
+    assert.not.match(readFileSync(trace, 'utf8'), /fsync\((?![12]\))/);
   });
 }
 

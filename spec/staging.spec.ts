@@ -68,6 +68,8 @@ async function warningsOf(act: () => unknown): Promise<(Error & { code?: string 
   return warnings;
 }
 
+// Functions of node:fs are replaced here, and native calls do without them.
+process.env.PERMWALK_NATIVE = '0';
 const isReplaceable = canReplace();
 
 /** Ways to hold the parent of a destination. */
