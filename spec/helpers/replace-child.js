@@ -8,7 +8,7 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSy
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const FILES = 8;
+const FILES = 4;
 
 /**
  * What lies at the destination: `absent`, one version that is whole, or what must never be.
