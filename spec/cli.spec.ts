@@ -1014,34 +1014,29 @@ extraction('a command that fails or delivers too little publishes nothing: exit 
   assert.is(lenient.code, 0);
 });
 
-extraction(
-  'what is odd in a manifest is told of on stderr, ten of a kind at most, and harmlessly',
-  async () => {
-    const directory = fresh();
-    const site = makeTree(join(directory, 'site'), { a: {} });
-    const rows = Array.from({ length: 14 }, () => 'a,,b').join('\n');
-    writeFileSync(join(directory, 'RECORD'), `a,sha256=x,8\n${rows}\n`);
-    const odd = await runCli(['check', '--no-retry', '--manifest', join(directory, 'RECORD'), site]);
-    const notes = odd.stderr.split('\n').filter((line) => line.startsWith('note: '));
-    assert.is(notes.length, 11, odd.stderr);
-    assert.match(
-      notes[0] ?? '',
-      /^note: the manifest: row 2 has a size that is no number: its path is taken$/,
-    );
-    assert.match(notes[10] ?? '', /^note: and \d+ more; --json has them$/);
-    const archive = join(directory, 'twice.zip');
-    const name = 'a\x1b[31m';
-    const entry = { name, mode: REGULAR | 0o644, content: 'x' };
-    writeFileSync(archive, rawZip([entry, { ...entry, content: 'yy' }]));
-    const { stderr, stdout } = await runCli(['check', '--json', '--no-retry', '--manifest', archive, site]);
-    assert.match(stderr, /^note: a\\x1b\[31m: stands more than once/m);
-    const { warnings } = JSON.parse(stdout) as PermissionReport;
-    assert.equal(
-      warnings.map(({ code, path }) => [code, path]),
-      [['duplicate', name]],
-    );
-  },
-);
+extraction('what is odd in a manifest is told of, ten of a kind at most, and harmlessly', async () => {
+  const directory = fresh();
+  const site = makeTree(join(directory, 'site'), { a: {} });
+  const rows = Array.from({ length: 14 }, () => 'a,,b').join('\n');
+  writeFileSync(join(directory, 'RECORD'), `a,sha256=x,8\n${rows}\n`);
+  const odd = await runCli(['check', '--no-retry', '--manifest', join(directory, 'RECORD'), site]);
+  const notes = odd.stdout.split('\n').filter((line) => line.startsWith('note: '));
+  assert.is(notes.length, 11, odd.stdout);
+  assert.match(notes[0] ?? '', /^note: the manifest: row 2 has a size that is no number: its path is taken$/);
+  assert.match(notes[10] ?? '', /^note: and \d+ more; --json has them$/);
+  const archive = join(directory, 'twice.zip');
+  const name = 'a\x1b[31m';
+  const entry = { name, mode: REGULAR | 0o644, content: 'x' };
+  writeFileSync(archive, rawZip([entry, { ...entry, content: 'yy' }]));
+  const told = await runCli(['check', '--no-retry', '--manifest', archive, site]);
+  assert.match(told.stdout, /^note: a\\x1b\[31m: stands more than once/m);
+  const { stdout } = await runCli(['check', '--json', '--no-retry', '--manifest', archive, site]);
+  const { warnings } = JSON.parse(stdout) as PermissionReport;
+  assert.equal(
+    warnings.map(({ code, path }) => [code, path]),
+    [['duplicate', name]],
+  );
+});
 
 extraction('what a RECORD lists outside the tree is named, and left alone', async () => {
   const directory = makeTree(join(fresh(), 'site'), {
