@@ -26,7 +26,7 @@ function bench(out: string, ...more: string[]) {
 function whyNot(): string | undefined {
   if (runtime !== 'node') return 'it measures on Node';
   if (process.platform !== 'linux') return 'GNU chmod and find are needed';
-  if (!existsSync(join(checkout, 'dist/cli/main.js'))) return 'dist is not built';
+  if (!existsSync(join(checkout, 'dist/bin/permwalk.js'))) return 'dist is not built';
   return spawnSync('zip', ['-v'], { stdio: 'ignore' }).status === 0 ? undefined : 'zip is needed';
 }
 

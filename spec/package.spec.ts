@@ -8,9 +8,11 @@ import * as tar from 'tar';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { javascriptCommand } from './helpers/runtime.ts';
-import { entriesBelow, tempDirectory } from './helpers/tree.ts';
+import { entriesBelow, makeTree, tempDirectory } from './helpers/tree.ts';
 
 interface PackageJson {
+  version: string;
+  bin: { permwalk: string };
   scripts: Record<string, string>;
   dependencies: Record<string, string>;
 }
@@ -91,9 +93,39 @@ test('the tarball holds what is built from lib, the pages and their charts', () 
   const pages = readdirSync(join(checkout, 'docs')).map((name) => `docs/${name}`);
   const charts = readdirSync(join(checkout, 'bench/results')).filter((name) => name.endsWith('.svg'));
   const others = ['.github/SECURITY.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
-  const expected = [...built, ...pages, ...charts.map((name) => `bench/results/${name}`), ...others];
+  const command = readdirSync(join(checkout, 'dist/bin')).map((name) => `dist/bin/${name}`);
+  const expected = [
+    ...built,
+    ...command,
+    ...pages,
+    ...charts.map((name) => `bench/results/${name}`),
+    ...others,
+  ];
   assert.equal(files.sort(), expected.sort());
   for (const [path, entry] of entriesBelow(installed)) assert.ok(entry.isFile() || entry.isDirectory(), path);
+});
+
+test('the command is one bundle of what it is built from, without the packages that it needs', () => {
+  const { permwalk } = manifest.bin;
+  assert.is(permwalk, 'dist/bin/permwalk.js');
+  const root = makeTree({ f: 0o600 });
+  const [program, ...before] = javascriptCommand;
+  // The packages are found in the checkout's node_modules.
+  const run = (...args: string[]) =>
+    spawnSync(program, [...before, join(checkout, permwalk), ...args], { encoding: 'utf8' });
+  assert.is(run('--version').stdout, `${manifest.version}\n`);
+  const { status, stdout, stderr } = run('apply', '--json', '--mode', 'a+r', root);
+  assert.is(status, 0, stderr);
+  assert.is(JSON.parse(stdout).counts.changed, 1);
+  const list = join(tempDirectory(), 'list');
+  writeFileSync(list, 'f\n');
+  const listed = run('check', '--json', '--manifest', list, '--executable', 'f', root);
+  assert.is(JSON.parse(listed.stdout).counts.changed, 1, listed.stderr);
+  const text = readdirSync(join(installed, 'dist/bin'))
+    .map((name) => readFileSync(join(installed, 'dist/bin', name), 'utf8'))
+    .join('');
+  assert.match(text, /from "commander"/);
+  assert.not.match(text, /node_modules/);
 });
 
 test('nothing refers to a source map that is not there', () => {

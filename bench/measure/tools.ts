@@ -29,7 +29,7 @@ export function prepareTools(dist: string): Tools {
   const compiler = join(checkout, 'node_modules/typescript/bin/tsc');
   execFileSync(process.execPath, [compiler, '-p', join(checkout, 'bench/programs')], { stdio: 'inherit' });
   const folder = resolve(dist);
-  const cli = join(folder, 'cli/main.js');
+  const cli = join(folder, 'bin/permwalk.js');
   if (!existsSync(cli)) throw new Error(`${cli} is not there: npm run build`);
   const limit = compileC('limit', cache);
   return {
