@@ -16,6 +16,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Directory, RenameKind } from '../lib/directory/directory.ts';
 import { errorCode } from '../lib/directory/errors.ts';
+import { neverNative } from '../lib/directory/native/load.ts';
 import { openNative } from '../lib/directory/native/native.ts';
 import { openTree } from '../lib/directory/open.ts';
 import type { ApplyOptions } from '../lib/options.ts';
@@ -365,9 +366,13 @@ if (hasNative) {
       holding(full(), (directory) => [...directory.renames]),
       kinds,
     );
-    const anchored = openTree(full(), { native: { after: 0, load: () => undefined } });
-    assert.is(anchored.backend, 'anchored');
-    anchored.close();
+    const without = openNative(full(), undefined, neverNative);
+    assert.equal([...(without?.renames ?? [])], ['replace']);
+    for (const kind of ['no-replace', 'exchange'] as const) {
+      assert.throws(() => without?.rename('f', without, 'g', kind), RangeError);
+    }
+    assert.is(without?.backend, 'anchored');
+    without?.close();
   });
 
   renaming('an exchange takes a file, a directory and a link for each other, and between directories', () => {
