@@ -30,6 +30,7 @@ export interface EntryFacts {
  * - `permission-denied`: EPERM or EACCES.
  * - `read-only`: EROFS.
  * - `not-applied`: chmod succeeded, but the mode is another one (vfat, FUSE, some network mounts).
+ * - `special-bits`: it lacks setuid, setgid or sticky, which was recorded, and which is never added.
  * - `hard-linked`: a file with more than one link, and `hardLinks` is `'error'`.
  * - `undecodable-name`: its name is not UTF-8, and a manifest or glob would have to name it.
  * - `path-too-long`: its path is longer than 4095 bytes, so that no glob is held against it, or longer than the system takes.
@@ -47,6 +48,7 @@ export type UnresolvedReason =
   | 'permission-denied'
   | 'read-only'
   | 'not-applied'
+  | 'special-bits'
   | 'hard-linked'
   | 'undecodable-name'
   | 'path-too-long'
@@ -85,6 +87,7 @@ export const advice: Readonly<Record<UnresolvedReason, string>> = {
   'permission-denied': 'run as the owner of the entry, or as root',
   'read-only': 'remount the file system read-write',
   'not-applied': 'the file system does not keep modes: mount it with the modes you need',
+  'special-bits': 'add it with chmod, as root or the owner, if it is wanted',
   'hard-linked': "replace it by a copy, or set hardLinks to 'apply'",
   'undecodable-name': 'rename it, or use neither manifest nor globs',
   'path-too-long': 'move it to a shorter path, or work without globs',
@@ -132,8 +135,8 @@ function compactFacts(facts: EntryFacts | undefined): EntryFacts | undefined {
 
 /**
  * One entry whose mode could not be set, or that is not as the manifest says. It was not changed; only with `reason`
- * `'not-applied'` or `'io-error'` the system may have changed it. It has no `stack`, and is an ordinary object: JSON and structuredClone
- * keep all of it.
+ * `'not-applied'` or `'io-error'` the system may have changed it, and with `'special-bits'` its permissions have been set. It has no
+ * `stack`, and is an ordinary object: JSON and structuredClone keep all of it.
  */
 export class UnresolvedEntryError extends PlainError {
   override readonly name = 'UnresolvedEntryError';

@@ -14,10 +14,12 @@ export {
 } from './extract/wrap.ts';
 export type {
   Manifest,
+  ManifestDigest,
   ManifestEntry,
   ManifestInput,
   ManifestWarning,
 } from './manifest/manifest.ts';
+export type { MappingOptions } from './manifest/mapping.ts';
 export type { ReadOptions } from './manifest/options.ts';
 export { readManifest } from './manifest/read.ts';
 export { readRecordManifest } from './manifest/record.ts';
@@ -25,6 +27,9 @@ export { readTarManifest } from './manifest/tar.ts';
 export { readZipManifest } from './manifest/zip.ts';
 export type { ApplyOptions, RetryOptions } from './options.ts';
 export { applyPermissions } from './pass/apply.ts';
+export { formatManifest } from './record/format.ts';
+export type { RecordOptions, RecordProgress } from './record/options.ts';
+export { recordManifest } from './record/record.ts';
 export type {
   LinkReport,
   PermissionChange,

@@ -29,7 +29,8 @@ export interface ApplyOptions {
    *
    * - `'executable'`: add exec bits, remove nothing. Files that the manifest marks executable (any x bit), or that
    *   `executable` matches, get x for every class that has r, masked by umask. Directories get x where they have r.
-   * - `'manifest'`: exactly the manifest's `mode & 0o777 & ~umask`; an unknown mode changes nothing.
+   * - `'manifest'`: exactly the manifest's `mode & 0o777 & ~umask`; an unknown mode changes nothing. Special bits that a
+   *   recorded manifest has stay where they are, and are unresolved (`special-bits`) where they are not.
    * - a number (`0o644`), or its octal digits in a string: files get that mode; directories get it with x where it has
    *   r. As with GNU chmod, directories keep setuid and setgid.
    * - any other string: a symbolic mode (`u+rwX,go+rX`), applied as GNU chmod applies it.

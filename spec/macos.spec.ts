@@ -17,6 +17,8 @@ const all = [
   'hostile',
   'model',
   'record',
+  'recording',
+  'restore',
   'settle',
 ];
 const specs = all.slice(0, extent({ short: 3, full: all.length }));

@@ -262,7 +262,9 @@ test('report-and-errors.md names every count and every field of the report', () 
 });
 
 test('command-line.md names every flag of every command', async () => {
-  const helps = await Promise.all(['apply', 'check', 'extract'].map((name) => runCli([name, '--help'])));
+  const helps = await Promise.all(
+    ['apply', 'check', 'extract', 'record'].map((name) => runCli([name, '--help'])),
+  );
   const flags = helps.flatMap(({ stdout }) => [...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)]);
   assert.ok(flags.length > 60);
   const { text } = pageOf('command-line');

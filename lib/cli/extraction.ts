@@ -23,7 +23,10 @@ export async function runExtraction(
 ): Promise<number> {
   checkCommand(extractor);
   const { manifest, ...passFlags } = flags;
-  const given = typeof manifest === 'string' ? { ...passFlags, manifest } : passFlags;
+  const isMapped = passFlags.stripComponents !== undefined || passFlags.prefix !== undefined;
+  // wrapExtractor reads the archive as it is.
+  const source = manifest ?? (isMapped ? archive : false);
+  const given = source === false ? passFlags : { ...passFlags, manifest: source };
   const missing = missingParents(destination);
   let isStarted = false;
   let isPublished = false;

@@ -9,6 +9,9 @@ type Unflagged = 'manifest' | 'retry' | 'signal' | 'onProgress' | 'onChange';
 export interface PassFlags extends Omit<ApplyOptions, Unflagged>, RetryOptions {
   /** File that the manifest is read from. */
   manifest?: string;
+  /** How paths of the manifest become paths of the tree; at most one of both. */
+  stripComponents?: number;
+  prefix?: string;
   /** False: look once. */
   retry: boolean;
   json?: boolean;
@@ -29,7 +32,7 @@ export interface ExtractFlags
 const retryFlags = ['retries', 'factor', 'minTimeout', 'maxTimeout', 'maxRetryTime', 'randomize'];
 
 /** Flags that have no option of the same name. */
-const ownFlags = ['manifest', 'retry', 'json', 'verbose'];
+const ownFlags = ['manifest', 'stripComponents', 'prefix', 'retry', 'json', 'verbose'];
 
 /** Turn flags into options; all but the manifest, which has to be read first. */
 export function toApplyOptions(flags: PassFlags): ApplyOptions {
@@ -71,7 +74,14 @@ function passFlags(): [string, Option[]][] {
       [
         flag(
           '--manifest <file>',
-          'what must exist: an archive (zip, .mcpb, .whl, tar), a RECORD or a list of paths (default: none)',
+          'what must exist: an archive (zip, .mcpb, .whl, tar), mtree(5), a RECORD or a list of paths (default: none)',
+        ),
+        flag(
+          '--strip-components <n>',
+          'take this many directories off the front of each path in it (default: 0)',
+        ).argParser(parseCount),
+        flag('--prefix <directory>', 'its directory that is the tree, as package in npm packages').conflicts(
+          'stripComponents',
         ),
         choice(
           '--verify <how>',
@@ -194,6 +204,12 @@ export function parseExitCodes(text: string): number[] {
   throw new InvalidArgumentError(
     'Allowed: whole numbers from 0 to 255, with commas between them, such as 0,1.',
   );
+}
+
+function parseCount(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError('Allowed: a whole number, 0 or more.');
 }
 
 function parseDecimal(text: string): number {

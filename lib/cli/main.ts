@@ -29,6 +29,11 @@ const commands: readonly CommandEntry[] = [
     summary: 'run an extractor, set modes, publish the complete tree',
     load: async () => (await import('./commands/extract.ts')).fillExtractCommand,
   },
+  {
+    name: 'record',
+    summary: 'print a tree as a manifest',
+    load: async () => (await import('./commands/record.ts')).fillRecordCommand,
+  },
 ];
 
 /** The command line with all commands, and the flags of those that the arguments name. */

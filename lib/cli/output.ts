@@ -47,6 +47,25 @@ export function writeOut(text: string): void {
   write(process.stdout, text);
 }
 
+/** Whether somebody still reads stdout. */
+export function canWriteOut(): boolean {
+  return !unwritable.has(process.stdout);
+}
+
+/** Wait until what was written to stdout so far has gone out, or cannot. */
+export async function outDrained(): Promise<void> {
+  const { stdout } = process;
+  if (!stdout.writableNeedDrain || unwritable.has(stdout)) return;
+  await new Promise<void>((resolve) => {
+    const events = ['drain', 'error', 'close'] as const;
+    const done = () => {
+      for (const event of events) stdout.off(event, done);
+      resolve();
+    };
+    for (const event of events) stdout.on(event, done);
+  });
+}
+
 /** Write to stderr, as long as somebody reads it. */
 export function writeError(text: string): void {
   write(process.stderr, text);

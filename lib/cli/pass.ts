@@ -27,6 +27,9 @@ import {
   renderReport,
 } from './table.ts';
 
+/** As many paths outside the tree are named. */
+const MAX_OUTSIDE = 20;
+
 /** What differs between commands. */
 interface Command {
   /** What to do with the options. Default: a pass over the root. `say` shows what goes on where no pass does. */
@@ -120,13 +123,20 @@ function print<T>(flags: PassFlags, result: T, render: (result: T, paint: Paint)
 /** The options, with the manifest read. */
 async function readOptions(flags: PassFlags): Promise<ApplyOptions> {
   const options = toApplyOptions(flags);
-  if (flags.manifest === undefined) return options;
+  const { stripComponents: strip, prefix } = flags;
+  if (flags.manifest === undefined) {
+    if (strip !== undefined) throw new TypeError('stripComponents: needs manifest');
+    if (prefix !== undefined) throw new TypeError('prefix: needs manifest');
+    return options;
+  }
   const { readManifest } = await import('../manifest/read.ts');
-  const manifest = await readManifest(flags.manifest);
+  const manifest = await readManifest(flags.manifest, { strip, prefix });
   const outside = manifest.outside ?? [];
   if (outside.length > 0) {
-    const names = outside.map((path) => `  ${printableName(path)}\n`).join('');
-    writeError(`note: these paths of the manifest are outside the tree and are left alone:\n${names}`);
+    const names = outside.slice(0, MAX_OUTSIDE).map((path) => `  ${printableName(path)}\n`);
+    if (outside.length > MAX_OUTSIDE) names.push(`  and ${outside.length - MAX_OUTSIDE} more\n`);
+    const note = 'these paths of the manifest are outside the tree and are left alone';
+    writeError(`note: ${note}:\n${names.join('')}`);
   }
   return { ...options, manifest };
 }

@@ -19,6 +19,8 @@ export interface ProgressLine {
   update(progress: PermissionProgress): void;
   /** Say something else. */
   say(text: string): void;
+  /** Show another text, which is made only where it is shown. */
+  show(describe: () => string): void;
   /** Clear the line and show the cursor. */
   stop(): void;
 }
@@ -38,18 +40,21 @@ export function createProgressLine(isDryRun: boolean): ProgressLine | undefined 
     if (!stopped) spinner = createSpinner({ text, stream: process.stderr, handleSignals: false }).start();
   }, delayMs);
 
-  const show = (words: string): void => {
+  const say = (words: string): void => {
     text = words.slice(0, (process.stderr.columns || 80) - 3);
     if (spinner) spinner.text = text;
   };
+  const show = (describe: () => string): void => {
+    const now = performance.now();
+    if (now - shownAt < intervalMs) return;
+    shownAt = now;
+    say(describe());
+  };
+
   return {
-    say: show,
-    update(progress) {
-      const now = performance.now();
-      if (now - shownAt < intervalMs) return;
-      shownAt = now;
-      show(describeProgress(progress, isDryRun));
-    },
+    say,
+    show,
+    update: (progress) => show(() => describeProgress(progress, isDryRun)),
     stop() {
       stopped = true;
       clearTimeout(timer);

@@ -1,6 +1,7 @@
 import { formatMode, ManifestError } from '../errors.ts';
 import { quoted } from '../printable.ts';
-import { alternativeOf, isOptional, type ManifestEntry } from './manifest.ts';
+import { normalDigest } from './digest.ts';
+import { alternativeOf, digestOf, isOptional, linksOf, type ManifestEntry } from './manifest.ts';
 import type { Notes } from './notes.ts';
 import { type NormalizedPath, normalizeManifestPath, tryNormalize } from './path.ts';
 import { findMisspelled } from './properties.ts';
@@ -93,7 +94,8 @@ export class EntryCollector {
 
   #copy(given: ManifestEntry): ManifestEntry {
     const from: Partial<ManifestEntry> = typeof given === 'object' && given !== null ? given : {};
-    const { path, type, mode, size, linkTarget, optional, alternative } = withoutInherited(from);
+    const { path, type, mode, size, linkTarget, ...rest } = withoutInherited(from);
+    const { optional, alternative, digest, nlink } = rest;
     this.#refuseMisspelled(from);
     if (typeof path !== 'string') {
       throw new ManifestError(`an entry after ${this.#count} others has no path`, {
@@ -103,6 +105,8 @@ export class EntryCollector {
     const entry: ManifestEntry = { path, type, mode, size, linkTarget };
     if (optional !== undefined) entry.optional = optional;
     if (alternative !== undefined) entry.alternative = alternative;
+    if (digest !== undefined) entry.digest = digest;
+    if (nlink !== undefined) entry.nlink = nlink;
     return entry;
   }
 
@@ -139,9 +143,20 @@ export class EntryCollector {
     if (optional !== undefined && typeof optional !== 'boolean') {
       this.#reject(path, 'optional', optional, 'is not true or false');
     }
+    if (digestOf(entry) !== undefined) this.#normalizeDigest(entry, path);
+    const nlink = linksOf(entry);
+    if (nlink !== undefined && !(Number.isSafeInteger(nlink) && nlink >= 1)) {
+      this.#reject(path, 'nlink', nlink, 'is not a whole number from 1');
+    }
     entry.path = path;
     if (directory) entry.type = 'directory';
     if (alternativeOf(entry) !== undefined) this.#normalizeAlternative(entry, path);
+  }
+
+  #normalizeDigest(entry: ManifestEntry, path: string): void {
+    const digest = normalDigest(entry.digest);
+    if (digest === undefined) this.#fail(path, 'digest is not { algorithm, value } with a hexadecimal value');
+    entry.digest = digest;
   }
 
   #normalizeAlternative(entry: ManifestEntry, path: string): void {
@@ -196,6 +211,7 @@ export class EntryCollector {
     );
     compare('size', known.size, entry.size, showValue);
     compare('link target', known.linkTarget, entry.linkTarget, showValue);
+    compare('digest', showDigest(known), showDigest(entry), showValue);
     compare('optional', isOptional(known), isOptional(entry), showValue);
     return differences;
   }
@@ -213,11 +229,26 @@ export class EntryCollector {
 
 /** A value whose properties are its own, or its class's: never what was put onto every object. */
 function withoutInherited(given: Partial<ManifestEntry>): Partial<ManifestEntry> {
-  const names = ['path', 'type', 'mode', 'size', 'linkTarget', 'optional', 'alternative'] as const;
+  const names = [
+    'path',
+    'type',
+    'mode',
+    'size',
+    'linkTarget',
+    'optional',
+    'alternative',
+    'digest',
+    'nlink',
+  ] as const;
   const isPlain = names.every((name) => !(name in Object.prototype));
   if (isPlain) return given;
   const own = names.filter((name) => Object.hasOwn(given, name)).map((name) => [name, given[name]]);
   return Object.fromEntries([...names.map((name) => [name, undefined]), ...own]);
+}
+
+function showDigest(entry: ManifestEntry): string | undefined {
+  const digest = digestOf(entry);
+  return digest && `${digest.algorithm} ${digest.value}`;
 }
 
 function isLinkTarget(value: unknown): boolean {

@@ -4,7 +4,11 @@ export interface ManifestEntry {
   path: string;
   /** Kind of the entry; without one it may be anything but a link that dangles. */
   type?: 'file' | 'directory' | 'symlink' | undefined;
-  /** Permission bits; only `mode & 0o777` is used. `undefined` means unknown; 0 means 0000. */
+  /**
+   * Permission bits. `undefined` means unknown; 0 means 0000. Special bits (`mode & 0o7000`) are never added. In a manifest of
+   * format `'mtree'`, `'tree'` or `'list'`, mode `'manifest'` keeps those that are there, and reports those that are not; in any
+   * other they count for nothing.
+   */
   mode?: number | undefined;
   /** Size in bytes of a file's content. */
   size?: number | undefined;
@@ -20,6 +24,18 @@ export interface ManifestEntry {
    * root as the path is, and that of no other entry.
    */
   alternative?: string | undefined;
+  /** Digest of a file's content. */
+  digest?: ManifestDigest | undefined;
+  /** How many names a file had when it was recorded, where it had more than one. Written down, not checked. */
+  nlink?: number | undefined;
+}
+
+/** Digest of a file's content. */
+export interface ManifestDigest {
+  /** As node:crypto names it: `'sha256'`, `'sha512'`, … */
+  readonly algorithm: string;
+  /** Hexadecimal, in lower case. */
+  readonly value: string;
 }
 
 /** Something odd and harmless in a source: it was read as most extractors read it. */
@@ -45,14 +61,14 @@ export interface ManifestWarning {
 /** What an archive or list says must exist. Iterating it yields its entries. */
 export interface Manifest extends Iterable<ManifestEntry> {
   /** What kind of source it was read from. */
-  readonly format: 'zip' | 'tar' | 'record' | 'list';
-  /** The file it was read from, or `undefined` where it was read from memory. */
+  readonly format: 'zip' | 'tar' | 'record' | 'list' | 'mtree' | 'tree';
+  /** The file it was read from, or the tree that was recorded; `undefined` where it was read from memory. */
   readonly source: string | undefined;
   /** Every entry once, in the source's order. */
   readonly entries: readonly ManifestEntry[];
   /**
-   * Paths that the source lists and that lie outside the root, as it lists them; a pass never goes there. Only a Python
-   * RECORD has them: its scripts.
+   * Paths that the source lists and that lie outside the root, as it lists them; a pass never goes there. A Python RECORD has them,
+   * for its scripts, and so has a manifest that was read with `strip` or `prefix`.
    */
   readonly outside?: readonly string[];
   /** What was odd in the source and was read all the same; the first 1,000. */
@@ -103,7 +119,10 @@ const noTraits: EntryTraits = {};
  */
 export function createManifest({ format, source, entries, outside, notes }: ManifestParts): Manifest {
   // Frozen, so that what was checked when it was read is still so when it is used.
-  for (const entry of entries) Object.freeze(entry);
+  for (const entry of entries) {
+    Object.freeze(entry.digest);
+    Object.freeze(entry);
+  }
   Object.freeze(entries);
   const manifest: Manifest = {
     format,
@@ -125,6 +144,12 @@ export function checkedManifest(manifest: unknown): Manifest | undefined {
     : undefined;
 }
 
+/** Whether special bits of a manifest's modes were those of a tree: what an archive says of them no extractor need do. */
+export function recordsSpecialBits(manifest: unknown): boolean {
+  const format = checkedManifest(manifest)?.format;
+  return format === 'mtree' || format === 'tree' || format === 'list';
+}
+
 /** The other spelling of an entry. Entries have it as an own property, or not at all. */
 export function alternativeOf(entry: ManifestEntry): string | undefined {
   return Object.hasOwn(entry, 'alternative') ? entry.alternative : undefined;
@@ -133,6 +158,16 @@ export function alternativeOf(entry: ManifestEntry): string | undefined {
 /** Whether an entry may be absent. */
 export function isOptional(entry: ManifestEntry): boolean {
   return Object.hasOwn(entry, 'optional') && entry.optional === true;
+}
+
+/** The digest of an entry. */
+export function digestOf(entry: ManifestEntry): ManifestDigest | undefined {
+  return Object.hasOwn(entry, 'digest') ? entry.digest : undefined;
+}
+
+/** How many names an entry had. */
+export function linksOf(entry: ManifestEntry): number | undefined {
+  return Object.hasOwn(entry, 'nlink') ? entry.nlink : undefined;
 }
 
 /** Remember something of an entry beside what it says. */

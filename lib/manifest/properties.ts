@@ -8,6 +8,8 @@ const known: readonly (keyof ManifestEntry)[] = [
   'linkTarget',
   'optional',
   'alternative',
+  'digest',
+  'nlink',
 ];
 
 /**

@@ -1,13 +1,16 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { absolutePath } from '../absolute.ts';
-import { checkSource } from '../checks.ts';
+import { checkObject, checkSource } from '../checks.ts';
 import { ManifestError } from '../errors.ts';
+import { own } from '../own.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { type Compression, compressionOf, decompress, isNamedLikeBrotli } from './decompress.ts';
 import { archiveSuffix, describeStart, hasBinarySignature, isText, remedyFor } from './describe.ts';
 import { readListManifest, startsLikeJsonArray, startsLikeList } from './list.ts';
 import type { Manifest } from './manifest.ts';
+import { checkMapping, type MappingOptions, mapManifest } from './mapping.ts';
+import { readMtreeManifest, startsLikeMtree } from './mtree.ts';
 import { checkReadOptions, type ReadOptions } from './options.ts';
 import { readRecordManifest, startsLikeRecord } from './record.ts';
 import { readTarManifest } from './tar.ts';
@@ -58,6 +61,11 @@ const recognisers: readonly Recogniser[] = [
   { ...tar, recognises: async (sample) => startsLikeTar(await sample.decompress()) },
   { ...zip, recognises: ({ hasZipDirectory }) => hasZipDirectory() },
   {
+    name: 'a specification of mtree(5)',
+    read: readMtreeManifest,
+    recognises: ({ head }) => !hasBinarySignature(head) && startsLikeMtree(head),
+  },
+  {
     name: 'a Python RECORD (also a directory with *.dist-info/RECORD)',
     read: readRecordManifest,
     recognises: ({ name, head, isWhole }) =>
@@ -87,27 +95,43 @@ function isNamedLikeArchive(name: string): boolean {
 /**
  * Read a manifest from a file, recognised by its content, not by its name: a zip archive (`.zip`, `.mcpb`, `.whl`), also
  * behind a self-extracting prefix; a tar archive, also compressed with gzip, zstd or Brotli (of these, Brotli data can be
- * known only by the name's end, `.tar.br` or `.tbr`); the RECORD of a Python distribution, or a directory with such; a
+ * known only by the name's end, `.tar.br` or `.tbr`); a specification of mtree(5); the RECORD of a Python distribution, or a directory with such; a
  * list of paths, one a line, separated by NUL, or as JSON. A file that is named like an archive, and is text, is an error that
  * says what it is.
  *
  * @param source path of the file, or of a directory with `*.dist-info/RECORD` directly below it.
+ * @param options `strip` or `prefix` map the paths to where the extractor puts them: see {@link MappingOptions}
  * @throws ManifestError where it cannot be read (`code` is the errno's name), is nothing that a manifest is read
  *   from (the message says what it is), or is broken; see {@link readZipManifest}, {@link readTarManifest} and
  *   {@link readRecordManifest}. No message quotes the content of what is no archive.
+ * @throws TypeError or RangeError for an option
  * @throws the signal's reason when it is aborted
  *
  * @example
  * const manifest = await readManifest('bundle.mcpb', { signal: AbortSignal.timeout(60_000) });
  * for (const { code, message } of manifest.warnings) console.warn(code, message);
+ *
+ * @example
+ * const files = await readManifest('extension.vsix', { prefix: 'extension' });
  */
-export async function readManifest(source: string, options: ReadOptions = {}): Promise<Manifest> {
+export async function readManifest(
+  source: string,
+  options: ReadOptions & MappingOptions = {},
+): Promise<Manifest> {
   checkSource(source);
   const path = absolutePath(source);
-  const checked = checkReadOptions(options);
-  if (await isDirectory(path)) return readRecordManifest(path, checked);
-  const recogniser = await recognise(path, checked);
-  return recogniser.read(path, checked);
+  checkObject('options', options);
+  const { strip, prefix, ...rest } = own(options);
+  const checked = checkReadOptions(rest);
+  const mapping = checkMapping({ strip, prefix });
+  const manifest = await readAsIs(path, checked);
+  return mapping === undefined ? manifest : mapManifest(manifest, mapping, checked.signal);
+}
+
+async function readAsIs(source: string, checked: ReadOptions): Promise<Manifest> {
+  if (await isDirectory(source)) return readRecordManifest(source, checked);
+  const recogniser = await recognise(source, checked);
+  return recogniser.read(source, checked);
 }
 
 /** True for a directory. What cannot be looked at is left to the reading, which says why. */

@@ -37,6 +37,7 @@ const ALL_PERMISSIONS = 0o777;
 const ALL_READ = 0o444;
 const ALL_EXECUTE = 0o111;
 const SETUID_SETGID = 0o6000;
+const SPECIAL_BITS = 0o7000;
 /** What a program leaves that knows no modes and no umask. */
 const WORLD_WRITABLE = 0o666;
 
@@ -61,7 +62,8 @@ const ACTION = /([-+=])([^-+=]*)/g;
  * - any other string: POSIX chmod's symbolic mode, without `s` and `t`. Clauses without a class obey `umask`.
  *
  * Special bits that are present are treated as GNU chmod treats them: a numeric or manifest mode removes all
- * of them from a file and only sticky from a directory, and `=` does so for the classes that it is for.
+ * of them from a file and only sticky from a directory, and `=` does so for the classes that it is for. Those that
+ * the manifest's mode has, too, stay.
  *
  * In every mode, a file that is `matched` then also gets x for every class that has r, masked by `umask`.
  *
@@ -145,7 +147,8 @@ function manifestRule(umask: number): BaseRule {
   return (mode, directory, manifestMode) =>
     manifestMode === undefined
       ? mode
-      : replacePermissions(mode, directory, manifestMode & ALL_PERMISSIONS & ~umask);
+      : replacePermissions(mode, directory, manifestMode & ALL_PERMISSIONS & ~umask) |
+        (mode & manifestMode & SPECIAL_BITS);
 }
 
 function numericRule(fileMode: number): BaseRule {

@@ -5,7 +5,7 @@ import { Place } from '../directory/place.ts';
 import type { Tree } from '../directory/tree.ts';
 import { isLong, SURELY_SHORT } from '../globs/bounds.ts';
 import type { Matcher, NameMatcher } from '../globs/compile.ts';
-import type { ManifestEntry } from '../manifest/manifest.ts';
+import { type ManifestEntry, recordsSpecialBits } from '../manifest/manifest.ts';
 import type { Settings } from '../settings.ts';
 import { Findings } from './findings.ts';
 import type { Ignored } from './ignored.ts';
@@ -84,6 +84,8 @@ export class Course {
   /** Whether there is a manifest, even an empty one. */
   readonly hasManifest: boolean;
   readonly hasGlobs: boolean;
+  /** Whether entries must have the special bits that the manifest gives them. */
+  readonly keepsSpecialBits: boolean;
   readonly #hasPlan: boolean;
 
   constructor(tree: Tree, settings: Settings, books: Books, slices: Slices) {
@@ -100,6 +102,7 @@ export class Course {
     this.findings = new Findings(slots, ledger);
     this.hasManifest = settings.manifest !== undefined;
     this.hasGlobs = globs.executable !== undefined || globs.ignore !== undefined;
+    this.keepsSpecialBits = settings.modeFrom === 'manifest' && recordsSpecialBits(settings.manifest);
     this.#hasPlan = plan.size > 1;
   }
 

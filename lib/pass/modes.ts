@@ -7,6 +7,7 @@ import { NO_SLOT, type Subject } from './slots.ts';
 
 /** How often a file is looked at for other links: one may be removed while lstat looks, between the name and the count. */
 const LOOKS_AT_LINKS = 3;
+const SPECIAL_BITS = 0o7000;
 
 /** The entry whose mode is at stake: its name in a held directory, `.` for that directory itself. */
 export interface Handle {
@@ -47,8 +48,9 @@ export class Modes {
 
   /** The mode that an entry gets. */
   target(slot: number, stats: EntryStats, isMatched: boolean, mode = this.present(stats)): number {
-    const { settings, slots } = this.#course;
-    const manifestMode = slot === NO_SLOT ? undefined : slots.facts(slot)?.mode;
+    const { settings, slots, keepsSpecialBits } = this.#course;
+    let manifestMode = slot === NO_SLOT ? undefined : slots.facts(slot)?.mode;
+    if (manifestMode !== undefined && !keepsSpecialBits) manifestMode &= 0o777;
     return settings.modeRule(mode, stats.type === 'directory', manifestMode, isMatched);
   }
 
@@ -85,7 +87,7 @@ export class Modes {
     const { settings } = this.#course;
     const mode = this.present(stats);
     const target = this.#targetOf(subject, stats, isMatched);
-    if (target === mode) return this.leave(subject.slot, mode, 'unchanged');
+    if (target === mode) return this.#end(subject, mode, 'unchanged');
     if (settings.hardLinks !== 'apply' && isShared(stats)) {
       this.#spared(subject, stats, target);
       return undefined;
@@ -97,9 +99,14 @@ export class Modes {
     if (settings.dryRun) {
       if (isShared(stats)) this.#wouldBe.set(keyOf(stats), target);
       this.#tell(subject, stats, mode, target);
-      return 'changed';
+      return this.#checkSpecialBits(subject, target, 'changed');
     }
-    return this.#set(subject, handle, stats, (found) => this.#targetOf(subject, found, isMatched));
+    let left = target;
+    const ending = this.#set(subject, handle, stats, (found) => {
+      left = this.#targetOf(subject, found, isMatched);
+      return left;
+    });
+    return ending && this.#checkSpecialBits(subject, left, ending);
   }
 
   /**
@@ -123,11 +130,17 @@ export class Modes {
     if (this.#opened.size > 0) this.#opened.delete(place.path);
   }
 
+  /** Note what a change of a file left: see {@link change}. */
+  noteChange(subject: Subject, result: ChmodResult, target: number): 'changed' | undefined {
+    const ending = this.#note(subject, result, target);
+    return ending && this.#checkSpecialBits(subject, target, ending);
+  }
+
   /** Note what a chmod left: the mode that was wanted, or another, where the file system does not keep modes. */
-  noteChange(subject: Subject, { before, after }: ChmodResult, target: number): 'changed' | undefined {
+  #note(subject: Subject, { before, after }: ChmodResult, target: number): 'changed' | undefined {
     const [from, to] = [before.mode, after as number];
     if (from !== to) this.#tell(subject, before, from, to);
-    if (to === target) return this.leave(subject.slot, to, 'changed');
+    if (to === target) return this.#leave(subject.slot, to, 'changed');
     const facts = { syscall: 'chmod', expected: { mode: target }, actual: { mode: to } };
     this.#course.ledger.fail(subject, { reason: 'not-applied', ...facts });
     return undefined;
@@ -146,9 +159,27 @@ export class Modes {
   }
 
   /** Remember the mode that an entry is left with. */
-  leave<E extends 'changed' | 'unchanged'>(slot: number, mode: number, ending: E): E {
+  #leave<E extends 'changed' | 'unchanged'>(slot: number, mode: number, ending: E): E {
     if (slot !== NO_SLOT) this.#course.slots.setLeft(slot, mode);
     return ending;
+  }
+
+  #end(subject: Subject, mode: number, ending: 'unchanged'): 'unchanged' | undefined {
+    return this.#checkSpecialBits(subject, mode, this.#leave(subject.slot, mode, ending));
+  }
+
+  /** An entry that has its permissions, and lacks a special bit that was recorded: that is never added, and never passed over. */
+  #checkSpecialBits<E extends 'changed' | 'unchanged'>(
+    subject: Subject,
+    mode: number,
+    ending: E,
+  ): E | undefined {
+    const { slots, keepsSpecialBits, ledger } = this.#course;
+    if (!keepsSpecialBits || subject.slot === NO_SLOT) return ending;
+    const wanted = mode | ((slots.facts(subject.slot)?.mode ?? 0) & SPECIAL_BITS);
+    if (wanted === mode) return ending;
+    ledger.fail(subject, { reason: 'special-bits', expected: { mode: wanted }, actual: { mode } });
+    return undefined;
   }
 
   #set(
@@ -184,8 +215,8 @@ export class Modes {
       this.#turned(subject);
       return undefined;
     }
-    if (result.after === undefined) return this.leave(subject.slot, target, 'unchanged');
-    return this.noteChange(subject, result, target);
+    if (result.after === undefined) return this.#leave(subject.slot, target, 'unchanged');
+    return this.#note(subject, result, target);
   }
 
   /** True for what lies on another file system, or under a mount, unless those are entered. */

@@ -33,6 +33,28 @@ const record = [
   'package-1.0.dist-info/RECORD,,',
   '',
 ].join('\r\n');
+/** mtree(5), as NetBSD writes it, and as libarchive does. */
+const netbsdMtree = `#\t   user: someone
+
+/set type=file uid=0 mode=0644 nlink=1
+.               type=dir mode=0755 time=1700000000.0
+    a\\sb        mode=04755 size=3 \\
+                sha256=${'ab'.repeat(32)}
+    caf\\M-C\\M-)\\^A\\#\\012 size=1 optional
+    link        type=link mode=u=rwx,go=rx link=a\\sb
+d               type=dir ignore
+    /unset mode
+    f           nochange
+..
+..
+`;
+const libarchiveMtree = `#mtree
+. mode=755 type=dir
+./a\\040b mode=4755 type=file nlink=2 size=3 cksum=7 md5digest=${'11'.repeat(16)} sha256digest=${'ab'.repeat(32)}
+./caf\\303\\251 mode=644 type=file size=1 contents=/etc/passwd
+./link type=link mode=777 link=a\\040b
+./dev type=char resdevice=native,1,3
+`;
 const list = ['bin/run', 'lib/', 'lib/a file', 'lib/\u00fc', '.hidden', ''];
 
 /** A tree that has everything that archives have entries for. */
@@ -153,6 +175,8 @@ export function makeCorpus(directory: string): void {
   writeFileSync(into('RECORD'), record);
   mkdirSync(into('package-1.0.dist-info'));
   writeFileSync(into('package-1.0.dist-info/RECORD'), record);
+  writeFileSync(into('netbsd.mtree'), netbsdMtree);
+  writeFileSync(into('libarchive.mtree'), libarchiveMtree);
   writeFileSync(into('lines'), list.join('\n'));
   writeFileSync(into('nul'), list.join('\0'));
   writeFileSync(into('paths.json'), JSON.stringify(list.filter(Boolean), undefined, 1));
@@ -160,6 +184,7 @@ export function makeCorpus(directory: string): void {
     { path: 'a', type: 'file', mode: 0o755, size: 12 },
     { path: 'b/', mode: 0 },
     { path: 'c', type: 'symlink', linkTarget: 'a' },
+    { path: 'd', digest: { algorithm: 'sha256', value: 'ab'.repeat(32) }, nlink: 2 },
   ];
   writeFileSync(into('entries.json'), JSON.stringify(entries));
 }

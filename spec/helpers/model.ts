@@ -208,7 +208,7 @@ class Model {
         if (!this.#listed.has(above)) this.#implied.add(above);
     }
     for (const [path, entry] of this.#listed) {
-      // What is ignored tells what it lies in, too.
+      // What is listed below it says what it is, even where a glob ignores that.
       const isAbove = manifest.some((other) => other.path.startsWith(`${path}/`));
       if (isAbove && entry.type === undefined) this.#listed.set(path, { ...entry, type: 'directory' });
     }

@@ -26,6 +26,7 @@ const coreSpecs = [
   'hostile',
   'list',
   'mode',
+  'restore',
   'settle',
   'staging',
   'tar',

@@ -1,0 +1,179 @@
+import { isWithin } from '../directory/names.ts';
+import { ManifestError } from '../errors.ts';
+import { createPace } from '../pace.ts';
+import {
+  alternativeOf,
+  createManifest,
+  type Manifest,
+  type ManifestEntry,
+  setTraits,
+  traitsOf,
+} from './manifest.ts';
+import { Notes } from './notes.ts';
+import { tryNormalize } from './path.ts';
+
+/** How paths of a source become paths below the root. At most one of both. */
+export interface MappingOptions {
+  /** Directories that are taken off the front of each path, as `tar --strip-components` does. Default 0. */
+  strip?: number | undefined;
+  /** Directory of the source that becomes the root: `'package'` of an npm package, `'extension'` of a VSIX. Default: none. */
+  prefix?: string | undefined;
+}
+
+/** A path below the root, or `undefined` for what is not below it; the root itself is `'.'`. */
+type MapPath = (path: string) => string | undefined;
+
+/** A mapping that has been checked. */
+export interface Mapping {
+  readonly map: MapPath;
+  /** What it does, for a message: `prefix "extension"`. */
+  readonly name: string;
+}
+
+/**
+ * Check how paths are to be mapped.
+ *
+ * @returns `undefined` where they stay as they are
+ * @throws TypeError where both are given or one has the wrong type, RangeError for a wrong value
+ */
+export function checkMapping({ strip, prefix }: MappingOptions): Mapping | undefined {
+  if (strip !== undefined && prefix !== undefined) {
+    throw new TypeError('strip and prefix: expected one of both, got both');
+  }
+  if (strip !== undefined) {
+    if (typeof strip !== 'number') throw new TypeError('strip: expected a number');
+    if (!Number.isSafeInteger(strip) || strip < 0) {
+      throw new RangeError(`strip: ${strip} is not a whole number, 0 or more`);
+    }
+    return strip === 0 ? undefined : { map: stripping(strip), name: `strip ${strip}` };
+  }
+  if (prefix === undefined) return undefined;
+  if (typeof prefix !== 'string') throw new TypeError('prefix: expected a path');
+  const normal = tryNormalize(prefix);
+  const shown = JSON.stringify(prefix);
+  if ('fault' in normal) throw new RangeError(`prefix: ${shown} ${normal.fault}`);
+  if (normal.path === '.') throw new RangeError(`prefix: ${shown} is the root already`);
+  return { map: below(normal.path), name: `prefix ${shown}` };
+}
+
+function stripping(count: number): MapPath {
+  return (path) => {
+    let start = 0;
+    for (let left = count; left > 0; left -= 1) {
+      const slash = path.indexOf('/', start);
+      if (slash === -1) return undefined;
+      start = slash + 1;
+    }
+    return path.slice(start);
+  };
+}
+
+function below(prefix: string): MapPath {
+  return (path) => {
+    if (path.length === prefix.length || !isWithin(prefix, path)) return undefined;
+    return path.slice(prefix.length + 1);
+  };
+}
+
+/**
+ * A manifest with its paths mapped: those of hard links and second spellings, too. Texts of links stay, as they do on the disk.
+ *
+ * - What is cut off is in {@link Manifest.outside}. A directory that leads to what is kept is none of it: it becomes the root, whose
+ *   mode stays as it is, or lies above it.
+ * - Where two paths become one, the last entry counts, and a warning names both.
+ *
+ * @throws ManifestError where nothing is left
+ * @throws the signal's reason when it is aborted
+ */
+export async function mapManifest(
+  manifest: Manifest,
+  { map, name }: Mapping,
+  signal: AbortSignal | undefined,
+): Promise<Manifest> {
+  const { format, source } = manifest;
+  const mapper = new Mapper(manifest, map);
+  const pace = createPace(signal, () => {});
+  for (const entry of manifest.entries) {
+    mapper.add(entry);
+    if (pace.isOver()) await pace.pause();
+  }
+  const { entries, outside, notes } = mapper.result();
+  if (entries.length === 0 && manifest.entries.length > 0) {
+    const [first] = manifest.entries;
+    const fault = `has nothing below ${name}: its first path is ${JSON.stringify(first?.path)}`;
+    throw new ManifestError(fault, { source });
+  }
+  return createManifest({ format, source, entries, outside, notes });
+}
+
+class Mapper {
+  readonly #manifest: Manifest;
+  readonly #map: MapPath;
+  readonly #notes = new Notes();
+  /** With gaps where a path came again. */
+  readonly #entries: (ManifestEntry | undefined)[] = [];
+  readonly #known = new Map<string, { readonly index: number; readonly from: ManifestEntry }>();
+  readonly #cut: ManifestEntry[] = [];
+  /** What stands before paths that are kept. */
+  readonly #fronts = new Set<string>();
+
+  constructor(manifest: Manifest, map: MapPath) {
+    this.#manifest = manifest;
+    this.#map = map;
+    for (const { code, path, message } of manifest.warnings) this.#notes.add(code, message, path);
+    this.#notes.count = manifest.warningCount;
+  }
+
+  add(entry: ManifestEntry): void {
+    const path = this.#map(entry.path);
+    if (path === undefined) {
+      this.#cut.push(entry);
+      return;
+    }
+    this.#fronts.add(entry.path.slice(0, entry.path.length - path.length - 1));
+    const known = this.#known.get(path);
+    if (known !== undefined) {
+      this.#entries[known.index] = undefined;
+      this.#collide(path, known.from, entry);
+    }
+    this.#known.set(path, { index: this.#entries.length, from: entry });
+    this.#entries.push(this.#mapped(entry, path));
+  }
+
+  result(): { entries: ManifestEntry[]; outside: string[]; notes: Notes } {
+    const fronts = new Set<string>(['.']);
+    for (const front of this.#fronts) {
+      for (let path = front; path !== ''; path = path.slice(0, Math.max(0, path.lastIndexOf('/'))))
+        fronts.add(path);
+    }
+    const lost = this.#cut.filter(({ path, type }) => type !== 'directory' || !fronts.has(path));
+    return {
+      entries: this.#entries.filter((entry) => entry !== undefined),
+      outside: [...(this.#manifest.outside ?? []), ...lost.map(({ path }) => path)],
+      notes: this.#notes,
+    };
+  }
+
+  /** Two directories that become one are no collision. */
+  #collide(path: string, one: ManifestEntry, other: ManifestEntry): void {
+    if (one.type === 'directory' && other.type === 'directory') return;
+    const both = `${JSON.stringify(one.path)} and ${JSON.stringify(other.path)}`;
+    this.#notes.add('collision', `is what ${both} become: the last entry counts`, path);
+  }
+
+  #mapped(entry: ManifestEntry, path: string): ManifestEntry {
+    const mapped = { ...entry, path };
+    const second = alternativeOf(entry);
+    if (second !== undefined) {
+      const alternative = this.#map(second);
+      if (alternative === undefined) delete mapped.alternative;
+      else mapped.alternative = alternative;
+    }
+    const traits = traitsOf(entry);
+    const { firstName } = traits;
+    if (firstName === undefined) setTraits(mapped, traits);
+    // The names of one file stay together where the first one is cut: no path has a NUL.
+    else setTraits(mapped, { ...traits, firstName: this.#map(firstName) ?? `\0${firstName}` });
+    return mapped;
+  }
+}

@@ -1,0 +1,204 @@
+import { joinPath, parentOf } from '../directory/names.ts';
+import { ManifestError } from '../errors.ts';
+import { createPace } from '../pace.ts';
+import { openArchive } from './archive.ts';
+import { EntryCollector } from './collector.ts';
+import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
+import { applyKeyword, forgetKeyword, isKeyword, type MtreeFacts } from './mtree-facts.ts';
+import { type MtreeLine, mtreeLines } from './mtree-lines.ts';
+import { unescapeName } from './mtree-vis.ts';
+import { Notes } from './notes.ts';
+import { checkReadOptions, type ReadOptions } from './options.ts';
+
+/** Longest specification in bytes: it is held while it is read. */
+const MAX_LENGTH = 1 << 28;
+/** What libarchive begins one with. NetBSD's mtree writes nothing of the kind. */
+const signature = '#mtree';
+const separator = /[ \t]+/;
+
+/**
+ * Read a specification of mtree(5), as NetBSD's and FreeBSD's `mtree` and libarchive (`bsdtar --format=mtree`) write it.
+ *
+ * - `type`, `mode` (octal or symbolic), `size`, `link`, `nlink`, the digests and `optional` are read. Owners, times, flags and
+ *   `cksum` are not; neither is `contents`, which names a file elsewhere and is never followed.
+ * - Of an entry that is `nochange` nothing but its existence counts; what lies below one that is `ignore` does not count.
+ * - FIFOs, sockets and devices are left out. In NetBSD's dialect a name with `*`, `?` or `[` is a pattern, too: it is read as that name,
+ *   which may be absent. `warnings` name both.
+ *
+ * @param source path of the specification, at most 256 MiB long
+ * @throws ManifestError where it cannot be read (`code` is the errno's name), a line is broken, or a path or a fact is refused
+ * @throws the signal's reason when it is aborted
+ */
+export async function readMtreeManifest(source: string, options: ReadOptions = {}): Promise<Manifest> {
+  if (typeof source !== 'string') throw new TypeError('source is not a path');
+  const { signal } = checkReadOptions(options);
+  const text = await readText(source, signal);
+  const notes = new Notes();
+  const reader = new MtreeReader(source, text.toString('latin1', 0, signature.length) === signature, notes);
+  const pace = createPace(signal, () => {});
+  let number = 0;
+  try {
+    for (const line of mtreeLines(text)) {
+      ({ number } = line);
+      reader.read(line);
+      if (pace.isOver()) await pace.pause();
+    }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ManifestError(`is read as mtree(5); line ${number} ${error.message}`, { source, cause: error });
+  }
+  return createManifest({ format: 'mtree', source, entries: reader.entries, notes });
+}
+
+/** True where text begins like mtree(5): with its signature, with `/set`, or with a name and nothing but keywords. */
+export function startsLikeMtree(head: Buffer): boolean {
+  if (head.toString('latin1', 0, signature.length) === signature) return true;
+  try {
+    const first = mtreeLines(head).next().value;
+    if (first === undefined) return false;
+    const { name, words } = wordsOf(first.text);
+    if (words.length === 0 || !words.every(isKeyword)) return false;
+    return name === '/set' || words.some((word) => /^type=/.test(word));
+  } catch {
+    return false;
+  }
+}
+
+async function readText(source: string, signal: AbortSignal | undefined): Promise<Buffer> {
+  const archive = await openArchive(source, signal);
+  try {
+    if (archive.size > MAX_LENGTH) {
+      const fault = `is a specification of ${archive.size} bytes; at most ${MAX_LENGTH} are read`;
+      throw new ManifestError(fault, { source });
+    }
+    return await archive.read(0, archive.size);
+  } finally {
+    await archive.close();
+  }
+}
+
+/** The words of a line, its name first; `mtree -D` puts it at the end. */
+function wordsOf(text: string): { name: string; words: string[] } {
+  const words = text.split(separator);
+  const isLast = isKeyword(words[0] ?? '') && /^\.(?:\/|$)/.test(words.at(-1) ?? '');
+  const name = (isLast ? words.pop() : words.shift()) ?? '';
+  return { name, words };
+}
+
+/** Reads line after line: what is set for all entries, and the directory that it is in. */
+class MtreeReader {
+  readonly #collector: EntryCollector;
+  readonly #notes: Notes;
+  /** Whether names may be patterns: libarchive has none. */
+  readonly #hasPatterns: boolean;
+  readonly #defaults: MtreeFacts = {};
+  /** Directories that relative entries lie in, outermost first. */
+  readonly #inside: string[] = [];
+  readonly #ignored = new Set<string>();
+  readonly #unknown = new Set<string>();
+
+  constructor(source: string, hasSignature: boolean, notes: Notes) {
+    this.#collector = new EntryCollector(source, 0, { repeated: 'last', notes });
+    this.#hasPatterns = !hasSignature;
+    this.#notes = notes;
+  }
+
+  get entries(): ManifestEntry[] {
+    return this.#collector.entries;
+  }
+
+  /** @throws RangeError with what is wrong with the line */
+  read({ number, text }: MtreeLine): void {
+    const { name, words } = wordsOf(text);
+    if (name === '/set') for (const word of words) this.#apply(this.#defaults, word);
+    else if (name === '/unset') for (const word of words) forgetKeyword(this.#defaults, word);
+    else if (name === '..' && words.length === 0) this.#leave(number);
+    else if (name.startsWith('/'))
+      throw new RangeError('begins with a slash, and is neither /set nor /unset');
+    else this.#entry(name, words);
+  }
+
+  #entry(written: string, words: readonly string[]): void {
+    const name = unescapeName(written);
+    if (name === undefined) throw new RangeError('has a backslash before what it cannot stand before');
+    const facts: MtreeFacts = { ...this.#defaults };
+    for (const word of words) this.#apply(facts, word);
+    const isFull = name.includes('/');
+    const path = isFull ? name.replace(/^(?:\.\/)+(?=.)/, '') : this.#pathOf(name);
+    if (!isFull && facts.type === 'directory') this.#inside.push(path);
+    if (facts.ignore === true) this.#ignored.add(path);
+    this.#add(path, written, facts);
+  }
+
+  #pathOf(name: string): string {
+    const directory = this.#inside.at(-1) ?? '.';
+    return name === '.' ? directory : joinPath(directory, name);
+  }
+
+  #add(path: string, written: string, facts: MtreeFacts): void {
+    if (this.#isBelowIgnored(path)) return;
+    if (facts.type === 'other') {
+      const message = 'is a FIFO, a socket or a device, which a manifest cannot hold: it is left out';
+      return this.#notes.add('special-file', message, path);
+    }
+    const entry = entryOf(path, facts);
+    if (this.#hasPatterns && /(?<!\\)[*?[]/.test(written)) {
+      entry.optional = true;
+      const message =
+        'may be a pattern, which a manifest cannot hold: it is read as a name, and may be absent';
+      this.#notes.add('pattern', message, path);
+    }
+    this.#collector.adopt(entry);
+  }
+
+  #isBelowIgnored(path: string): boolean {
+    if (this.#ignored.size === 0) return false;
+    let above = path;
+    while (above !== '.') {
+      above = parentOf(above);
+      if (this.#ignored.has(above)) return true;
+    }
+    return false;
+  }
+
+  #leave(number: number): void {
+    if (this.#inside.pop() !== undefined) return;
+    this.#notes.add(
+      'unbalanced',
+      `has a ".." in line ${number} that leaves more directories than were entered`,
+    );
+  }
+
+  #apply(facts: MtreeFacts, word: string): void {
+    applyKeyword(facts, word, (name) => {
+      if (this.#unknown.has(name)) return;
+      this.#unknown.add(name);
+      this.#notes.add(
+        'unknown-keyword',
+        `has a keyword ${JSON.stringify(name)}, which is not known: it is ignored`,
+      );
+    });
+  }
+}
+
+function entryOf(
+  path: string,
+  { type, mode, size, link, nlink, digest, optional, nochange }: MtreeFacts,
+): ManifestEntry {
+  const known = type === 'other' ? undefined : type;
+  const entry: ManifestEntry = { path, type: known, mode: undefined, size: undefined, linkTarget: undefined };
+  if (optional === true) entry.optional = true;
+  if (nochange === true) {
+    // Its kind does not count either; only of a link it says that it may dangle.
+    entry.type = known === 'symlink' ? known : undefined;
+    return entry;
+  }
+  entry.mode = mode;
+  if (known === 'symlink') entry.linkTarget = link;
+  if (known === 'file' || known === undefined) {
+    entry.size = size;
+    if (digest !== undefined) entry.digest = digest;
+    if (nlink !== undefined && nlink > 1) entry.nlink = nlink;
+  }
+  return entry;
+}
