@@ -51,7 +51,7 @@ export class AnchoredDirectory implements Directory {
   readonly opened: EntryStats;
   protected readonly fd: number;
   protected readonly anchor: Anchor;
-  readonly #prefix: string;
+  #prefixOnce: string | undefined;
   /** Looks at entries so far. */
   #looks = 0;
 
@@ -59,7 +59,6 @@ export class AnchoredDirectory implements Directory {
     this.fd = fd;
     this.opened = opened;
     this.anchor = anchor;
-    this.#prefix = `${descriptorPath(fd)}/`;
   }
 
   get backend(): Directory['backend'] {
@@ -216,6 +215,12 @@ export class AnchoredDirectory implements Directory {
   close(): void {
     this.anchor.workingDirectory?.forget(this.fd);
     closeSync(this.fd);
+  }
+
+  /** What an entry's name is put after; most directories are gone through without it. */
+  get #prefix(): string {
+    this.#prefixOnce ??= `${descriptorPath(this.fd)}/`;
+    return this.#prefixOnce;
   }
 
   /** A directory that is held as this one is, mostly of the same tree. */

@@ -131,7 +131,8 @@ export class Kernel implements ListingKernel {
   /** Memory of a listing that was read to its end. */
   free(records: Records[]): void {
     this.#memory.forget();
-    for (const { memory } of records.splice(0)) this.#chunks.push(memory);
+    for (let chunk = records.pop(); chunk !== undefined; chunk = records.pop())
+      this.#chunks.push(chunk.memory);
   }
 
   #open(fd: number, address: number, flags: number): number | undefined {

@@ -32,7 +32,9 @@ export class CallMemory {
   readonly statx: number;
   readonly #memory: Memory;
   /** The name that was read from a listing last, and where its bytes are. Its memory is kept, whatever becomes of the listing. */
-  #known: { readonly name: string; readonly address: number; readonly memory: Memory } | undefined;
+  #known: string | undefined;
+  #knownAt = 0;
+  #knownIn: Memory | undefined;
 
   constructor(addressOf: (bytes: Uint8Array) => number) {
     this.#memory = new Memory(SIZE, addressOf);
@@ -43,12 +45,15 @@ export class CallMemory {
 
   /** Remember where the bytes of a name are: most names are asked for right after they were read. */
   know(name: string, address: number, memory: Memory): void {
-    this.#known = { name, address, memory };
+    this.#known = name;
+    this.#knownAt = address;
+    this.#knownIn = memory;
   }
 
   /** Forget them: their memory is used again. */
   forget(): void {
     this.#known = undefined;
+    this.#knownIn = undefined;
   }
 
   /**
@@ -57,13 +62,30 @@ export class CallMemory {
    * @param place 0 or 1, where two names are needed at once
    */
   nameAt(name: string, place: 0 | 1 = 0): number {
-    if (name === this.#known?.name) return this.#known.address;
-    if (name.length > MAX_NAME || name.includes('\0')) return 0;
+    if (this.#knownIn !== undefined && name === this.#known) return this.#knownAt;
+    if (name.length > MAX_NAME) return 0;
     const { bytes, address } = this.#memory;
     const offset = NAMES_AT + place * NAME_SIZE;
-    const encoded = encodeName(name);
-    const length = typeof encoded === 'string' ? bytes.write(encoded, offset) : encoded.copy(bytes, offset);
+    const length = writeName(name, bytes, offset);
+    if (length === undefined) return 0;
     bytes[offset + length] = 0;
     return address + offset;
   }
+}
+
+/** Write the bytes of a name; `undefined` where one of them is zero. Most names are ASCII: a call of the runtime takes longer. */
+function writeName(name: string, bytes: Buffer, offset: number): number | undefined {
+  for (let index = 0; index < name.length; index += 1) {
+    const code = name.charCodeAt(index);
+    if (code === 0) return undefined;
+    if (code >= 0x80) return writeEncoded(name, bytes, offset);
+    bytes[offset + index] = code;
+  }
+  return name.length;
+}
+
+function writeEncoded(name: string, bytes: Buffer, offset: number): number | undefined {
+  if (name.includes('\0')) return undefined;
+  const encoded = encodeName(name);
+  return typeof encoded === 'string' ? bytes.write(encoded, offset) : encoded.copy(bytes, offset);
 }
