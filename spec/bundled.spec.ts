@@ -111,7 +111,9 @@ for (const [format, minify] of [
       outfile,
       logLevel: 'silent',
     });
-    assert.equal(warnings, []);
+    // CommonJS has no import.meta, by which koffi and bun:ffi would be found: node:fs does everything there.
+    const ids = format === 'cjs' ? ['empty-import-meta'] : [];
+    assert.equal([...new Set(warnings.map(({ id }) => id))], ids);
     const inputs = Object.keys(metafile.inputs);
     assert.ok(inputs.some((path) => path.includes('node_modules/micromatch/')));
     assert.equal(

@@ -1,6 +1,7 @@
 import { isWithin } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
+import { quoted } from '../printable.ts';
 import {
   alternativeOf,
   createManifest,
@@ -23,7 +24,11 @@ export interface MappingOptions {
 /** A path below the root, or `undefined` for what is not below it; the root itself is `'.'`. */
 type MapPath = (path: string) => string | undefined;
 
-/** A mapping that has been checked. */
+/**
+ * A mapping that has been checked.
+ *
+ * @internal
+ */
 export interface Mapping {
   readonly map: MapPath;
   /** What it does, for a message: `prefix "extension"`. */
@@ -35,6 +40,7 @@ export interface Mapping {
  *
  * @returns `undefined` where they stay as they are
  * @throws TypeError where both are given or one has the wrong type, RangeError for a wrong value
+ * @internal
  */
 export function checkMapping({ strip, prefix }: MappingOptions): Mapping | undefined {
   if (strip !== undefined && prefix !== undefined) {
@@ -50,7 +56,7 @@ export function checkMapping({ strip, prefix }: MappingOptions): Mapping | undef
   if (prefix === undefined) return undefined;
   if (typeof prefix !== 'string') throw new TypeError('prefix: expected a path');
   const normal = tryNormalize(prefix);
-  const shown = JSON.stringify(prefix);
+  const shown = quoted(prefix);
   if ('fault' in normal) throw new RangeError(`prefix: ${shown} ${normal.fault}`);
   if (normal.path === '.') throw new RangeError(`prefix: ${shown} is the root already`);
   return { map: below(normal.path), name: `prefix ${shown}` };
@@ -84,6 +90,7 @@ function below(prefix: string): MapPath {
  *
  * @throws ManifestError where nothing is left
  * @throws the signal's reason when it is aborted
+ * @internal
  */
 export async function mapManifest(
   manifest: Manifest,
@@ -100,7 +107,7 @@ export async function mapManifest(
   const { entries, outside, notes } = mapper.result();
   if (entries.length === 0 && manifest.entries.length > 0) {
     const [first] = manifest.entries;
-    const fault = `has nothing below ${name}: its first path is ${JSON.stringify(first?.path)}`;
+    const fault = `has nothing below ${name}: its first path is ${quoted(first?.path ?? '')}`;
     throw new ManifestError(fault, { source });
   }
   return createManifest({ format, source, entries, outside, notes });
@@ -157,7 +164,7 @@ class Mapper {
   /** Two directories that become one are no collision. */
   #collide(path: string, one: ManifestEntry, other: ManifestEntry): void {
     if (one.type === 'directory' && other.type === 'directory') return;
-    const both = `${JSON.stringify(one.path)} and ${JSON.stringify(other.path)}`;
+    const both = `${quoted(one.path)} and ${quoted(other.path)}`;
     this.#notes.add('collision', `is what ${both} become: the last entry counts`, path);
   }
 

@@ -1,6 +1,7 @@
 import { joinPath, parentOf } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
+import { quoted } from '../printable.ts';
 import { openArchive } from './archive.ts';
 import { EntryCollector } from './collector.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
@@ -173,10 +174,7 @@ class MtreeReader {
     applyKeyword(facts, word, (name) => {
       if (this.#unknown.has(name)) return;
       this.#unknown.add(name);
-      this.#notes.add(
-        'unknown-keyword',
-        `has a keyword ${JSON.stringify(name)}, which is not known: it is ignored`,
-      );
+      this.#notes.add('unknown-keyword', `has a keyword ${quoted(name)}, which is not known: it is ignored`);
     });
   }
 }

@@ -1,3 +1,16 @@
+import {
+  boolean,
+  callback,
+  checkNames,
+  checkObject,
+  checkPath,
+  checkSignal,
+  choice,
+  globs,
+} from '../checks.ts';
+import type { Signal } from '../options.ts';
+import { own } from '../own.ts';
+
 /** How far a recording is, passed to `onProgress` between slices. */
 export interface RecordProgress {
   /** Entries that were looked at so far. */
@@ -15,12 +28,16 @@ export interface RecordOptions {
   /** Enter mount points below the root. Default false: they are left out, and a warning names each. */
   crossDevice?: boolean | undefined;
   /** Checked between slices of work; the promise rejects with the signal's reason. */
-  signal?: AbortSignal | undefined;
+  signal?: Signal | undefined;
   /** Called between slices of work. If it throws, the promise rejects with that error. */
   onProgress?: ((progress: RecordProgress) => void) | undefined;
 }
 
-/** Options after checking. */
+/**
+ * Options after checking.
+ *
+ * @internal
+ */
 export interface RecordSettings {
   readonly ignore: readonly string[];
   readonly digest: 'none' | 'sha256';
@@ -41,36 +58,18 @@ const names: ReadonlySet<string> = new Set<keyof RecordOptions>([
  * Check every option and fill in the defaults. `undefined` means: not given.
  *
  * @throws TypeError for an unknown name or a wrong type, RangeError for a wrong value; both name the option
+ * @internal
  */
 export function resolveRecordOptions(root: unknown, options: RecordOptions): RecordSettings {
-  if (typeof root !== 'string') throw new TypeError('root: expected a path');
-  if (root === '' || root.includes('\0')) throw new RangeError(`root: ${JSON.stringify(root)} is not a path`);
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError('options: expected an object');
-  }
-  for (const name of Object.keys(options)) {
-    if (names.has(name)) continue;
-    throw new TypeError(`unknown option ${JSON.stringify(name)}: known are ${[...names].join(', ')}`);
-  }
-  const { ignore, digest = 'none', crossDevice = false, signal, onProgress } = options;
-  if (digest !== 'none' && digest !== 'sha256') {
-    throw new RangeError(`digest: ${JSON.stringify(digest)} is not one of 'none', 'sha256'`);
-  }
-  if (typeof crossDevice !== 'boolean') throw new TypeError('crossDevice: expected true or false');
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError('signal: expected an AbortSignal');
-  }
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw new TypeError('onProgress: expected a function');
-  }
-  return { ignore: checkGlobs(ignore), digest, crossDevice, signal, onProgress };
-}
-
-function checkGlobs(value: string | readonly string[] | undefined): readonly string[] {
-  const list: unknown = typeof value === 'string' ? [value] : (value ?? []);
-  if (!Array.isArray(list) || !list.every((glob) => typeof glob === 'string')) {
-    throw new TypeError('ignore: expected a glob or an array of globs');
-  }
-  if (list.includes('')) throw new RangeError('ignore: "" is not a glob');
-  return list;
+  checkPath('root', root);
+  checkObject('options', options);
+  checkNames('option', options, names);
+  const { ignore, digest, crossDevice, signal, onProgress } = own(options);
+  return {
+    ignore: globs('ignore', ignore),
+    digest: choice('digest', digest, ['none', 'sha256']) ?? 'none',
+    crossDevice: boolean('crossDevice', crossDevice) ?? false,
+    signal: checkSignal(signal),
+    onProgress: callback('onProgress', onProgress),
+  };
 }

@@ -1,3 +1,4 @@
+import { absolutePath } from '../absolute.ts';
 import type { Identity } from '../directory/entry-stats.ts';
 import { type OpenTree, openTree } from '../directory/open.ts';
 import { compileGlobs } from '../globs/compile.ts';
@@ -33,6 +34,7 @@ export function recordManifest(root: string, options: RecordOptions = {}): Promi
  * The recording, of a tree that `open` holds.
  *
  * @param output the file that the record is written to, which is no part of it
+ * @internal
  */
 export async function recordTree(
   root: string,
@@ -41,11 +43,12 @@ export async function recordTree(
   output?: Identity,
 ): Promise<Manifest> {
   const settings = resolveRecordOptions(root, options);
+  const path = absolutePath(root);
   const { signal, onProgress } = settings;
   signal?.throwIfAborted();
   await compileGlobs('ignore', settings.ignore);
   const digestFile = settings.digest === 'none' ? undefined : (await import('./digest.ts')).digestFile;
-  const tree = open(root);
+  const tree = open(path);
   try {
     const folds = settings.ignore.length > 0 && tree.folding() !== undefined;
     const ignore = await compileGlobs('ignore', settings.ignore, folds);

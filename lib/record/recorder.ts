@@ -8,6 +8,7 @@ import type { ManifestDigest, ManifestEntry } from '../manifest/manifest.ts';
 import { Notes } from '../manifest/notes.ts';
 import { isSafePath } from '../manifest/path.ts';
 import type { Slices } from '../pass/slices.ts';
+import { quoted } from '../printable.ts';
 import type { digestFile } from './digest.ts';
 import type { RecordProgress, RecordSettings } from './options.ts';
 import { sortNames } from './sort.ts';
@@ -231,6 +232,6 @@ function emptyEntry(path: string, type: ManifestEntry['type']): ManifestEntry {
 
 function changed(path: string): Error {
   const advice = 'record a tree at rest, or leave the file out with ignore';
-  const message = `ERR_PERMWALK_CHANGED: ${JSON.stringify(path)} changed while it was read: ${advice}`;
+  const message = `ERR_PERMWALK_CHANGED: ${quoted(path)} changed while it was read: ${advice}`;
   return Object.assign(new Error(message), { code: 'ERR_PERMWALK_CHANGED', path });
 }
