@@ -303,8 +303,10 @@ class Model {
   /** Whether it must be there, or something below it that is reached only through it. */
   #isRequired(path: string): boolean {
     const isDirectory = this.#implied.has(path) || this.#listed.get(path)?.type === 'directory';
-    return [...this.#listed].some(
-      ([other, { optional }]) =>
+    // What is ignored tells whether the directory that it lies in is optional, too.
+    const below = this.#listed.has(path) ? (this.#options.manifest ?? []) : this.#listed.values();
+    return [...below].some(
+      ({ path: other, optional }) =>
         optional !== true && (other === path || (isDirectory && other.startsWith(`${path}/`))),
     );
   }

@@ -122,7 +122,9 @@ async function race(watch: Watch, seconds: number, { apply, backend }: TestedPas
   let rounds = 0;
   const round = async (number: number) => {
     const options = turns[number % turns.length] as ApplyOptions;
-    const { counts } = await apply(course.root, { ...options, strict: false, retry: false });
+    // Whoever has our rights can have a native chmod by name change something else: hard links are proven by descriptor.
+    const hardLinks = backend === 'native' ? 'skip' : 'apply';
+    const { counts } = await apply(course.root, { ...options, hardLinks, strict: false, retry: false });
     special += counts.special;
     rounds += 1;
     if (typeof options.mode === 'number')
