@@ -18,6 +18,7 @@ import {
   makeTree,
   makeZip,
   modeOf,
+  modulesCommand,
   runCli,
   runJson,
   start,
@@ -123,7 +124,7 @@ const withCoverage = canRunOn(['node'], 'what is loaded is seen by NODE_V8_COVER
 withCoverage('--help loads neither the engine nor what only some passes need', async () => {
   const coverage = join(fresh(), 'coverage');
   const env = cliEnvironment({ NODE_V8_COVERAGE: coverage });
-  await runCli(['apply', '--help'], { env });
+  await start([...modulesCommand, 'apply', '--help'], { env }).result;
   const text = readdirSync(coverage)
     .map((name) => readFileSync(join(coverage, name), 'utf8'))
     .join('');

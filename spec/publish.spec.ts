@@ -89,7 +89,7 @@ async function watch(destination: string, files: number, isOver: () => boolean):
 const race = suite('concurrent installs');
 const FILES = 10;
 const MAX_TRIES = 200;
-const STARTS = extent({ short: 40, full: 500 });
+const STARTS = extent({ short: 20, full: 500 });
 /** What each of four processes does. */
 const STARTS_EACH = extent({ short: 5, full: 50 });
 
@@ -181,7 +181,7 @@ for (const existing of ['keep', 'replace'] as const) {
 race.run();
 
 const kill = suite('killed in the middle');
-const KILLS = extent({ short: 12, full: 100 });
+const KILLS = extent({ short: 6, full: 100 });
 /** Where chance has not hit both outcomes by then, it goes on up to so many. */
 const MOST_KILLS = 200;
 const BIG = extent({ short: 200, full: 5000 });

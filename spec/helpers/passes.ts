@@ -83,6 +83,9 @@ export const passes: TestedPass[] =
 /** All that differ in which calls they make. */
 export const allPasses: TestedPass[] = process.platform === 'linux' ? [...passes, lentPass] : passes;
 
+/** Those that are attacked: one in the short run, all of them in the full one. */
+export const attackedPasses: TestedPass[] = extent({ short: passes.slice(0, 1), full: passes });
+
 /** All where a spec takes long; in the short run without native calls, which other specs do. */
 export const longPasses: TestedPass[] = allPasses.filter(
   ({ backend }) => backend !== 'native' || extent({ short: false, full: true }),

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ApplyOptions } from '../../../lib/options.ts';
 import { whileAttacking } from '../../helpers/exchange.ts';
-import { passes, type TestedPass } from '../../helpers/passes.ts';
+import { attackedPasses, type TestedPass } from '../../helpers/passes.ts';
 import { type Result, skip, underWatch, type Watch } from '../attack.ts';
 import { type Course, calmCourse, canaries, changedCanaries, neglected } from '../course.ts';
 import { mustFool, plainWalk } from '../plain.ts';
@@ -18,7 +18,7 @@ export async function churn(seconds: number): Promise<Result> {
   if (process.platform !== 'linux') return skip('the attacker needs Linux');
   return underWatch(async (watch) => {
     await prove(watch);
-    for (const pass of passes) await race(watch, seconds / passes.length, pass);
+    for (const pass of attackedPasses) await race(watch, seconds / attackedPasses.length, pass);
   });
 }
 

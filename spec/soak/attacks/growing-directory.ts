@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { errorCode } from '../../../lib/directory/errors.ts';
 import { whileAttacking } from '../../helpers/exchange.ts';
 import { extent } from '../../helpers/extent.ts';
-import { passes } from '../../helpers/passes.ts';
+import { attackedPasses } from '../../helpers/passes.ts';
 import { modeOf } from '../../helpers/tree.ts';
 import { type Result, skip, underWatch, type Watch } from '../attack.ts';
 import { type Course, calmCourse, neglected } from '../course.ts';
@@ -34,7 +34,7 @@ export async function growingDirectory(seconds: number): Promise<Result> {
     const grown = readdirSync(growing);
     watch.figure(`${grown.length} entries in the end`);
     // The directory rests: now everything in it must be found.
-    for (const { apply, backend } of passes) {
+    for (const { apply, backend } of attackedPasses) {
       const { counts } = await apply(course.root, { mode: 0o644 });
       watch.must(
         counts.visited === grown.length + course.paths.length + 2,
@@ -48,7 +48,7 @@ export async function growingDirectory(seconds: number): Promise<Result> {
 
 async function bounded(watch: Watch, seconds: number, course: Course, growing: string): Promise<void> {
   while (readdirSync(growing).length < MANY) await new Promise((resolve) => setImmediate(resolve));
-  for (const { apply, backend } of passes) {
+  for (const { apply, backend } of attackedPasses) {
     // The shortest of many: whatever else the machine does, only what is really done takes time in each of them.
     const shortest = { pass: Number.POSITIVE_INFINITY, listing: Number.POSITIVE_INFINITY };
     let rounds = 0;
@@ -65,7 +65,7 @@ async function bounded(watch: Watch, seconds: number, course: Course, growing: s
       readdirSync(growing, { withFileTypes: true });
       shortest.listing = Math.min(shortest.listing, performance.now() - started);
     };
-    await watch.rounds(seconds / passes.length, round, () => rounds >= 5);
+    await watch.rounds(seconds / attackedPasses.length, round, () => rounds >= 5);
     const figure = `a pass with maxEntries ${MAX_ENTRIES}: ${shortest.pass.toFixed(1)} ms`;
     watch.figure(`${backend}: ${figure}; a listing of all: ${shortest.listing.toFixed(1)} ms`);
     watch.must(
@@ -78,7 +78,7 @@ async function bounded(watch: Watch, seconds: number, course: Course, growing: s
 async function unbounded(watch: Watch, seconds: number, course: Course): Promise<void> {
   const round = async (number: number) => {
     const mode = number % 2 === 0 ? 0o600 : 0o640;
-    for (const { apply, backend } of passes) {
+    for (const { apply, backend } of attackedPasses) {
       const { unresolved } = await apply(course.root, { mode, strict: false });
       watch.must(unresolved.length === 0, `${backend}: ${unresolved[0]}`);
       watch.must(neglected(course, mode).length === 0, `${backend}: not effective in round ${number}`);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { ApplyOptions } from '../../../lib/options.ts';
 import { whileAttacking } from '../../helpers/exchange.ts';
 import { extent } from '../../helpers/extent.ts';
-import { passes, type TestedPass } from '../../helpers/passes.ts';
+import { attackedPasses, type TestedPass } from '../../helpers/passes.ts';
 import { modeOf, tempDirectory } from '../../helpers/tree.ts';
 import { type Result, skip, underWatch, type Watch } from '../attack.ts';
 import { mustFool, plainWalkOfSingleLinks } from '../plain.ts';
@@ -26,7 +26,7 @@ export async function hardLink(seconds: number): Promise<Result> {
   return underWatch(async (watch) => {
     await prove(watch);
     const kinds = ['skip', 'error'] as const;
-    const races = passes.flatMap((pass) => kinds.map((kind) => [pass, kind] as const));
+    const races = attackedPasses.flatMap((pass) => kinds.map((kind) => [pass, kind] as const));
     // Each backend and each kind once where it has to be short.
     const chosen = extent({ short: races.filter((_, index) => index % 2 === (index >> 1) % 2), full: races });
     for (const [pass, hardLinks] of chosen) await race(watch, seconds / chosen.length, pass, hardLinks);

@@ -2,7 +2,7 @@ import { chmodSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Manifest, readManifest } from '../../../lib/index.ts';
 import { extent } from '../../helpers/extent.ts';
-import { passes, type TestedPass } from '../../helpers/passes.ts';
+import { attackedPasses, type TestedPass } from '../../helpers/passes.ts';
 import { addToTree, modeOf, tempDirectory } from '../../helpers/tree.ts';
 import { inMiB, type Result, underWatch } from '../attack.ts';
 import { peakOf } from '../peak.ts';
@@ -35,7 +35,7 @@ export function millionEntries(seconds: number): Promise<Result> {
     let rounds = 0;
     const round = async (number: number) => {
       rounds += 1;
-      const { apply, backend } = passes[number % passes.length] as TestedPass;
+      const { apply, backend } = attackedPasses[number % attackedPasses.length] as TestedPass;
       for (const path of there) chmodSync(join(root, path), 0o644);
       let manifest: readonly string[] | Manifest = [];
       const reading = await peakOf(async () => {
@@ -53,7 +53,7 @@ export function millionEntries(seconds: number): Promise<Result> {
       watch.must(pass < MAX_MEMORY, `${backend}: a pass needs ${inMiB(pass)} beyond the manifest`);
       most = { reading: Math.max(most.reading, reading), pass: Math.max(most.pass, pass) };
     };
-    await watch.rounds(seconds, round, () => rounds >= passes.length);
+    await watch.rounds(seconds, round, () => rounds >= attackedPasses.length);
     const needs = `reading needs ${inMiB(most.reading)}, a pass ${inMiB(most.pass)} beyond the manifest`;
     watch.figure(`${inMiB(textLength)} of text: ${needs}`);
   });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { readManifest, wrapExtractor } from '../../../lib/index.ts';
 import type { ManifestInput } from '../../../lib/manifest/manifest.ts';
 import type { ApplyOptions } from '../../../lib/options.ts';
-import { passes, reasonsOf } from '../../helpers/passes.ts';
+import { attackedPasses, reasonsOf } from '../../helpers/passes.ts';
 import { packTar } from '../../helpers/tar.ts';
 import { addToTree, makeTree, modeOf, tempDirectory } from '../../helpers/tree.ts';
 import { packZip } from '../../helpers/zip.ts';
@@ -62,7 +62,7 @@ async function manifestsOf(paths: readonly string[]): Promise<Map<string, Manife
 }
 
 async function walk(watch: Watch, root: string): Promise<void> {
-  for (const { apply, backend } of passes) {
+  for (const { apply, backend } of attackedPasses) {
     for (const path of files) chmodSync(join(root, path), 0o644);
     // Files in the directory of each name get x, but for one that is ignored.
     const options: ApplyOptions = {
@@ -84,7 +84,7 @@ async function walk(watch: Watch, root: string): Promise<void> {
 }
 
 async function listed(watch: Watch, root: string, kind: string, manifest: ManifestInput): Promise<void> {
-  for (const { apply, backend } of passes) {
+  for (const { apply, backend } of attackedPasses) {
     for (const path of files) chmodSync(join(root, path), 0o644);
     const options: ApplyOptions = {
       manifest,
@@ -125,7 +125,7 @@ async function extracted(watch: Watch): Promise<void> {
 async function refused(watch: Watch, root: string): Promise<void> {
   for (const name of names) {
     const options = JSON.parse(`{ "${name}": 1 }`) as ApplyOptions;
-    for (const { apply, backend } of passes) {
+    for (const { apply, backend } of attackedPasses) {
       const error: unknown = await apply(root, options).catch((reason: unknown) => reason);
       const isRefusal = error instanceof TypeError && error.message.includes(name);
       watch.must(isRefusal, `${backend}, option ${name}: ${error}`);

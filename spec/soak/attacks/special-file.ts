@@ -5,7 +5,7 @@ import type { ApplyOptions } from '../../../lib/options.ts';
 import { isRoot } from '../../helpers/child.ts';
 import { whileExchanging } from '../../helpers/exchange.ts';
 import { extent } from '../../helpers/extent.ts';
-import { passes, type TestedPass } from '../../helpers/passes.ts';
+import { attackedPasses, type TestedPass } from '../../helpers/passes.ts';
 import { modeOf } from '../../helpers/tree.ts';
 import { type Result, skip, underWatch, type Watch } from '../attack.ts';
 import { addDirectory, type Course, calmCourse, neglected } from '../course.ts';
@@ -27,7 +27,7 @@ export async function specialFile(seconds: number): Promise<Result> {
   if (process.platform === 'win32') return skip('there are no FIFOs');
   return underWatch(async (watch) => {
     await prove(watch);
-    for (const pass of passes) await race(watch, seconds / passes.length, pass);
+    for (const pass of attackedPasses) await race(watch, seconds / attackedPasses.length, pass);
   });
 }
 
