@@ -5,9 +5,10 @@ export {
   UnresolvedEntryError,
   type UnresolvedReason,
 } from './errors.ts';
-export type { WrapOptions } from './extract/options.ts';
+export type { ExtractionReport } from './extract/extraction-report.ts';
+export type { StageOptions, WrapOptions } from './extract/options.ts';
+export { type FillStage, type Stage, stageTree } from './extract/stage-tree.ts';
 export {
-  type ExtractionReport,
   type Extractor,
   type WrappedExtractor,
   wrapExtractor,

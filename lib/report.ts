@@ -105,8 +105,15 @@ export class UnresolvedEntriesError extends PlainAggregateError {
 
 /** The state of a pass, passed to `onProgress` between slices. */
 export interface PermissionProgress {
-  /** `'visit'`: the first look. `'settle'`: waiting for pending entries. `'finish'`: directories that lose bits, links. */
-  phase: 'visit' | 'settle' | 'finish';
+  /**
+   * `'fill'`: the callback of {@link stageTree} says how far it is. `'visit'`: the first look. `'settle'`: waiting for pending
+   * entries. `'finish'`: directories that lose bits, links.
+   */
+  phase: 'fill' | 'visit' | 'settle' | 'finish';
+  /** While it fills: how much is done, in the callback's own units. */
+  done?: number | undefined;
+  /** While it fills: how much there is to do, where the callback knows. */
+  total?: number | undefined;
   /** Counts so far. */
   counts: Readonly<PermissionCounts>;
   /** Entries that it waits for, without directories that are only on the way to them. */

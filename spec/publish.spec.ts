@@ -443,7 +443,7 @@ else {
     const strace = ['-f', '-y', '-e', 'trace=fsync,rename,renameat,renameat2', '-o', trace];
     await outputOf(spawn('strace', [...strace, ...javascriptCommand, childScript, task]));
     const calls = readFileSync(trace, 'utf8').split('\n');
-    const renamed = calls.findIndex((call) => /rename.*\/tree"/.test(call));
+    const renamed = calls.findIndex((call) => /rename.*[/"]tree"/.test(call));
     assert.ok(renamed > 0);
     const synced = (lines: string[]) => lines.flatMap((call) => /fsync\(\d+<(.*)>/.exec(call)?.[1] ?? []);
     const before = new Set(

@@ -234,7 +234,7 @@ function namedHeadings(page: Page): string[] {
 test('options.md has a heading for every option, and no other', () => {
   const names = namesIn('lib/settings.ts', /new Set<keyof ApplyOptions>\(\[(.*?)\]/s);
   assert.ok(names.length > 15);
-  const ofWrapping = ['publish', 'existing', 'durable'];
+  const ofWrapping = ['publish', 'existing', 'durable', 'key'];
   assert.equal(namedHeadings(pageOf('options')), [...names, ...ofWrapping].sort());
   const wrapOptions = readFileSync(join(checkout, 'lib/extract/options.ts'), 'utf8');
   for (const name of ofWrapping) assert.match(wrapOptions, `${name}?:`);

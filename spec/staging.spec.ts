@@ -72,6 +72,9 @@ async function warningsOf(act: () => unknown): Promise<(Error & { code?: string 
 process.env.PERMWALK_NATIVE = '0';
 const isReplaceable = canReplace();
 
+// What native calls do in place of node:fs, whose functions are replaced here, is spec/exchange.spec.ts's.
+process.env.PERMWALK_NATIVE = '0';
+
 /** Ways to hold the parent of a destination. */
 const backends: [backend: 'anchored' | 'path', hold: (path: string) => Destination][] = [
   [process.platform === 'linux' ? 'anchored' : 'path', (path) => new Destination(path)],

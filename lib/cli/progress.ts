@@ -66,6 +66,7 @@ export function createProgressLine(isDryRun: boolean): ProgressLine | undefined 
 /** One line: `waiting for lib/late and 2 more (up to 12 s): 12,345 visited, 120 changed`. */
 export function describeProgress(progress: PermissionProgress, isDryRun: boolean): string {
   const { phase, counts, pending, unresolved, waitingFor, waitMs } = progress;
+  if (phase === 'fill') return describeFilling(progress);
   const parts = [
     `${formatCount(counts.visited)} visited`,
     `${formatCount(counts.changed)} ${changedWord(isDryRun)}`,
@@ -75,6 +76,13 @@ export function describeProgress(progress: PermissionProgress, isDryRun: boolean
   const what = waitingFor === undefined ? '' : ` for ${describeAwaited(waitingFor, pending)}`;
   const howLong = waitMs === undefined ? '' : ` (up to ${Math.ceil(waitMs / 1000)} s)`;
   return `${phases[phase]}${what}${howLong}: ${parts.join(', ')}`;
+}
+
+/** One line: `filling: 12 of 300 (4 %)`. */
+function describeFilling({ done = 0, total }: PermissionProgress): string {
+  if (total === undefined) return `filling: ${formatCount(done)}`;
+  const share = total > 0 ? ` (${Math.floor((100 * done) / total)} %)` : '';
+  return `filling: ${formatCount(done)} of ${formatCount(total)}${share}`;
 }
 
 function describeAwaited(path: string, pending: number): string {

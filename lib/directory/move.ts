@@ -1,4 +1,4 @@
-import { type Directory, SELF } from './directory.ts';
+import { type Directory, type RenameKind, SELF } from './directory.ts';
 import { errorCode } from './errors.ts';
 
 const OWNER_WRITE = 0o200;
@@ -8,11 +8,18 @@ const OWNER_WRITE = 0o200;
  * EACCES): one that lacks it gets it for that moment. Its mode is changed by its descriptor, and put back on the one that was
  * moved, whatever has its name by then.
  *
+ * @param kind what becomes of what bears the new name
  * @throws the system's error; then nothing has changed
  */
-export function move(from: Directory, name: string, to: Directory, newName: string): void {
+export function move(
+  from: Directory,
+  name: string,
+  to: Directory,
+  newName: string,
+  kind: Exclude<RenameKind, 'exchange'> = 'replace',
+): void {
   try {
-    from.rename(name, to, newName);
+    from.rename(name, to, newName, kind);
     return;
   } catch (error) {
     const found = errorCode(error) === 'EACCES' ? from.lstat(name) : undefined;
@@ -23,7 +30,7 @@ export function move(from: Directory, name: string, to: Directory, newName: stri
     const { before } = directory.chmod(SELF, ({ mode }) => mode | OWNER_WRITE);
     const restore = () => directory.chmod(SELF, () => before.mode);
     try {
-      from.rename(name, to, newName);
+      from.rename(name, to, newName, kind);
     } catch (error) {
       restore();
       throw error;

@@ -6,7 +6,7 @@ import type { ApplyOptions } from '../options.ts';
 import { runPass } from '../pass/apply.ts';
 import { UnresolvedEntriesError } from '../report.ts';
 import type { Destination } from './destination.ts';
-import type { ExtractionReport } from './wrap.ts';
+import type { ExtractionReport } from './extraction-report.ts';
 
 /** How often another process may replace the tree while it is verified. */
 const MAX_TRIES = 20;

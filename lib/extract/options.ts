@@ -1,20 +1,42 @@
-import { boolean, checkNames, checkObject, choice } from '../checks.ts';
+import { boolean, checkNames, checkObject, choice, wrongType } from '../checks.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
 import { own } from '../own.ts';
 import { optionNames, resolveOptions } from '../settings.ts';
 
+/** A value, or a promise of it. */
+type Promised<T> = T | PromiseLike<T>;
+
+/** Options of {@link stageTree}: {@link ApplyOptions} without `dryRun`, and how to publish. */
+export interface StageOptions extends Omit<ApplyOptions, 'manifest' | 'dryRun'> {
+  /**
+   * What must exist. Default: nothing has to. Or a manifest, a function that returns one (or `undefined`, or `false`), or
+   * `false`. A function is called after the callback has run, and for each tree that is kept.
+   */
+  manifest?: ManifestInput | (() => Promised<ManifestInput | false | undefined>) | false | undefined;
+  /**
+   * What happens if the destination exists. `'error'` (default): reject with code `EEXIST`. `'keep'`: verify it with a
+   * pass and use it; a link in its place is refused. `'replace'`: put the new tree in its place. Where native calls are made,
+   * both are exchanged; elsewhere it takes two renames, between which nothing is there.
+   */
+  existing?: 'error' | 'keep' | 'replace' | undefined;
+  /** fsync every file and directory before the rename, and the parent directory after it. Default false. */
+  durable?: boolean | undefined;
+  /**
+   * Names what the tree is made of, as a digest does. Calls of this process for one destination that have the same key, and the
+   * same other options, share one extraction. Default: none, every call is one of its own.
+   */
+  key?: string | undefined;
+}
+
 /** Options of {@link wrapExtractor}: {@link ApplyOptions} without `dryRun`, and how to publish. */
-export interface WrapOptions<Archive = unknown> extends Omit<ApplyOptions, 'manifest' | 'dryRun'> {
+export interface WrapOptions<Archive = unknown, Rest extends unknown[] = unknown[]>
+  extends Omit<StageOptions, 'manifest' | 'key'> {
   /**
    * What must exist. Default: `readManifest(archive)` if the archive is a path, `readZipManifest(archive)` if it is bytes.
    * Or a manifest, a function of the archive that returns one, or `false` to verify nothing. Required for other archives.
    */
-  manifest?:
-    | ManifestInput
-    | ((archive: Archive) => ManifestInput | PromiseLike<ManifestInput>)
-    | false
-    | undefined;
+  manifest?: ManifestInput | ((archive: Archive) => Promised<ManifestInput>) | false | undefined;
   /**
    * `'atomic'` (default): extract to a staging directory beside the destination, run the pass there, then rename it once;
    * readers see the whole tree or none. `'in-place'`: the extractor writes to the destination itself, which serves mount
@@ -22,22 +44,19 @@ export interface WrapOptions<Archive = unknown> extends Omit<ApplyOptions, 'mani
    */
   publish?: 'atomic' | 'in-place' | undefined;
   /**
-   * What happens if the destination exists. `'error'` (default): reject with code `EEXIST`. `'keep'`: verify it with a
-   * pass and use it; a link in its place is refused. `'replace'`: put the new tree in its place by two renames, between
-   * which nothing is there; with `publish: 'in-place'`, extract over it.
+   * Names what an archive holds, as a digest does: a string, or a function of the archive and the further arguments. Calls of
+   * this process for one destination that have the same key, and the same other options, share one extraction. Default:
+   * calls share one where extractor, archive and every further argument are the same.
    */
-  existing?: 'error' | 'keep' | 'replace' | undefined;
-  /** fsync every file and directory before the rename, and the parent directory after it. Default false. */
-  durable?: boolean | undefined;
+  key?: string | ((archive: Archive, ...rest: Rest) => string) | undefined;
 }
 
 /**
- * Options of a wrapped extractor, after checking.
+ * How to publish, after checking.
  *
  * @internal
  */
-export interface WrapSettings<Archive> {
-  readonly manifest: WrapOptions<Archive>['manifest'];
+export interface StageSettings {
   readonly publish: 'atomic' | 'in-place';
   readonly existing: 'error' | 'keep' | 'replace';
   readonly durable: boolean;
@@ -45,13 +64,21 @@ export interface WrapSettings<Archive> {
   readonly pass: ApplyOptions;
 }
 
+/**
+ * Options of a wrapped extractor, after checking.
+ *
+ * @internal
+ */
+export interface WrapSettings<Archive, Rest extends unknown[]> extends StageSettings {
+  readonly manifest: WrapOptions<Archive, Rest>['manifest'];
+  readonly key: WrapOptions<Archive, Rest>['key'];
+}
+
 /** Options of the pass that make no sense here. */
 const foreignNames = ['dryRun'];
-const ownNames = ['publish', 'existing', 'durable'];
-const wrapNames: ReadonlySet<string> = new Set([
-  ...[...optionNames].filter((name) => !foreignNames.includes(name)),
-  ...ownNames,
-]);
+const passNames = [...optionNames].filter((name) => !foreignNames.includes(name));
+const stageNames: ReadonlySet<string> = new Set([...passNames, 'existing', 'durable', 'key']);
+const wrapNames: ReadonlySet<string> = new Set([...stageNames, 'publish']);
 
 /**
  * Check the options of a wrapped extractor.
@@ -59,20 +86,68 @@ const wrapNames: ReadonlySet<string> = new Set([
  * @throws TypeError for an unknown name or a wrong type, RangeError for a wrong value; both name the option
  * @internal
  */
-export function resolveWrapOptions<Archive>(options: WrapOptions<Archive>): WrapSettings<Archive> {
+export function resolveWrapOptions<Archive, Rest extends unknown[]>(
+  options: WrapOptions<Archive, Rest>,
+): WrapSettings<Archive, Rest> {
   checkObject('options', options);
-  const { manifest, publish, existing, durable, ...pass } = own(options);
+  const { publish, key, ...rest } = own(options);
+  const settings = resolveCommon('wrapExtractor', rest, options, wrapNames);
+  if (typeof key !== 'function') checkKey(key, keyOfArchive);
+  return {
+    ...settings,
+    manifest: rest.manifest,
+    key,
+    publish: choice('publish', publish, ['atomic', 'in-place']) ?? 'atomic',
+  };
+}
+
+/**
+ * Check the options of {@link stageTree}.
+ *
+ * @throws TypeError for an unknown name or a wrong type, RangeError for a wrong value; both name the option
+ * @internal
+ */
+export function resolveStageOptions(
+  options: StageOptions,
+): StageSettings & Pick<StageOptions, 'manifest' | 'key'> {
+  checkObject('options', options);
+  const { key, ...rest } = own(options);
+  const settings = resolveCommon('stageTree', rest, options, stageNames);
+  checkKey(key, 'a string');
+  return { ...settings, publish: 'atomic', manifest: rest.manifest, key };
+}
+
+/** What both check. */
+function resolveCommon(
+  name: string,
+  given: Omit<StageOptions, 'manifest' | 'key'> & { manifest?: unknown },
+  options: object,
+  known: ReadonlySet<string>,
+): Omit<StageSettings, 'publish'> {
+  const { manifest, existing, durable, ...pass } = given;
   if (Object.hasOwn(pass, 'dryRun'))
-    throw new TypeError('dryRun: not for wrapExtractor, because an extraction changes the disk');
-  checkNames('option', options, wrapNames);
+    throw new TypeError(`dryRun: not for ${name}, because an extraction changes the disk`);
+  checkNames('option', options, known);
   const isInput = manifest !== false && typeof manifest !== 'function';
   // The root is not known yet; any path will do.
-  resolveOptions('.', isInput ? { ...pass, manifest } : pass);
+  resolveOptions('.', isInput ? { ...pass, manifest: manifest as ManifestInput | undefined } : pass);
   return {
-    manifest,
-    publish: choice('publish', publish, ['atomic', 'in-place']) ?? 'atomic',
     existing: choice('existing', existing, ['error', 'keep', 'replace']) ?? 'error',
     durable: boolean('durable', durable) ?? false,
     pass,
   };
+}
+
+const keyOfArchive = 'a string, or a function of the archive that returns one';
+
+/**
+ * Check a key, and what a function of an archive returned as one.
+ *
+ * @throws TypeError for anything but a string, RangeError for an empty one
+ * @internal
+ */
+export function checkKey(key: unknown, expected: string): asserts key is string | undefined {
+  if (key === undefined || (typeof key === 'string' && key !== '')) return;
+  if (key === '') throw new RangeError('key: is empty, and would be the same for everything');
+  throw wrongType('key', key, expected);
 }

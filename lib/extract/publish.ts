@@ -25,12 +25,13 @@ export type Published = 'created' | 'replaced' | undefined;
  * the destination:
  *
  * 1. both are where their paths lead, and the tree is the one that the pass has finished;
- * 2. with `'replace'`, the old tree is moved aside into the staging directory;
- * 3. right after it, the new tree is renamed to the destination;
- * 4. where that fails, the old tree is put back, and where it was another process that was faster, all begins anew;
- * 5. where the destination is, by identity, the new tree, the old one is given up.
+ * 2. with `'replace'`, the new tree and the old one are exchanged by one rename, and all is done;
+ * 3. where they cannot be exchanged, the old tree is moved aside into the staging directory;
+ * 4. right after it, the new tree is renamed to the destination, and takes the place of nothing that is there by then;
+ * 5. where that fails, the old tree is put back, and where it was another process that was faster, all begins anew;
+ * 6. where the destination is, by identity, the new tree, the old one is given up.
  *
- * Steps 2 and 3 are two system calls, one right after the other, and what has to be done for them is done before.
+ * Steps 3 and 4 are two system calls, one right after the other, and what has to be done for them is done before.
  *
  * @param finished the tree that was finished
  * @throws the system's error, with cause and way out; the destination is as it was
@@ -39,20 +40,26 @@ export async function publish(staging: Staging, finished: Identity, existing: Ex
   const { destination, directory, asides } = staging;
   const tree = directory.lstat(TREE);
   if (tree !== undefined) noteLocked(directory, tree);
+  const { renames } = directory;
+  const kind = renames.has('no-replace') ? 'no-replace' : 'replace';
   for (let collisions = 0; ; collisions += 1) {
     verify(staging, finished);
     const found = destination.lstat();
     if (found !== undefined && existing !== 'replace') return undefined;
     let aside: Aside | undefined;
     try {
-      if (found !== undefined) {
-        noteLocked(directory, found);
-        aside = new Aside(directory, asides.length + 1);
-        asides.push(aside);
-        aside.take(destination);
+      if (found !== undefined && renames.has('exchange') && exchange(staging)) {
+        await settleExchange(staging, finished);
+      } else {
+        if (found !== undefined) {
+          noteLocked(directory, found);
+          aside = new Aside(directory, asides.length + 1);
+          asides.push(aside);
+          aside.take(destination);
+        }
+        move(directory, TREE, destination.parent, destination.name, kind);
+        if (!isPublished(staging, finished)) await superseded(staging);
       }
-      move(directory, TREE, destination.parent, destination.name);
-      if (!isPublished(staging, finished)) await superseded(staging);
     } catch (error) {
       if (aside?.isTaken) await putBack(staging, aside);
       if (!isTaken(error) || collisions >= MAX_COLLISIONS) throw explained(error, destination.path);
@@ -61,6 +68,29 @@ export async function publish(staging: Staging, finished: Identity, existing: Ex
     }
     for (const each of asides) if (each.isTaken) each.retire();
     return found !== undefined || collisions > 0 ? 'replaced' : 'created';
+  }
+}
+
+/** Exchange the new tree and what is at the destination, so that there is no moment without either. False where that is impossible. */
+function exchange({ directory, destination }: Staging): boolean {
+  try {
+    directory.rename(TREE, destination.parent, destination.name, 'exchange');
+    return true;
+  } catch (error) {
+    // What is gone by now, or cannot be exchanged, is for two renames to move, or to say what is wrong.
+    if (['ENOENT', 'ENOTSUP'].includes(errorCode(error) ?? '')) return false;
+    throw error;
+  }
+}
+
+/** After an exchange: where the new tree is gone and nothing took its place, the old one is put back. */
+async function settleExchange(staging: Staging, finished: Identity): Promise<void> {
+  const { directory, destination } = staging;
+  try {
+    if (!isPublished(staging, finished)) await superseded(staging);
+  } catch (error) {
+    if (destination.lstat() === undefined) move(directory, TREE, destination.parent, destination.name);
+    throw error;
   }
 }
 

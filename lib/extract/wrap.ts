@@ -1,49 +1,17 @@
-import { resolve } from 'node:path';
-import { abortable } from '../abortable.ts';
 import { absolutePath } from '../absolute.ts';
 import { checkPath, wrongType } from '../checks.ts';
-
-import type { Directory } from '../directory/directory.ts';
 import { type Identity, isSameEntry } from '../directory/entry-stats.ts';
-import { errorCode, located, systemError } from '../directory/errors.ts';
-import { directoriesAbove, openTreeIn } from '../directory/open.ts';
-import { Tree } from '../directory/tree.ts';
-
+import { errorCode } from '../directory/errors.ts';
+import { directoriesAbove } from '../directory/open.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
-import type { ApplyOptions } from '../options.ts';
-
-import { runPass } from '../pass/apply.ts';
 import { quoted } from '../printable.ts';
-
-import type { PermissionReport } from '../report.ts';
-import { UnresolvedEntriesError } from '../report.ts';
 import { completion } from './completion.ts';
 import { type Destination, resolveDestination } from './destination.ts';
-import { alreadyThere, mountedOn } from './errors.ts';
-import { keep } from './keep.ts';
-import { clearLeftovers } from './leftovers.ts';
-import { resolveWrapOptions, type WrapOptions, type WrapSettings } from './options.ts';
-import { publish, publishDurably } from './publish.ts';
-import { takeTurn } from './queue.ts';
-import { createStaging, removeStaging, type Staging, TREE } from './staging.ts';
-import { syncTree } from './sync.ts';
-
-/** How often the tree that another process published may be gone again before it is kept. */
-const MAX_TRIES = 10;
-
-/** Runs the extractor to its end; it writes to a directory. */
-type Run = (directory: string) => Promise<void>;
-
-/** Result of a wrapped extractor: the report of the pass, and where the tree is now. */
-export interface ExtractionReport extends PermissionReport {
-  /** Real path of the extracted tree; the same as `root`. */
-  destination: string;
-  /**
-   * `'created'`: nothing was there before. `'replaced'`: the new tree took the place of an old one. `'kept'`: a tree was
-   * there, or another process was first; it was verified. `'in-place'`: the extractor wrote to the destination itself.
-   */
-  outcome: 'created' | 'replaced' | 'kept' | 'in-place';
-}
+import type { ExtractionReport } from './extraction-report.ts';
+import { resolveWrapOptions, type StageSettings, type WrapOptions, type WrapSettings } from './options.ts';
+import { type Subject, takeTurn } from './queue.ts';
+import { keyFrom, subjectOfArchive, subjectOfKey } from './sharing.ts';
+import { extractOnce } from './stage.ts';
 
 /** Your extractor: it unpacks an archive into a directory, and returns something that shows when it is done. */
 export type Extractor<Archive, Rest extends unknown[]> = (
@@ -89,7 +57,7 @@ export type WrappedExtractor<Archive, Rest extends unknown[]> = (
  */
 export function wrapExtractor<Archive = string, Rest extends unknown[] = []>(
   extract: Extractor<Archive, Rest>,
-  options: WrapOptions<Archive> = {},
+  options: WrapOptions<Archive, Rest> = {},
 ): WrappedExtractor<Archive, Rest> {
   if (typeof extract !== 'function')
     throw wrongType('extract', extract, 'a function that extracts an archive to a directory');
@@ -98,131 +66,50 @@ export function wrapExtractor<Archive = string, Rest extends unknown[] = []>(
   return async (given, destination, ...rest) => {
     checkArchive(given, settings);
     const archive = asMeantNow(given, settings);
+    const subject = subjectOf(owner, archive, rest, settings);
     const target = resolveDestination(destination);
-    const run = async (directory: string) => completion(extract(archive, directory, ...rest));
-    const extractIt = () => extractOnce(archive, target, run, settings);
+    const run = () =>
+      extractOnce({
+        destination: target,
+        settings,
+        check: () => refuseInside(archive, target, settings),
+        isManifestFirst: true,
+        manifest: (signal) => readPromises(archive, settings, signal),
+        fill: async (directory) => completion(extract(archive, directory, ...rest)),
+      });
     try {
-      return await takeTurn(target.path, owner, identityOf(archive), settings.pass.signal, extractIt);
+      return await takeTurn(target.path, subject, settings.pass.signal as AbortSignal | undefined, run);
     } finally {
       target.release();
     }
   };
 }
 
-/** One extraction, from manifest to published tree. */
-async function extractOnce<Archive>(
+/** What a call asks for; calls that ask for the same share one extraction. */
+function subjectOf<Archive, Rest extends unknown[]>(
+  owner: object,
   archive: Archive,
-  destination: Destination,
-  run: Run,
-  settings: WrapSettings<Archive>,
-): Promise<ExtractionReport> {
-  const { existing, publish, pass: options } = settings;
-  const { signal } = options;
-  signal?.throwIfAborted();
-  if (existing === 'replace') refuseInside(archive, destination);
-  const manifest = await abortable(readPromises(archive, settings), signal);
-  const pass: ApplyOptions = { ...options, manifest };
-  await clearLeftovers(destination);
-  for (let tries = 1; ; tries += 1) {
-    const found = destination.lstat();
-    const isMounted = found !== undefined && destination.isMountPoint(found);
-    if (found !== undefined && existing === 'error') throw alreadyThere(destination.path, isMounted);
-    if (isMounted && existing === 'replace' && publish === 'atomic') throw mountedOn(destination.path);
-    if (found !== undefined && existing === 'keep') {
-      const kept = await keep(destination, pass);
-      if (kept !== undefined) return kept;
-    }
-    signal?.throwIfAborted();
-    if (publish === 'in-place') return extractInPlace(destination, run, pass);
-    const published = await extractAtomically(destination, run, pass, settings);
-    if (published !== undefined) return published;
-    // Another process was faster, and with 'keep' its tree may be gone again.
-    if (existing === 'error' || tries === MAX_TRIES) throw alreadyThere(destination.path, false);
-  }
-}
-
-/** Extract to a staging directory and publish. `undefined` where something is at the destination, and stays. */
-async function extractAtomically<Archive>(
-  destination: Destination,
-  run: Run,
-  pass: ApplyOptions,
-  { existing, durable }: WrapSettings<Archive>,
-): Promise<ExtractionReport | undefined> {
-  const { signal } = pass;
-  const staging = await createStaging(destination);
-  let isRunning = true;
-  const running = run(staging.treePath).finally(() => {
-    isRunning = false;
-  });
-  let root: Directory | undefined;
-  try {
-    await abortable(running, signal);
-    const finished = await finish(staging, pass);
-    root = finished.root;
-    if (durable) await syncTree(treeAround(staging, root), signal);
-    signal?.throwIfAborted();
-    const outcome = await (durable ? publishDurably : publish)(staging, root.opened, existing);
-    return outcome && { ...finished.report, root: destination.path, destination: destination.path, outcome };
-  } finally {
-    root?.close();
-    await removeStaging(staging, isRunning ? running : undefined);
-  }
-}
-
-/** The pass in the staging directory, and the root that it has worked on: held, so that nothing else can have its identity. */
-async function finish(
-  staging: Staging,
-  pass: ApplyOptions,
-): Promise<{ report: PermissionReport; root: Directory }> {
-  const { directory, treePath, destination } = staging;
-  let root: Directory | undefined;
-  const open = () => {
-    try {
-      root = directory.openRoot(TREE, treePath);
-      return treeAround(staging, root);
-    } catch (error) {
-      throw located(error, treePath);
-    }
-  };
-  try {
-    const report = await runPass(treePath, pass, open);
-    if (root === undefined) throw systemError('ENOENT', 'no such file or directory', 'open', treePath);
-    return { report, root };
-  } catch (error) {
-    root?.close();
-    if (!(error instanceof UnresolvedEntriesError) || error.report.root !== treePath) throw error;
-    throw new UnresolvedEntriesError({ ...error.report, root: destination.path });
-  }
-}
-
-/** The tree of a root in the staging directory that stays held. */
-function treeAround({ treePath, path }: Staging, root: Directory): Tree {
-  return new Tree(treePath, root, () => {}, { temporaryPath: path });
-}
-
-async function extractInPlace(
-  destination: Destination,
-  run: Run,
-  pass: ApplyOptions,
-): Promise<ExtractionReport> {
-  const { path, parent, name } = destination;
-  if (destination.lstat() === undefined) destination.act(() => parent.makeDirectory(name, 0o777));
-  destination.openRoot().close();
-  await abortable(run(path), pass.signal);
-  const report = await runPass(path, pass, () => destination.act(() => openTreeIn(parent, name, path)));
-  return { ...report, destination: path, outcome: 'in-place' };
+  rest: Rest,
+  settings: WrapSettings<Archive, Rest>,
+): Subject {
+  const { key, manifest } = settings;
+  if (key === undefined) return subjectOfArchive(owner, archive, rest);
+  const name = typeof key === 'function' ? keyFrom(key(archive, ...rest)) : key;
+  return subjectOfKey(name, settings, manifest !== false);
 }
 
 /** The manifest of an archive, as the options say. */
-async function readPromises<Archive>(
+async function readPromises<Archive, Rest extends unknown[]>(
   archive: Archive,
-  { manifest }: WrapSettings<Archive>,
+  { manifest }: WrapSettings<Archive, Rest>,
+  signal: AbortSignal,
 ): Promise<ManifestInput | undefined> {
   if (manifest === false) return undefined;
   if (typeof manifest === 'function') return manifest(archive);
   if (manifest !== undefined) return manifest;
-  if (typeof archive === 'string') return (await import('../manifest/read.ts')).readManifest(archive);
-  return (await import('../manifest/zip.ts')).readZipManifest(archive as Uint8Array);
+  if (typeof archive === 'string')
+    return (await import('../manifest/read.ts')).readManifest(archive, { signal });
+  return (await import('../manifest/zip.ts')).readZipManifest(archive as Uint8Array, { signal });
 }
 
 /**
@@ -230,7 +117,10 @@ async function readPromises<Archive>(
  *
  * @throws TypeError unless it is a path or bytes, or the option `manifest` is set
  */
-function checkArchive<Archive>(archive: Archive, { manifest }: WrapSettings<Archive>): void {
+function checkArchive<Archive, Rest extends unknown[]>(
+  archive: Archive,
+  { manifest }: WrapSettings<Archive, Rest>,
+): void {
   if (manifest !== undefined || archive instanceof Uint8Array) return;
   if (typeof archive === 'string') return checkPath('archive', archive);
   const hint = archive instanceof URL ? 'pass fileURLToPath(url), or set' : 'set';
@@ -246,19 +136,18 @@ function checkArchive<Archive>(archive: Archive, { manifest }: WrapSettings<Arch
  * The archive, by its absolute path where it is one: the manifest and the extractor read it later. Only where no manifest is given is
  * a string a path for sure.
  */
-function asMeantNow<Archive>(archive: Archive, { manifest }: WrapSettings<Archive>): Archive {
+function asMeantNow<Archive, Rest extends unknown[]>(
+  archive: Archive,
+  { manifest }: WrapSettings<Archive, Rest>,
+): Archive {
   const isPath = typeof archive === 'string' && manifest === undefined;
   return isPath ? (absolutePath(archive) as Archive) : archive;
 }
 
-/** Two archives are the same if they are the same path or the same object. */
-function identityOf(archive: unknown): unknown {
-  return typeof archive === 'string' ? resolve(archive) : archive;
-}
-
 /** Replacing a destination that the archive lies in would remove the archive. */
-function refuseInside(archive: unknown, destination: Destination): void {
-  const found = typeof archive === 'string' ? destination.lstat() : undefined;
+function refuseInside(archive: unknown, destination: Destination, { existing }: StageSettings): void {
+  const isPath = existing === 'replace' && typeof archive === 'string';
+  const found = isPath ? destination.lstat() : undefined;
   if (found === undefined) return;
   // By identity: links, and mounts, may lead there by other paths.
   if (!above(archive as string).some((directory) => isSameEntry(directory, found))) return;

@@ -7,6 +7,7 @@ import { resolveOptions, type Settings } from '../settings.ts';
 import type { Globs } from './course.ts';
 import { entriesOf } from './entries.ts';
 import { ignoredIn } from './ignored.ts';
+import type { Plan } from './plan.ts';
 import { planOf } from './planner.ts';
 import { Run } from './run.ts';
 import { pause, runAtOnce, runInSlices, Slices } from './slices.ts';
@@ -36,14 +37,16 @@ export function applyPermissions(root: string, options: ApplyOptions = {}): Prom
 /**
  * The pass, over a tree that `open` holds.
  *
+ * @param onPlan called with what the manifest says, before the tree is opened
  * @internal
  */
 export async function runPass(
   rootPath: string,
   options: ApplyOptions,
   open: OpenTree,
+  onPlan?: (plan: Plan) => void,
 ): Promise<PermissionReport> {
-  return runSettings(rootPath, resolveOptions(rootPath, options), open);
+  return runSettings(rootPath, resolveOptions(rootPath, options), open, onPlan);
 }
 
 /**
@@ -55,6 +58,7 @@ export async function runSettings(
   rootPath: string,
   settings: Settings,
   open: OpenTree,
+  onPlan?: (plan: Plan) => void,
 ): Promise<PermissionReport> {
   const run = new Run(absolutePath(rootPath), settings);
   const { signal, manifest } = settings;
@@ -64,6 +68,7 @@ export async function runSettings(
   const entries =
     manifest === undefined ? [] : await entriesOf(manifest, slices, () => pause(slices, signal));
   const plan = await runInSlices(planOf(manifest, entries, slices), slices, signal);
+  onPlan?.(plan);
   const ignored = await runInSlices(ignoredIn(plan, globs.ignore, slices), slices, signal);
   // Reading the manifest may have let the event loop run.
   signal?.throwIfAborted();

@@ -3,7 +3,7 @@ import type { PermissionCounts, PermissionProgress } from '../report.ts';
 import type { RetrySettings } from '../settings.ts';
 
 /** What {@link Progress} is made of. */
-type Facts = Omit<PermissionProgress, 'list'>;
+type Facts = Omit<PermissionProgress, 'list' | 'done' | 'total'>;
 
 /** What `onProgress` is called with: plain data, and a list that is made when it is asked for. */
 export class Progress implements PermissionProgress {

@@ -9,7 +9,7 @@ export type Call = (...parameters: unknown[]) => unknown;
 export const canReplace = (): boolean =>
   canRunOn(['node'], 'the functions of its node:fs cannot be replaced');
 
-/** Put something around a function of node:fs while something else is done. */
+/** Put something around a function of node:fs while something else is done. Native calls, which would go past it, are off meanwhile. */
 export async function around<T>(
   name: 'renameSync' | 'mkdirSync' | 'unlinkSync' | 'rmdirSync' | 'readdirSync',
   wrap: (original: Call) => Call,
@@ -17,6 +17,8 @@ export async function around<T>(
 ): Promise<T> {
   const table = fs as unknown as Record<string, Call>;
   const original = table[name] as Call;
+  const { PERMWALK_NATIVE } = process.env;
+  process.env.PERMWALK_NATIVE = '0';
   table[name] = wrap(original);
   syncBuiltinESMExports();
   try {
@@ -24,6 +26,8 @@ export async function around<T>(
   } finally {
     table[name] = original;
     syncBuiltinESMExports();
+    if (PERMWALK_NATIVE === undefined) delete process.env.PERMWALK_NATIVE;
+    else process.env.PERMWALK_NATIVE = PERMWALK_NATIVE;
   }
 }
 

@@ -1,0 +1,450 @@
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { describeProgress } from '../lib/cli/progress.ts';
+import {
+  type PermissionProgress,
+  readManifest,
+  type Stage,
+  type StageOptions,
+  stageTree,
+  UnresolvedEntriesError,
+  wrapExtractor,
+} from '../lib/index.ts';
+import { numberedFiles, writeBundle } from './helpers/bundle.ts';
+import { impatient, reasonsOf } from './helpers/passes.ts';
+import { modeOf, tempDirectory } from './helpers/tree.ts';
+
+async function rejection(promise: Promise<unknown>): Promise<Error & { code?: string }> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('expected a rejection');
+}
+
+/** A destination that is not there yet, in a directory of its own. */
+const newDestination = (): string => join(tempDirectory(), 'out');
+
+/** What lies beside a destination, and it itself: a staging directory would be seen here. */
+const besides = (destination: string): string[] => readdirSync(dirname(destination)).sort();
+
+const contentAt = (destination: string): string => readFileSync(join(destination, 'f'), 'utf8');
+
+/** A callback that writes one file. */
+const writes =
+  (content: string) =>
+  ({ directory }: Stage): void =>
+    writeFileSync(join(directory, 'f'), content);
+
+/** A promise, and what fulfils it. */
+function gate(): { readonly opened: Promise<void>; open(): void } {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
+
+const test = suite('stageTree');
+
+test('publishes what the callback makes, by any means, all at once', async () => {
+  const destination = newDestination();
+  let stage: Stage | undefined;
+  const report = await stageTree(destination, { executable: 'bin/*' }, async (given) => {
+    stage = given;
+    mkdirSync(join(given.directory, 'bin'));
+    writeFileSync(join(given.directory, 'bin/run'), '', { mode: 0o644 });
+    await nextTurn();
+    writeFileSync(join(given.directory, 'metadata.json'), '{}');
+    assert.not.ok(existsSync(destination));
+    assert.not.ok(given.signal.aborted);
+  });
+  assert.is(report.outcome, 'created');
+  assert.is(report.destination, destination);
+  assert.is(report.root, destination);
+  assert.is(stage?.destination, destination);
+  assert.is(modeOf(destination, 'bin/run') & 0o100, 0o100);
+  assert.equal(readdirSync(destination).sort(), ['bin', 'metadata.json']);
+  assert.ok(stage?.signal.aborted, 'the signal ends with the call');
+  assert.equal(besides(destination), ['out']);
+});
+
+test('a manifest that is a function is asked for once the callback has run, and not where that fails', async () => {
+  const destination = newDestination();
+  const order: string[] = [];
+  const manifest = () => {
+    order.push('manifest');
+    return ['f'];
+  };
+  const failure = new Error('the digest is another one');
+  const fail = () => {
+    order.push('fill');
+    throw failure;
+  };
+  assert.is(await rejection(stageTree(destination, { manifest }, fail)), failure);
+  assert.equal(order, ['fill']);
+  await stageTree(destination, { manifest }, (stage) => {
+    order.push('fill');
+    writes('new')(stage);
+  });
+  assert.equal(order, ['fill', 'fill', 'manifest']);
+  const missing = stageTree(
+    newDestination(),
+    { manifest: async () => ['g'], retry: impatient },
+    writes('new'),
+  );
+  const error = await rejection(missing);
+  assert.instance(error, UnresolvedEntriesError);
+  assert.equal(reasonsOf((error as UnresolvedEntriesError).report), ['g: missing']);
+  for (const none of [false as const, undefined, () => false as const, () => undefined])
+    await stageTree(newDestination(), { manifest: none }, writes('new'));
+});
+
+test("existing 'keep' does not reject for files that the callback added", async () => {
+  const directory = tempDirectory();
+  const archive = writeBundle(join(directory, 'one.zip'), { f: 'one' });
+  const destination = join(directory, 'out');
+  const options: StageOptions = { existing: 'keep', manifest: () => readManifest(archive) };
+  let fills = 0;
+  const fill = (stage: Stage) => {
+    fills += 1;
+    writes('one')(stage);
+    writeFileSync(join(stage.directory, 'metadata.json'), '{}');
+  };
+  assert.is((await stageTree(destination, options, fill)).outcome, 'created');
+  assert.is((await stageTree(destination, options, fill)).outcome, 'kept');
+  assert.is(fills, 1);
+  rmSync(join(destination, 'f'));
+  const error = await rejection(stageTree(destination, { ...options, retry: false }, fill));
+  assert.instance(error, UnresolvedEntriesError);
+});
+
+test('calls without a key take turns, those with the same key share one', async () => {
+  const destination = newDestination();
+  let running = 0;
+  let fills = 0;
+  const fill = async (stage: Stage) => {
+    fills += 1;
+    running += 1;
+    assert.is(running, 1);
+    await nextTurn();
+    writes(`${fills}`)(stage);
+    running -= 1;
+  };
+  const call = (options: StageOptions = {}) =>
+    stageTree(destination, { existing: 'replace', ...options }, fill);
+  await Promise.all([call(), call(), call()]);
+  assert.is(fills, 3);
+  const reports = await Promise.all(Array.from({ length: 300 }, () => call({ key: 'digest' })));
+  assert.is(fills, 4);
+  for (const report of reports) assert.is(report, reports[0]);
+  await Promise.all([call({ key: 'digest' }), call({ key: 'other' })]);
+  assert.is(fills, 6);
+  await Promise.all([call({ key: 'digest' }), call({ key: 'digest', strict: false })]);
+  assert.is(fills, 8, 'what becomes of the tree is not the same');
+  const listeners = [{ onProgress() {} }, { onChange() {} }, { signal: new AbortController().signal }];
+  await Promise.all(listeners.map((options) => call({ key: 'digest', ...options })));
+  assert.is(fills, 9, 'who listens does not matter');
+});
+
+test('where the caller that fills aborts, the next one fills; any other one that aborts only leaves', async () => {
+  const destination = newDestination();
+  const controllers = [0, 1, 2, 3].map(() => new AbortController());
+  const reasons = controllers.map((_, index) => new Error(`${index} aborts`));
+  const started = [gate(), gate(), gate(), gate()];
+  const finish = gate();
+  const heard: unknown[] = [];
+  const calls = controllers.map(({ signal }, index) =>
+    stageTree(destination, { key: 'digest', signal }, async (stage) => {
+      stage.signal.addEventListener('abort', () => heard.push(stage.signal.reason), { once: true });
+      started[index]?.open();
+      await (index === 0 ? new Promise(() => {}) : finish.opened);
+      writes(`${index}`)(stage);
+    }),
+  );
+  for (const call of calls) call.catch(() => undefined);
+  const abort = (index: number) => controllers[index]?.abort(reasons[index]);
+  await started[0]?.opened;
+  abort(1);
+  assert.is(await rejection(calls[1] as Promise<unknown>), reasons[1], 'it leaves at once');
+  assert.equal(heard, [], 'and nobody else hears of it');
+  abort(0);
+  assert.is(await rejection(calls[0] as Promise<unknown>), reasons[0]);
+  assert.equal(heard, [reasons[0]]);
+  await started[2]?.opened;
+  finish.open();
+  const [second, third] = await Promise.all(calls.slice(2));
+  assert.is(second?.outcome, 'created');
+  assert.is(third, second);
+  assert.is(contentAt(destination), '2');
+});
+
+test('where all that wait have left, the next call begins anew', async () => {
+  const destination = newDestination();
+  const hanging = gate();
+  const first = stageTree(destination, { existing: 'replace' }, async (stage) => {
+    await hanging.opened;
+    writes('first')(stage);
+  });
+  const controller = new AbortController();
+  const options = { existing: 'replace', key: 'digest' } as const;
+  const left = stageTree(destination, { ...options, signal: controller.signal }, writes('left'));
+  controller.abort(new Error('enough'));
+  assert.is((await rejection(left)).message, 'enough');
+  const last = stageTree(destination, options, writes('last'));
+  hanging.open();
+  await Promise.all([first, last]);
+  assert.is(contentAt(destination), 'last');
+  const aborted = stageTree(destination, { ...options, signal: AbortSignal.abort('no') }, writes('no'));
+  assert.is(await rejection(aborted), 'no' as never);
+});
+
+test('a failure that is no abort is the failure of all that share it', async () => {
+  const destination = newDestination();
+  const failure = new Error('no');
+  const fill = async () => {
+    await nextTurn();
+    throw failure;
+  };
+  const calls = [1, 2].map(() => rejection(stageTree(destination, { key: 'digest' }, fill)));
+  assert.equal(await Promise.all(calls), [failure, failure]);
+  await stageTree(destination, { key: 'digest' }, writes('new'));
+  assert.equal(besides(destination), ['out']);
+});
+
+test('progress reaches onProgress, and what it throws ends the call', async () => {
+  const seen: PermissionProgress[] = [];
+  const onProgress = (progress: PermissionProgress) => {
+    if (progress.phase === 'fill') seen.push(progress);
+  };
+  await stageTree(newDestination(), { onProgress }, (stage) => {
+    stage.progress(1);
+    stage.progress(1500, 3000);
+    for (const wrong of [undefined, '1', -1, Number.NaN])
+      assert.throws(() => stage.progress(wrong as never), /^done: /);
+    writes('new')(stage);
+  });
+  assert.equal(
+    seen.map(({ done, total }) => [done, total]),
+    [
+      [1, undefined],
+      [1500, 3000],
+    ],
+  );
+  assert.equal(
+    seen.map((progress) => describeProgress(progress, false)),
+    ['filling: 1', 'filling: 1,500 of 3,000 (50 %)'],
+  );
+  const failure = new Error('no');
+  const failing = () => {
+    throw failure;
+  };
+  const destination = newDestination();
+  const hanging = stageTree(destination, { onProgress: failing }, async ({ progress, signal }) => {
+    progress(1);
+    assert.is(signal.reason, failure);
+    progress(2);
+    await new Promise(() => {});
+  });
+  assert.is(await rejection(hanging), failure);
+});
+
+test('what is wrong with an option, the key or the callback is said, before anything is touched', async () => {
+  const destination = newDestination();
+  const wrong: [options: unknown, message: string][] = [
+    [{ key: 7 }, 'key: expected a string, got 7'],
+    [{ key: '' }, 'key: is empty, and would be the same for everything'],
+    [{ publish: 'atomic' }, 'unknown option "publish": known are '],
+    [{ dryRun: true }, 'dryRun: not for stageTree, because an extraction changes the disk'],
+    [{ existing: 'merge' }, 'existing: "merge" is not one of '],
+    [() => {}, 'options: expected an object, got a function'],
+  ];
+  for (const [options, message] of wrong) {
+    const { message: said } = await rejection(stageTree(destination, options as never, writes('new')));
+    assert.ok(said.startsWith(message), said);
+  }
+  const none = await rejection(stageTree(destination, {}, undefined as never));
+  assert.is(none.message, 'fill: expected a function that fills a directory, got undefined');
+  assert.equal(besides(destination), []);
+});
+
+test("existing 'replace' keeps the permission bits of the old root where nothing says another mode", async () => {
+  for (const mode of [0o700, 0o750, 0o711]) {
+    const destination = newDestination();
+    const replace = async (options: StageOptions, fill = writes('new')) => {
+      rmSync(destination, { recursive: true, force: true });
+      mkdirSync(destination);
+      chmodSync(destination, mode);
+      await stageTree(destination, { existing: 'replace', umask: 0o022, ...options }, fill);
+      return modeOf(destination);
+    };
+    assert.is(await replace({}), mode);
+    assert.is(await replace({ manifest: ['f'], mode: 'manifest', durable: true }), mode);
+    assert.is(await replace({ mode: 0o644 }), 0o755);
+    assert.is(await replace({ directoryMode: 0o755 }), 0o755);
+    const listed = [{ path: '.', type: 'directory', mode: 0o755 } as const, 'f'];
+    assert.is(await replace({ manifest: listed, mode: 'manifest' }), 0o755);
+    const chosen = (stage: Stage) => {
+      writes('new')(stage);
+      chmodSync(stage.directory, 0o705);
+    };
+    assert.is(await replace({}, chosen), 0o705, 'what the callback has set stays');
+  }
+});
+
+test.run();
+
+const wrapped = suite('what calls of a wrapped extractor share');
+
+/** A bundle in a directory of its own, and an extractor that counts. */
+function bundle(version = 'one') {
+  const directory = tempDirectory();
+  const archive = writeBundle(join(directory, 'a.zip'), { ...numberedFiles(0, version), f: version });
+  return { directory, archive, destination: join(directory, 'out') };
+}
+
+wrapped('nothing, where a further argument is another one', async () => {
+  const { archive, destination } = bundle();
+  const seen: unknown[] = [];
+  const extract = wrapExtractor(
+    async (_: string, directory: string, limits: { max: number }) => {
+      seen.push(limits.max);
+      await nextTurn();
+      if (limits.max < 10) throw new Error('too large');
+      for (const name of ['VERSION', 'f']) writeFileSync(join(directory, name), 'one');
+      mkdirSync(join(directory, 'bin'));
+      writeFileSync(join(directory, 'bin/run'), 'one');
+    },
+    { existing: 'replace' },
+  );
+  const limits = { max: 1000 };
+  const [first, same, other] = await Promise.allSettled([
+    extract(archive, destination, limits),
+    extract(archive, destination, limits),
+    extract(archive, destination, { max: 1 }),
+  ]);
+  assert.equal(seen, [1000, 1]);
+  assert.equal([first.status, same.status, other.status], ['fulfilled', 'fulfilled', 'rejected']);
+  const numbers = wrapExtractor(
+    (_: string, directory: string, ...rest: unknown[]) => {
+      seen.push(rest.length);
+      writeFileSync(join(directory, 'f'), '');
+    },
+    { existing: 'replace', manifest: false },
+  );
+  seen.length = 0;
+  const rests = [[], [undefined], [Number.NaN], [Number.NaN], [0], [-0]];
+  await Promise.all(rests.map((rest) => numbers('archive', destination, ...rest)));
+  assert.is(seen.length, 5, 'compared by Object.is');
+});
+
+wrapped('nothing, where the file at the path is another one, or was changed', async () => {
+  const { directory, archive, destination } = bundle('old');
+  const changed = gate();
+  const other = writeBundle(join(directory, 'b.zip'), { ...numberedFiles(0, 'new'), f: 'new' });
+  const ways: (() => void)[] = [
+    () => writeFileSync(archive, readFileSync(other)),
+    () => {
+      rmSync(archive);
+      writeFileSync(archive, readFileSync(other));
+    },
+  ];
+  for (const change of ways) {
+    writeBundle(archive, { ...numberedFiles(0, 'old'), f: 'old' });
+    const extract = wrapExtractor(
+      async (path: string, to: string) => {
+        const content = readFileSync(path).includes('new') ? 'new' : 'old';
+        await changed.opened;
+        for (const name of ['VERSION', 'f']) writeFileSync(join(to, name), content);
+        mkdirSync(join(to, 'bin'));
+        writeFileSync(join(to, 'bin/run'), content);
+      },
+      { existing: 'replace' },
+    );
+    const first = extract(archive, destination);
+    await nextTurn();
+    change();
+    const second = extract(archive, destination);
+    changed.open();
+    await Promise.all([first, second]);
+    assert.is(contentAt(destination), 'new');
+  }
+});
+
+wrapped('one extraction, where a key says that archives are the same', async () => {
+  const directory = tempDirectory();
+  const destination = join(directory, 'out');
+  const read: string[] = [];
+  const keys: unknown[][] = [];
+  const extract = wrapExtractor(
+    async (archive: string, to: string, _digest: string, _call: number) => {
+      read.push(basename(archive));
+      await nextTurn();
+      writeFileSync(join(to, 'f'), 'one');
+    },
+    {
+      existing: 'replace',
+      key: (archive, digest, call) => {
+        keys.push([basename(archive), digest, call]);
+        return digest;
+      },
+    },
+  );
+  const archives = [0, 1, 2].map((index) => writeBundle(join(directory, `${index}.zip`), { f: 'one' }));
+  const reports = await Promise.all(
+    archives.map((archive, index) => extract(archive, destination, 'digest', index)),
+  );
+  assert.equal(read, ['0.zip']);
+  assert.equal(keys[2], ['2.zip', 'digest', 2]);
+  assert.is(reports[2], reports[0]);
+  await Promise.all(archives.map((archive, index) => extract(archive, destination, `${index % 2}`, 0)));
+  assert.equal(read.slice(1), ['0.zip', '1.zip']);
+});
+
+wrapped('a key that is none is refused', async () => {
+  const { archive, destination } = bundle();
+  const refused = async (key: unknown) => {
+    const extract = wrapExtractor(() => assert.unreachable(), { key: key as never });
+    return rejection(extract(archive, destination));
+  };
+  const promised = await refused(async () => Promise.reject(new Error('late')));
+  assert.instance(promised, TypeError);
+  assert.match(promised.message, /^key: expected a string, got a promise; a key is needed at once/);
+  assert.instance(await refused(() => 7), TypeError);
+  assert.instance(await refused(() => undefined), TypeError);
+  assert.instance(await refused(() => ''), RangeError);
+  const failure = new Error('no');
+  assert.is(
+    await refused(() => {
+      throw failure;
+    }),
+    failure,
+  );
+  for (const key of [7, null, Promise.resolve('x')])
+    assert.throws(
+      () => wrapExtractor(() => {}, { key: key as never }),
+      /^key: expected a string, or a function/,
+    );
+  assert.not.ok(existsSync(destination));
+});
+
+wrapped(
+  'the signal of a wrapper stops the reading of a manifest, and ends the wrapper for good',
+  async () => {
+    const { archive, destination } = bundle();
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const extract = wrapExtractor(() => assert.unreachable(), { signal: controller.signal });
+    const reading = extract(archive, destination);
+    await nextTurn();
+    controller.abort(reason);
+    assert.is(await rejection(reading), reason);
+    assert.is(await rejection(extract(archive, destination)), reason);
+  },
+);
+
+wrapped.run();
