@@ -1,5 +1,6 @@
 import { number, wrongType } from '../checks.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
+import type { Signal } from '../options.ts';
 import { createCounts, type PermissionProgress } from '../report.ts';
 import { completion } from './completion.ts';
 import { resolveDestination } from './destination.ts';
@@ -17,7 +18,7 @@ export interface Stage {
   /** Real path that the tree will have, for what writes absolute paths into it. */
   readonly destination: string;
   /** Aborted when the call is over, however it ends: with the caller's reason where the caller aborts. */
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /**
    * Say how far filling is; `onProgress` is called with phase `'fill'`.
    *
