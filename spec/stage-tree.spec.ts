@@ -405,6 +405,20 @@ wrapped('one extraction, where a key says that archives are the same', async () 
   assert.equal(read.slice(1), ['0.zip', '1.zip']);
 });
 
+wrapped('parameters of a function that makes a key are those of the extractor', async () => {
+  const { archive, destination } = bundle();
+  const fill = (directory: string) => writeFileSync(join(directory, 'f'), '');
+  // Nothing is said of their types here: that it compiles is the test.
+  const plain = wrapExtractor((_, directory) => fill(directory), { manifest: false, key: (path) => path });
+  await plain(archive, destination);
+  const further = wrapExtractor((_, directory, level: number) => fill(`${directory}${'/.'.repeat(level)}`), {
+    manifest: false,
+    existing: 'replace',
+    key: (path, level) => `${path.trim()} ${level.toFixed(1)}`,
+  });
+  assert.is((await further(archive, destination, 1)).outcome, 'replaced');
+});
+
 wrapped('a key that is none is refused', async () => {
   const { archive, destination } = bundle();
   const refused = async (key: unknown) => {
