@@ -311,6 +311,7 @@ const polluted: Record<string, unknown> = {
   publish: 'in-place',
   existing: 'replace',
   durable: 'x',
+  key: 'x',
   path: 'polluted',
   type: 'symlink',
   size: 7,

@@ -90,7 +90,8 @@ export function resolveWrapOptions<Archive, Rest extends unknown[]>(
   options: WrapOptions<Archive, Rest>,
 ): WrapSettings<Archive, Rest> {
   checkObject('options', options);
-  const { publish, key, ...rest } = own(options);
+  const { publish, key, ...others } = own(options);
+  const rest = own(others);
   const settings = resolveCommon('wrapExtractor', rest, options, wrapNames);
   if (typeof key !== 'function') checkKey(key, keyOfArchive);
   return {
@@ -111,7 +112,8 @@ export function resolveStageOptions(
   options: StageOptions,
 ): StageSettings & Pick<StageOptions, 'manifest' | 'key'> {
   checkObject('options', options);
-  const { key, ...rest } = own(options);
+  const { key, ...others } = own(options);
+  const rest = own(others);
   const settings = resolveCommon('stageTree', rest, options, stageNames);
   checkKey(key, 'a string');
   return { ...settings, publish: 'atomic', manifest: rest.manifest, key };
@@ -124,7 +126,7 @@ function resolveCommon(
   options: object,
   known: ReadonlySet<string>,
 ): Omit<StageSettings, 'publish'> {
-  const { manifest, existing, durable, ...pass } = given;
+  const { manifest, existing, durable, ...pass } = own(given);
   if (Object.hasOwn(pass, 'dryRun'))
     throw new TypeError(`dryRun: not for ${name}, because an extraction changes the disk`);
   checkNames('option', options, known);
@@ -134,7 +136,7 @@ function resolveCommon(
   return {
     existing: choice('existing', existing, ['error', 'keep', 'replace']) ?? 'error',
     durable: boolean('durable', durable) ?? false,
-    pass,
+    pass: own(pass),
   };
 }
 
