@@ -13,6 +13,7 @@ import { createStaging, removeStaging, type Staging, TREE } from '../lib/extract
 import { stageTree } from '../lib/index.ts';
 import { outputOf } from './helpers/child.ts';
 import { extent } from './helpers/extent.ts';
+import { leftover } from './helpers/leftover.ts';
 import { javascriptCommand } from './helpers/runtime.ts';
 import { addToTree, tempDirectory } from './helpers/tree.ts';
 
@@ -202,6 +203,17 @@ else {
       assert.is(lstatSync(path).ino, ino);
       assert.is(contentAt(path), 'old');
     });
+  });
+
+  test('the old tree of a process that died right after the exchange goes with the next call', async () => {
+    const directory = tempDirectory();
+    const destination = join(directory, 'out');
+    addToTree(destination, { f: 'new' });
+    await leftover(directory, { [`${TREE}/f`]: 'old' });
+    const { outcome } = await stageTree(destination, { existing: 'keep' }, () => assert.unreachable());
+    assert.is(outcome, 'kept');
+    assert.is(contentAt(destination), 'new');
+    assert.equal(readdirSync(directory), ['out']);
   });
 
   test('a new tree that vanishes right after the exchange: the old one is put back', async () => {
