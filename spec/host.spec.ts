@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -155,7 +155,9 @@ test(`two processes that start three times each, ${ROUNDS} rounds: no failure, a
         }
       }
       assert.is(versionIn(cache), versions[round % 2]);
-      assert.equal(readdirSync(join(cache, '..')), ['bundle']);
+      // What a callback that does not heed its signal still writes goes when it has ended.
+      while (aborts && readdirSync(dirname(cache)).length > 1) await nextTurn();
+      assert.equal(readdirSync(dirname(cache)), ['bundle']);
     }
   } finally {
     isOver = true;
@@ -196,13 +198,13 @@ for (const [what, launcher] of launchers) {
       assert.is(await first.line(), 'hanging');
       await first.end('SIGKILL');
       assert.is(versionIn(cache), 'one');
-      assert.is(readdirSync(join(cache, '..')).length, 2);
+      assert.is(readdirSync(dirname(cache)).length, 2);
       const next = new Host(cache, 'permwalk', launcher);
       const { outcomes } = await next.round({ urls: [urls[1] as string] });
       await next.end();
       assert.equal(outcomes, ['replaced']);
       assert.is(versionIn(cache), 'two');
-      assert.equal(readdirSync(join(cache, '..')), ['bundle']);
+      assert.equal(readdirSync(dirname(cache)), ['bundle']);
     }
   });
 }

@@ -183,6 +183,23 @@ test('where the caller that fills aborts, the next one fills; any other one that
   assert.is(contentAt(destination), '2');
 });
 
+test('a call that is aborted while it fills has cleaned up when it rejects', async () => {
+  for (const options of [{}, { key: 'digest' }]) {
+    const destination = newDestination();
+    const controller = new AbortController();
+    const call = stageTree(destination, { ...options, signal: controller.signal }, async (stage) => {
+      writes('new')(stage);
+      const aborted = new Promise((_, reject) => {
+        stage.signal.addEventListener('abort', () => reject(stage.signal.reason));
+      });
+      controller.abort(new Error('enough'));
+      await aborted;
+    });
+    assert.is((await rejection(call)).message, 'enough');
+    assert.equal(besides(destination), []);
+  }
+});
+
 test('where all that wait have left, the next call begins anew', async () => {
   const destination = newDestination();
   const hanging = gate();
@@ -344,7 +361,6 @@ wrapped('nothing, where a further argument is another one', async () => {
 
 wrapped('nothing, where the file at the path is another one, or was changed', async () => {
   const { directory, archive, destination } = bundle('old');
-  const changed = gate();
   const other = writeBundle(join(directory, 'b.zip'), { ...numberedFiles(0, 'new'), f: 'new' });
   const ways: (() => void)[] = [
     () => writeFileSync(archive, readFileSync(other)),
@@ -354,10 +370,12 @@ wrapped('nothing, where the file at the path is another one, or was changed', as
     },
   ];
   for (const change of ways) {
+    const [isRead, changed] = [gate(), gate()];
     writeBundle(archive, { ...numberedFiles(0, 'old'), f: 'old' });
     const extract = wrapExtractor(
       async (path: string, to: string) => {
         const content = readFileSync(path).includes('new') ? 'new' : 'old';
+        isRead.open();
         await changed.opened;
         for (const name of ['VERSION', 'f']) writeFileSync(join(to, name), content);
         mkdirSync(join(to, 'bin'));
@@ -366,7 +384,7 @@ wrapped('nothing, where the file at the path is another one, or was changed', as
       { existing: 'replace' },
     );
     const first = extract(archive, destination);
-    await nextTurn();
+    await isRead.opened;
     change();
     const second = extract(archive, destination);
     changed.open();
