@@ -14,14 +14,14 @@ import fs, {
   writeFileSync,
 } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openTreeIn } from '../lib/directory/open.ts';
 import { Destination } from '../lib/extract/destination.ts';
 import { clearLeftovers } from '../lib/extract/leftovers.ts';
-import { hostId } from '../lib/extract/marker.ts';
+import { hostId, ownerOf } from '../lib/extract/marker.ts';
 import { type Existing, type Published, publish, publishDurably } from '../lib/extract/publish.ts';
 import { createStaging, removeStaging, type Staging, TREE } from '../lib/extract/staging.ts';
 import { syncTree } from '../lib/extract/sync.ts';
@@ -126,6 +126,23 @@ for (const [backend, hold] of backends) {
     });
     assert.equal(readdirSync(directory), []);
     assert.equal(openDirectories(), []);
+  });
+
+  staging('whoever has bound its marker, and is about to listen, is not taken for dead', async () => {
+    const directory = tempDirectory();
+    const bound = join(directory, `bind-${hostId()}`);
+    const listening = join(directory, 'listening');
+    await deadSocket(bound);
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(listening, resolve));
+    await at(directory, async ({ parent }) => {
+      assert.is(await ownerOf(parent), 'dead', 'who was killed right there never listens');
+      const asked = ownerOf(parent);
+      renameSync(listening, join(directory, MARKER));
+      rmSync(bound);
+      assert.is(await asked, 'alive');
+    });
+    server.close();
   });
 
   staging('its marker answers as long as it is there', async () => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Directory } from '../directory/directory.ts';
 import { errorCode } from '../directory/errors.ts';
 
@@ -8,6 +9,8 @@ import { errorCode } from '../directory/errors.ts';
 const OWNER = 'owner-';
 /** The same until it is listened on: who connects between bind(2) and listen(2) is refused as by a dead process. */
 const BOUND = 'bind-';
+/** Milliseconds between looks at a socket that is bound: bind(2) and listen(2) come right after one another. */
+const BINDING_DELAYS_MS = [1, 10, 100];
 const TOUCH_MS = 60_000;
 /** How old the marker of another host must be for its owner to be dead. */
 const DEAD_AFTER_MS = 24 * 3600 * 1000;
@@ -97,20 +100,26 @@ export async function setMarker(directory: Directory, host = hostId()): Promise<
 
 /** What its marker says of the owner of a staging directory, which is held. */
 export async function ownerOf(directory: Directory, host = hostId()): Promise<Owner> {
-  const names = markersIn(directory);
-  const name = names.find((each) => each.startsWith(OWNER)) ?? names[0];
-  if (name === undefined) return 'unmarked';
-  if (!name.endsWith(`-${host}`)) {
-    const found = directory.lstat(name);
-    return found !== undefined && Date.now() - found.mtimeMs > DEAD_AFTER_MS ? 'dead' : 'elsewhere';
+  for (const wait of [...BINDING_DELAYS_MS, undefined]) {
+    const names = markersIn(directory);
+    const name = names.find((each) => each.startsWith(OWNER)) ?? names[0];
+    if (name === undefined) return 'unmarked';
+    if (!name.endsWith(`-${host}`)) {
+      const found = directory.lstat(name);
+      return found !== undefined && Date.now() - found.mtimeMs > DEAD_AFTER_MS ? 'dead' : 'elsewhere';
+    }
+    try {
+      await directory.connect(name);
+      return 'alive';
+    } catch (error) {
+      // Anything else may happen to who is only busy, or has just renamed it.
+      if (errorCode(error) !== 'ECONNREFUSED') return 'alive';
+    }
+    if (name.startsWith(OWNER)) return 'dead';
+    // Its owner may be about to listen.
+    if (wait !== undefined) await delay(wait);
   }
-  try {
-    await directory.connect(name);
-    return 'alive';
-  } catch (error) {
-    // Anything else may happen to who is only busy.
-    return errorCode(error) === 'ECONNREFUSED' ? 'dead' : 'alive';
-  }
+  return 'dead';
 }
 
 /** Names of sockets of ours that are named like markers. */
