@@ -133,7 +133,7 @@ for (const [backend, hold] of backends) {
     const bound = join(directory, `bind-${hostId()}`);
     const listening = join(directory, 'listening');
     await deadSocket(bound);
-    const server = createServer();
+    const server = createServer().unref();
     await new Promise<void>((resolve) => server.listen(listening, resolve));
     await at(directory, async ({ parent }) => {
       assert.is(await ownerOf(parent), 'dead', 'who was killed right there never listens');
