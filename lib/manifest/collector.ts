@@ -19,8 +19,10 @@ export interface CollectorOptions {
   readonly quotes?: boolean;
 }
 
-/** What is known of a bare path, as own properties: nothing that an object inherits is a fact. */
-const nothingKnown = { type: undefined, mode: undefined, size: undefined, linkTarget: undefined };
+/** A bare path, of which nothing is known, as own properties: nothing that an object inherits is a fact. */
+function ofNothingKnown(path: string): ManifestEntry {
+  return { path, type: undefined, mode: undefined, size: undefined, linkTarget: undefined };
+}
 
 /**
  * Gathers the entries of a manifest: every path in its one spelling, every fact checked, every entry once, in the order in
@@ -74,7 +76,7 @@ export class EntryCollector {
    *   facts.
    */
   add(given: string | ManifestEntry): void {
-    this.adopt(typeof given === 'string' ? { ...nothingKnown, path: given } : this.#copy(given));
+    this.adopt(typeof given === 'string' ? ofNothingKnown(given) : this.#copy(given));
   }
 
   /** Add an entry that nobody else has, as it is: see {@link add}. */
