@@ -52,11 +52,10 @@ if (
     options: ApplyOptions,
     source: string[],
   ): Promise<DescriptorUse> {
-    const limited = ['-c', `ulimit -n ${LIMIT}; exec "$@"`, 'sh', process.execPath, ...process.execArgv];
     const all = JSON.stringify({ ...options, mode: permissions.shift() });
-    const parameters = [...limited, script, backend, root, all, ...source];
+    const parameters = [...process.execArgv, script, `${LIMIT}`, backend, root, all, ...source];
     const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'pipe'];
-    return JSON.parse(await outputOf(spawn('sh', parameters, { stdio }))) as DescriptorUse;
+    return JSON.parse(await outputOf(spawn(process.execPath, parameters, { stdio }))) as DescriptorUse;
   }
 
   for (const { backend } of passes) {

@@ -1,8 +1,9 @@
 /**
  * One pass in a process that may open few descriptors: prints the report's counts, and how many descriptors were open.
  *
- *     descriptors-child.ts <backend> <root> <options as JSON> [<list of paths as the manifest>]
+ *     descriptors-child.ts <limit> <backend> <root> <options as JSON> [<list of paths as the manifest>]
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { readManifest } from '../../lib/manifest/read.ts';
 import type { ApplyOptions } from '../../lib/options.ts';
@@ -19,7 +20,9 @@ export interface DescriptorUse {
   after: string[];
 }
 
-const [backend, root = '', options = '{}', source] = process.argv.slice(2);
+const [limit, backend, root = '', options = '{}', source] = process.argv.slice(2);
+// Not before the modules are loaded: their loader opens many files at once.
+execFileSync('prlimit', ['--pid', `${process.pid}`, `--nofile=${limit}`]);
 const descriptors = (): string[] => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd') : []);
 const { apply } = passOf(backend);
 const manifest = source === undefined ? {} : { manifest: await readManifest(source) };
