@@ -16,7 +16,6 @@ import fs, {
 import { syncBuiltinESMExports } from 'node:module';
 import { connect, createServer } from 'node:net';
 import { basename, dirname, join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openTreeIn } from '../lib/directory/open.ts';
 import { Destination } from '../lib/extract/destination.ts';
@@ -26,7 +25,7 @@ import { type Existing, type Published, publish, publishDurably } from '../lib/e
 import { createStaging, removeStaging, type Staging, TREE } from '../lib/extract/staging.ts';
 import { syncTree } from '../lib/extract/sync.ts';
 import { wrapExtractor } from '../lib/index.ts';
-import { around, type Call, canReplace, systemFailure } from './helpers/around.ts';
+import { around, type Call, canReplace, nodeSuite, systemFailure } from './helpers/around.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
 import { deadSocket, leftover, MARKER } from './helpers/leftover.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
@@ -68,13 +67,9 @@ async function warningsOf(act: () => unknown): Promise<(Error & { code?: string 
   return warnings;
 }
 
-// Functions of node:fs are replaced here, and native calls do without them.
-process.env.PERMWALK_NATIVE = '0';
 const isReplaceable = canReplace();
 
 // What native calls do in place of node:fs, whose functions are replaced here, is spec/exchange.spec.ts's.
-process.env.PERMWALK_NATIVE = '0';
-
 /** Ways to hold the parent of a destination. */
 const backends: [backend: 'anchored' | 'path', hold: (path: string) => Destination][] = [
   [process.platform === 'linux' ? 'anchored' : 'path', (path) => new Destination(path)],
@@ -107,7 +102,7 @@ for (const [backend, hold] of backends) {
 
   const clear = (directory: string) => at(directory, clearLeftovers);
 
-  const staging = suite(`staging (${backend})`);
+  const staging = nodeSuite(`staging (${backend})`);
 
   staging('lies beside the destination, is private and marked, and has an empty tree', async () => {
     const directory = tempDirectory();
@@ -305,7 +300,7 @@ for (const [backend, hold] of backends) {
 
   staging.run();
 
-  const leftovers = suite(`leftovers of processes that died (${backend})`);
+  const leftovers = nodeSuite(`leftovers of processes that died (${backend})`);
 
   /** Another boot of this host, or another host. */
   const ELSEWHERE = 'owner-0123456789ab';
@@ -554,7 +549,7 @@ for (const [backend, hold] of backends) {
 
   leftovers.run();
 
-  const publishing = suite(`publish (${backend})`);
+  const publishing = nodeSuite(`publish (${backend})`);
 
   interface Finished {
     directory: string;
@@ -1038,7 +1033,7 @@ for (const [backend, hold] of backends) {
 
   publishing.run();
 
-  const durable = suite(`publish durably (${backend})`);
+  const durable = nodeSuite(`publish durably (${backend})`);
 
   if (isReplaceable) {
     /** Notes what is synced, and what is moved. */

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { suite, type Test } from 'uvu';
 import { canRunOn } from './runtime.ts';
 
 /** A function of node:fs. */
@@ -8,6 +9,22 @@ export type Call = (...parameters: unknown[]) => unknown;
 /** Elsewhere what takes the place of a function is not seen by those who import it by name. */
 export const canReplace = (): boolean =>
   canRunOn(['node'], 'the functions of its node:fs cannot be replaced');
+
+/** A suite of what is done by node:fs alone: native calls are off while it runs. */
+export function nodeSuite(name: string): Test {
+  const test = suite(name);
+  const { PERMWALK_NATIVE } = process.env;
+  test.before(() => {
+    process.env.PERMWALK_NATIVE = '0';
+  });
+  test.after(() => restoreNative(PERMWALK_NATIVE));
+  return test;
+}
+
+function restoreNative(before: string | undefined): void {
+  if (before === undefined) delete process.env.PERMWALK_NATIVE;
+  else process.env.PERMWALK_NATIVE = before;
+}
 
 /** Put something around a function of node:fs while something else is done. Native calls, which would go past it, are off meanwhile. */
 export async function around<T>(
@@ -26,8 +43,7 @@ export async function around<T>(
   } finally {
     table[name] = original;
     syncBuiltinESMExports();
-    if (PERMWALK_NATIVE === undefined) delete process.env.PERMWALK_NATIVE;
-    else process.env.PERMWALK_NATIVE = PERMWALK_NATIVE;
+    restoreNative(PERMWALK_NATIVE);
   }
 }
 

@@ -69,7 +69,8 @@ export function passOf(backend = 'anchored'): TestedPass {
 /** Whether native calls can be made here. Where they cannot, what says so is printed once. */
 export const hasNative = process.platform === 'linux' && runtimeSource.load() !== undefined;
 if (process.platform === 'linux' && !hasNative) {
-  console.log('  native calls are skipped: neither koffi nor bun:ffi can be used');
+  // A child's output may be its report.
+  console.error('  native calls are skipped: neither koffi nor bun:ffi can be used');
 }
 const native = hasNative ? [nativePass] : [];
 
