@@ -1427,9 +1427,10 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
     holding(tree, (directory) => {
       const within = openDescriptors();
       for (const name of ['f', 'd', 'link', 'gone']) remove(directory, name, join(tree, name));
-      assert.is(openDescriptors(), within);
+      // A runtime may close one of its own meanwhile.
+      assert.ok(openDescriptors() <= within);
     });
-    assert.is(openDescriptors(), before);
+    assert.ok(openDescriptors() <= before);
     assert.equal(readdirSync(tree), ['kept']);
     assert.is(readFileSync(join(outside, 'f'), 'utf8'), 'content');
     assert.equal(modesBelow(outside), { '.': '755', d: '755', 'd/f': '600', f: '600' });

@@ -451,7 +451,8 @@ with gzip.open(path, 'wb', compresslevel=1) as out, tarfile.open(fileobj=out, mo
   } finally {
     clearInterval(timer);
   }
-  assert.ok(most < 48 << 20, `${most >> 20} MiB held`);
+  // What waits to be collected is in it: far less than the 128 MiB that it decompresses to.
+  assert.ok(most < 80 << 20, `${most >> 20} MiB held`);
   const whole = performance.now() - started;
   assert.ok(longest < whole / 2, `${longest} of ${whole} ms without a turn`);
 });
