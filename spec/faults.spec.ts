@@ -20,7 +20,7 @@ const transient: ReadonlySet<FaultCode> = new Set(['EMFILE', 'ENFILE', 'EAGAIN',
 const gone: ReadonlySet<FaultCode> = new Set(['ENOENT', 'ENOTDIR']);
 const retry = { retries: 3, minTimeout: 0, maxTimeout: 0, randomize: false };
 /** Each call fails with one code in so many, the next call with others; something is exchanged before one call in so many. */
-const STRIDE = extent({ short: 7, full: 1 });
+const STRIDE = extent({ short: 17, full: 1 });
 const manifest = ['a/f', 'a/d/g', 'a/d/l', 'b/h', 'b/pipe', 'c/'];
 
 const shape: TreeShape = {

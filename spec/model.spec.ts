@@ -39,7 +39,7 @@ import {
 import { addToTree, makeTree, modesBelow } from './helpers/tree.ts';
 
 /** Seconds for each property; `MODEL_SECONDS=600` looks for longer. */
-const seconds = Number(process.env.MODEL_SECONDS ?? extent({ short: 2, full: 6 }));
+const seconds = Number(process.env.MODEL_SECONDS ?? extent({ short: 1, full: 6 }));
 const parameters: fc.Parameters<unknown> = {
   numRuns: 1_000_000,
   interruptAfterTimeLimit: seconds * 1000,

@@ -35,10 +35,11 @@ export function exchangeDirectory(seconds: number): Promise<Result> {
       { options: { manifest: linkManifestOf(course), discover: true, ...reset.options }, calm: 0o644 },
     ];
     if (process.platform === 'linux') {
+      const isLong = extent({ short: false, full: true });
       const held = extent({ short: heldPasses.slice(0, 1), full: heldPasses });
       for (const pass of held) {
         await race(watch, (seconds * 0.8) / (2 * held.length), course, pass, walks);
-        await race(watch, (seconds * 0.8) / (2 * held.length), course, pass, manifests);
+        if (isLong) await race(watch, (seconds * 0.8) / (2 * held.length), course, pass, manifests);
       }
     }
     await unpromisedRace(watch, seconds * 0.2, directoryCourse(), pathPass, [...walks, ...manifests]);
