@@ -19,14 +19,22 @@ import { runSpecs, type SpecResult } from './runtimes/specs.ts';
 /** Files that take longest, the longest first: a core that begins one of them last would keep the others waiting. */
 const slowest = [
   'attack',
-  'publish',
-  'event-loop',
-  'faults',
-  'file-systems',
-  'bench',
   'cli',
-  'tar',
-  'record',
+  'killed',
+  'publish',
+  'macos',
+  'host',
+  'faults',
+  'bench',
+  'file-systems',
+  'settle',
+  'demo',
+  'readme',
+  'extractors',
+  'globs',
+  'bounds',
+  'event-loop',
+  'package',
 ];
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
