@@ -9,8 +9,9 @@ import { longPasses, passes } from './helpers/passes.ts';
 import { makeTree, memoryDirectory, modeOf } from './helpers/tree.ts';
 
 const TICK_MS = 5;
-const LEAST_SHARE = 0.3;
-const LONGEST_STRETCH = 0.25;
+const LEAST_SHARE = extent({ short: 0.2, full: 0.3 });
+/** A short pass has few stretches, of which garbage collection may be one. */
+const LONGEST_STRETCH = extent({ short: 0.5, full: 0.25 });
 const DIRECTORIES = extent({ short: 120, full: 500 });
 const FILES_EACH = 100;
 const FILES_IN_ONE = extent({ short: 6000, full: 20_000 });
