@@ -221,9 +221,7 @@ async function removeWithin(
   path: string,
   isMeant: (name: string) => boolean,
 ): Promise<void> {
-  const names: string[] = [];
-  const listing = directory.list();
-  while (listing.next()) if (isMeant(listing.name)) names.push(listing.name);
+  const names = namesIn(directory).filter(isMeant);
   const slices = new Slices();
   const failures: unknown[] = [];
   for (const name of names) {
@@ -243,4 +241,16 @@ async function removeWithin(
 export function removeNamed(parent: Directory, name: string, identity: Identity): void {
   const found = parent.lstat(name);
   if (found !== undefined && isSameEntry(found, identity)) parent.removeDirectory(name);
+}
+
+/** Names in a directory that is held; none where another process has removed it. */
+function namesIn(directory: Directory): string[] {
+  const names: string[] = [];
+  try {
+    const listing = directory.list();
+    while (listing.next()) names.push(listing.name);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+  return names;
 }
