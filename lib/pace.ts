@@ -9,16 +9,12 @@ export interface Pace {
   pause(): Promise<void>;
 }
 
-/**
- * @param signal looked at between slices
- * @param onPause called once for each slice, before the event loop runs; what it throws rejects the pause
- */
-export function createPace(signal: AbortSignal | undefined, onPause: () => void): Pace {
+/** @param signal looked at between slices */
+export function createPace(signal: AbortSignal | undefined): Pace {
   let end = performance.now() + SLICE_MS;
   return {
     isOver: () => performance.now() >= end,
     pause: async () => {
-      onPause();
       await new Promise((resolve) => setImmediate(resolve));
       signal?.throwIfAborted();
       end = performance.now() + SLICE_MS;

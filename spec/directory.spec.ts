@@ -45,7 +45,7 @@ import {
 } from '../lib/directory/names.ts';
 import { holdDirectory, openDirectory, openTree, realRootPath, treeOf } from '../lib/directory/open.ts';
 import { isSamePlace, Place } from '../lib/directory/place.ts';
-import { removal, remove } from '../lib/directory/remove.ts';
+import { removal } from '../lib/directory/remove.ts';
 import { type LinkResolution, LinkResolver } from '../lib/directory/resolve-link.ts';
 import type { Tree } from '../lib/directory/tree.ts';
 import { runAtOnce } from '../lib/pass/slices.ts';
@@ -53,6 +53,7 @@ import { canReplace } from './helpers/around.ts';
 import { byPath, entriesOf } from './helpers/by-path.ts';
 import { isRoot } from './helpers/child.ts';
 import { allPasses } from './helpers/passes.ts';
+import { remove } from './helpers/remove.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
 import { canRunOn, canUseByteNames } from './helpers/runtime.ts';
 import { makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';

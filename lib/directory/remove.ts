@@ -69,11 +69,6 @@ export function* removal(
   if (failures.count > 0) throw failures.first;
 }
 
-/** The same in one go. */
-export function remove(parent: Directory, name: string, path: string): void {
-  for (const _step of removal(parent, name, path));
-}
-
 /** Empty the root of a tree. */
 function* empty(tree: Tree, failures: Failures, isOver: () => boolean): Generator<void> {
   const stack: Doomed[] = [doomed(new Place(undefined, SELF))];

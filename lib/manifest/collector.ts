@@ -4,7 +4,7 @@ import { normalDigest } from './digest.ts';
 import { alternativeOf, digestOf, isOptional, linksOf, type ManifestEntry } from './manifest.ts';
 import type { Notes } from './notes.ts';
 import { type NormalizedPath, normalizeManifestPath, tryNormalize } from './path.ts';
-import { findMisspelled } from './properties.ts';
+import { entryProperties, findMisspelled } from './properties.ts';
 
 /** How an {@link EntryCollector} deals with what is not as it should be. */
 export interface CollectorOptions {
@@ -231,21 +231,10 @@ export class EntryCollector {
 
 /** A value whose properties are its own, or its class's: never what was put onto every object. */
 function withoutInherited(given: Partial<ManifestEntry>): Partial<ManifestEntry> {
-  const names = [
-    'path',
-    'type',
-    'mode',
-    'size',
-    'linkTarget',
-    'optional',
-    'alternative',
-    'digest',
-    'nlink',
-  ] as const;
-  const isPlain = names.every((name) => !(name in Object.prototype));
+  const isPlain = entryProperties.every((name) => !(name in Object.prototype));
   if (isPlain) return given;
-  const own = names.filter((name) => Object.hasOwn(given, name)).map((name) => [name, given[name]]);
-  return Object.fromEntries([...names.map((name) => [name, undefined]), ...own]);
+  const own = entryProperties.filter((name) => Object.hasOwn(given, name)).map((name) => [name, given[name]]);
+  return Object.fromEntries([...entryProperties.map((name) => [name, undefined]), ...own]);
 }
 
 function showDigest(entry: ManifestEntry): string | undefined {

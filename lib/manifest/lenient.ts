@@ -16,7 +16,7 @@ export async function markCompanions(
   entries: readonly ManifestEntry[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const pace = createPace(signal, () => {});
+  const pace = createPace(signal);
   /** What lies beside a companion of it, if it is there. */
   const companions = new Map<string, ManifestEntry>();
   for (const entry of entries) {

@@ -46,7 +46,7 @@ interface Item {
 export async function readListManifest(source: string, { signal }: ReadOptions = {}): Promise<Manifest> {
   const collector = new EntryCollector(undefined, 0, { quotes: false });
   const notes = new Notes();
-  const pace = createPace(signal, () => {});
+  const pace = createPace(signal);
   const text = await readText(source, signal);
   const isJson = startsLikeJsonArray(text);
   try {

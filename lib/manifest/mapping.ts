@@ -99,7 +99,7 @@ export async function mapManifest(
 ): Promise<Manifest> {
   const { format, source } = manifest;
   const mapper = new Mapper(manifest, map);
-  const pace = createPace(signal, () => {});
+  const pace = createPace(signal);
   for (const entry of manifest.entries) {
     mapper.add(entry);
     if (pace.isOver()) await pace.pause();

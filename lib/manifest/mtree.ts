@@ -36,7 +36,7 @@ export async function readMtreeManifest(source: string, options: ReadOptions = {
   const text = await readText(source, signal);
   const notes = new Notes();
   const reader = new MtreeReader(source, text.toString('latin1', 0, signature.length) === signature, notes);
-  const pace = createPace(signal, () => {});
+  const pace = createPace(signal);
   let number = 0;
   try {
     for (const line of mtreeLines(text)) {

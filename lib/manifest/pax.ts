@@ -36,7 +36,7 @@ const OTHER_SPARSE = 'GNU.sparse.*';
  */
 export async function parsePax(bytes: Buffer): Promise<Map<string, Buffer>> {
   const records = new Map<string, Buffer>();
-  const pace = createPace(undefined, () => {});
+  const pace = createPace(undefined);
   // Some programs fill the rest of the block with NUL.
   for (let start = 0; start < bytes.length && bytes[start] !== 0; ) {
     if (pace.isOver()) await pace.pause();

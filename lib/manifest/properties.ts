@@ -1,6 +1,7 @@
 import type { ManifestEntry } from './manifest.ts';
 
-const known: readonly (keyof ManifestEntry)[] = [
+/** Every property that an entry may have. */
+export const entryProperties: readonly (keyof ManifestEntry)[] = [
   'path',
   'type',
   'mode',
@@ -20,9 +21,11 @@ const known: readonly (keyof ManifestEntry)[] = [
  */
 export function findMisspelled(entry: object): { given: string; meant: string } | undefined {
   for (const given of Object.keys(entry)) {
-    if ((known as readonly string[]).includes(given)) continue;
+    if ((entryProperties as readonly string[]).includes(given)) continue;
     const plain = plainOf(given);
-    const meant = known.find((name) => !Object.hasOwn(entry, name) && isOneApart(plain, plainOf(name)));
+    const meant = entryProperties.find(
+      (name) => !Object.hasOwn(entry, name) && isOneApart(plain, plainOf(name)),
+    );
     if (meant !== undefined) return { given, meant };
   }
   return undefined;

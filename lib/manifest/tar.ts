@@ -86,7 +86,7 @@ async function checkEntries(
   signal: AbortSignal | undefined,
 ): Promise<ManifestEntry[]> {
   const collector = new EntryCollector(source);
-  const pace = createPace(signal, () => {});
+  const pace = createPace(signal);
   for (const entry of entries) {
     if (pace.isOver()) await pace.pause();
     collector.adopt(entry);

@@ -102,7 +102,7 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
     repeated: 'last',
     notes,
   });
-  const pace = createPace(signal, () => {});
+  const pace = createPace(signal);
   let bundle: { entry: ZipEntry; where: string } | undefined;
   let entry = new ZipEntry();
   let cursor = directory.start;

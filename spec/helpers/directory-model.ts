@@ -14,10 +14,10 @@ import fc from 'fast-check';
 import { errorCode, UnsafePathError } from '../../lib/directory/errors.ts';
 import { nameOf, parentOf } from '../../lib/directory/names.ts';
 import { Place } from '../../lib/directory/place.ts';
-import { remove } from '../../lib/directory/remove.ts';
 import type { Tree } from '../../lib/directory/tree.ts';
 import type { EntryType } from '../../lib/errors.ts';
 import { entriesOf } from './by-path.ts';
+import { remove } from './remove.ts';
 
 /** What a tree has in it, as the model has it. */
 type Node =
