@@ -1,10 +1,10 @@
-import { existsSync, rmdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { fs } from '../directory/fs.ts';
 
 /** Directories above a path that are not there, the deepest first. */
 export function missingParents(path: string): string[] {
   const missing: string[] = [];
-  for (let above = dirname(resolve(path)); !existsSync(above); above = dirname(above)) missing.push(above);
+  for (let above = dirname(resolve(path)); !fs.existsSync(above); above = dirname(above)) missing.push(above);
   return missing;
 }
 
@@ -12,7 +12,7 @@ export function missingParents(path: string): string[] {
 export function removeEmpty(directories: readonly string[]): void {
   for (const directory of directories) {
     try {
-      rmdirSync(directory);
+      fs.rmdirSync(directory);
     } catch {
       // What cannot be removed is not empty, or was removed by others; what lies above it is in use then, too.
       return;

@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs';
+import { fs } from './fs.ts';
 import { descriptorPath, hasMountsBelow, mountOf } from './proc.ts';
 import { fstatEntry } from './read.ts';
 import type { WorkingDirectory } from './working-directory.ts';
@@ -29,7 +29,7 @@ export function anchorOf(
 ): Anchor {
   return {
     dev: fstatEntry(fd).dev,
-    keepsModes: fileSystemsThatKeepModes.has(statfsSync(descriptorPath(fd)).type),
+    keepsModes: fileSystemsThatKeepModes.has(fs.statfsSync(descriptorPath(fd)).type),
     mount: hasMountsBelow(realPath) ? mountOf(fd) : undefined,
     workingDirectory,
     isLooking: false,

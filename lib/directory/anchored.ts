@@ -1,15 +1,3 @@
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
-  readlinkSync,
-  renameSync,
-  rmdirSync,
-  symlinkSync,
-  unlinkSync,
-} from 'node:fs';
 import { type Anchor, anchorOf } from './anchor.ts';
 import { decideOn, SPECIAL_BITS } from './decide.ts';
 import {
@@ -24,6 +12,7 @@ import {
 } from './directory.ts';
 import { type EntryStats, isSameEntry, keptStats } from './entry-stats.ts';
 import { errorCode, located } from './errors.ts';
+import { constants, fs } from './fs.ts';
 import { decodeName, encodeName } from './names.ts';
 import { OPEN_DIRECTORY, OPEN_ENTRY, openDirectoryAt } from './open-at.ts';
 import { descriptorPath, findOwnDescriptors, isReachable, mountOf } from './proc.ts';
@@ -87,7 +76,7 @@ export class AnchoredDirectory implements Directory {
   }
 
   readlink(name: string): string {
-    return decodeName(readlinkSync(this.#named(name), { encoding: 'buffer' }));
+    return decodeName(fs.readlinkSync(this.#named(name), { encoding: 'buffer' }));
   }
 
   openDirectory(name: string): Directory {
@@ -99,7 +88,7 @@ export class AnchoredDirectory implements Directory {
     try {
       return this.sibling(fd, keptStats(fstatEntry(fd)), anchorOf(fd, path, undefined));
     } catch (error) {
-      closeSync(fd);
+      fs.closeSync(fd);
       throw error;
     }
   }
@@ -107,7 +96,7 @@ export class AnchoredDirectory implements Directory {
   openParent(known: Directory): Directory | undefined {
     let parent: Directory | undefined;
     try {
-      parent = this.#adopt(openSync(`${this.#prefix}..`, OPEN_DIRECTORY));
+      parent = this.#adopt(fs.openSync(`${this.#prefix}..`, OPEN_DIRECTORY));
     } catch {
       return undefined;
     }
@@ -117,26 +106,26 @@ export class AnchoredDirectory implements Directory {
   }
 
   open(name: string): OpenFile {
-    const entry = openSync(this.#named(name), OPEN_ENTRY);
+    const entry = fs.openSync(this.#named(name), OPEN_ENTRY);
     try {
       const { type } = fstatEntry(entry);
       if (type !== 'file') throw notRegular(name);
       // Through the descriptor it is the very inode that was looked at, whatever bears the name by now.
-      return openFile(openSync(descriptorPath(entry), constants.O_RDONLY | constants.O_NONBLOCK), name);
+      return openFile(fs.openSync(descriptorPath(entry), constants.O_RDONLY | constants.O_NONBLOCK), name);
     } finally {
-      closeSync(entry);
+      fs.closeSync(entry);
     }
   }
 
   chmod(name: string, decide: (found: EntryStats) => number | undefined): ChmodResult {
-    const fd = name === SELF ? this.fd : openSync(this.#named(name), OPEN_ENTRY);
+    const fd = name === SELF ? this.fd : fs.openSync(this.#named(name), OPEN_ENTRY);
     try {
       const { before, mode } = decideOn(fstatEntry(fd), () => fstatEntry(fd), decide);
       if (mode === undefined) return { before, after: undefined };
-      chmodSync(descriptorPath(fd), mode);
+      fs.chmodSync(descriptorPath(fd), mode);
       return { before, after: this.keeps(before, mode) ? mode : modeAfterChange(fd) };
     } finally {
-      if (fd !== this.fd) closeSync(fd);
+      if (fd !== this.fd) fs.closeSync(fd);
     }
   }
 
@@ -145,18 +134,18 @@ export class AnchoredDirectory implements Directory {
     if (found.dev !== dev) return true;
     if (mount === undefined) return false;
     if (name === SELF) return mountOf(this.fd) !== mount;
-    const fd = openSync(this.#named(name), OPEN_ENTRY);
+    const fd = fs.openSync(this.#named(name), OPEN_ENTRY);
     try {
       return mountOf(fd) !== mount;
     } finally {
-      closeSync(fd);
+      fs.closeSync(fd);
     }
   }
 
   sync(name: string): void {
     let fd: number;
     try {
-      fd = openSync(name === SELF ? `${this.#prefix}${SELF}` : this.#named(name), OPEN_ENTRY);
+      fd = fs.openSync(name === SELF ? `${this.#prefix}${SELF}` : this.#named(name), OPEN_ENTRY);
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return;
       throw error;
@@ -164,19 +153,19 @@ export class AnchoredDirectory implements Directory {
     try {
       const { type } = fstatEntry(fd);
       if (type !== 'file' && type !== 'directory') return;
-      const open = (access: number) => openSync(descriptorPath(fd), access | constants.O_NONBLOCK);
+      const open = (access: number) => fs.openSync(descriptorPath(fd), access | constants.O_NONBLOCK);
       syncOpened(open, constants.O_RDONLY, constants.O_WRONLY);
     } finally {
-      closeSync(fd);
+      fs.closeSync(fd);
     }
   }
 
   makeDirectory(name: string, mode: number): void {
-    mkdirSync(this.#named(name), mode);
+    fs.mkdirSync(this.#named(name), mode);
   }
 
   symlink(name: string, target: string): void {
-    symlinkSync(encodeName(target), this.#named(name));
+    fs.symlinkSync(encodeName(target), this.#named(name));
   }
 
   rename(name: string, to: Directory, newName: string, kind: RenameKind = 'replace'): void {
@@ -184,15 +173,15 @@ export class AnchoredDirectory implements Directory {
     if (!(to instanceof AnchoredDirectory)) throw new TypeError('rename: both must be anchored directories');
     // The working directory can be one of both only.
     const from = encodeName(this.#prefix + entryName(name));
-    renameSync(from, encodeName(to.#prefix + entryName(newName)));
+    fs.renameSync(from, encodeName(to.#prefix + entryName(newName)));
   }
 
   unlink(name: string): void {
-    unlinkSync(this.#named(name));
+    fs.unlinkSync(this.#named(name));
   }
 
   removeDirectory(name: string): void {
-    rmdirSync(this.#named(name));
+    fs.rmdirSync(this.#named(name));
   }
 
   isSocket(name: string): boolean {
@@ -214,7 +203,7 @@ export class AnchoredDirectory implements Directory {
 
   close(): void {
     this.anchor.workingDirectory?.forget(this.fd);
-    closeSync(this.fd);
+    fs.closeSync(this.fd);
   }
 
   /** What an entry's name is put after; most directories are gone through without it. */
@@ -238,7 +227,7 @@ export class AnchoredDirectory implements Directory {
     try {
       return this.sibling(fd, keptStats(fstatEntry(fd)));
     } catch (error) {
-      closeSync(fd);
+      fs.closeSync(fd);
       throw error;
     }
   }
@@ -269,21 +258,21 @@ export function openAnchored(
   make: MakeAnchored = (fd, opened, anchor) => new AnchoredDirectory(fd, opened, anchor),
 ): Directory | undefined {
   if (!findOwnDescriptors()) return undefined;
-  let fd = openSync('/', OPEN_DIRECTORY);
+  let fd = fs.openSync('/', OPEN_DIRECTORY);
   try {
     // This `/proc` may be that of another process namespace.
     if (!isReachable(fd)) {
-      closeSync(fd);
+      fs.closeSync(fd);
       return undefined;
     }
     for (const name of realPath.split('/').filter(Boolean)) {
       const next = openDirectoryAt(encodeName(`${descriptorPath(fd)}/${name}`), name);
-      closeSync(fd);
+      fs.closeSync(fd);
       fd = next;
     }
     return make(fd, keptStats(fstatEntry(fd)), anchorOf(fd, realPath, workingDirectory));
   } catch (error) {
-    closeSync(fd);
+    fs.closeSync(fd);
     throw located(error, realPath);
   }
 }

@@ -1,15 +1,3 @@
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  mkdirSync,
-  openSync,
-  readlinkSync,
-  renameSync,
-  rmdirSync,
-  symlinkSync,
-  unlinkSync,
-} from 'node:fs';
 import { decideOn } from './decide.ts';
 import {
   type ChmodResult,
@@ -23,6 +11,7 @@ import {
 } from './directory.ts';
 import { type EntryStats, isSameEntry, keptStats } from './entry-stats.ts';
 import { errorCode, located, swapped, systemError } from './errors.ts';
+import { constants, fs } from './fs.ts';
 import { chmodUnreadable, lookAtDirectory } from './look.ts';
 import { decodeName, encodeName, joinPath } from './names.ts';
 import { isAnyRefused, noFollowFlag } from './no-follow.ts';
@@ -94,7 +83,7 @@ class CheckedDirectory implements Directory {
 
   readlink(name: string): string {
     this.#refuseLinks(encodeName(this.#path));
-    return decodeName(readlinkSync(this.#systemPath(name), { encoding: 'buffer' }));
+    return decodeName(fs.readlinkSync(this.#systemPath(name), { encoding: 'buffer' }));
   }
 
   openDirectory(name: string): Directory {
@@ -156,10 +145,10 @@ class CheckedDirectory implements Directory {
       if (!isSameEntry(found, seen)) throw swapped(name);
       const { before, mode } = decideOn(found, () => fstatEntry(fd), decide);
       if (mode === undefined) return { before, after: undefined };
-      fchmodSync(fd, mode);
+      fs.fchmodSync(fd, mode);
       return { before, after: modeAfterChange(fd) };
     } finally {
-      closeSync(fd);
+      fs.closeSync(fd);
     }
   }
 
@@ -176,13 +165,13 @@ class CheckedDirectory implements Directory {
 
   makeDirectory(name: string, mode: number): void {
     this.#verify();
-    mkdirSync(this.#systemPath(name), mode);
+    fs.mkdirSync(this.#systemPath(name), mode);
     this.#verify();
   }
 
   symlink(name: string, target: string): void {
     this.#verify();
-    symlinkSync(encodeName(target), this.#systemPath(name));
+    fs.symlinkSync(encodeName(target), this.#systemPath(name));
     this.#verify();
   }
 
@@ -191,19 +180,19 @@ class CheckedDirectory implements Directory {
     if (!(to instanceof CheckedDirectory)) throw new TypeError('rename: both must be checked directories');
     this.#verify();
     to.#verify();
-    renameSync(this.#systemPath(name), to.#systemPath(newName));
+    fs.renameSync(this.#systemPath(name), to.#systemPath(newName));
     this.#verify();
     to.#verify();
   }
 
   unlink(name: string): void {
     this.#verify();
-    unlinkSync(this.#systemPath(name));
+    fs.unlinkSync(this.#systemPath(name));
   }
 
   removeDirectory(name: string): void {
     this.#verify();
-    rmdirSync(this.#systemPath(name));
+    fs.rmdirSync(this.#systemPath(name));
   }
 
   isSocket(name: string): boolean {
@@ -239,7 +228,7 @@ class CheckedDirectory implements Directory {
   /** Open an entry. ELOOP may come of a directory on the way, too, which is named then. */
   #openEntry(path: SystemPath, access: number): number {
     try {
-      return openSync(path, access | constants.O_NONBLOCK | noFollowFlag());
+      return fs.openSync(path, access | constants.O_NONBLOCK | noFollowFlag());
     } catch (error) {
       if (errorCode(error) === 'ELOOP') this.#verifyAll();
       throw error;
@@ -250,7 +239,7 @@ class CheckedDirectory implements Directory {
   #refuseLinks(path: SystemPath): void {
     if (!isAnyRefused()) return;
     try {
-      closeSync(this.#openEntry(path, constants.O_RDONLY | constants.O_DIRECTORY));
+      fs.closeSync(this.#openEntry(path, constants.O_RDONLY | constants.O_DIRECTORY));
     } catch (error) {
       // The flag does not make up for a missing r, which not every call takes.
       if (errorCode(error) !== 'EACCES') throw error;

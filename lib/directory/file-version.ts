@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { fs } from './fs.ts';
 import { encodeName } from './names.ts';
 
 /**
@@ -7,7 +7,7 @@ import { encodeName } from './names.ts';
  */
 export function fileVersion(path: string): string | undefined {
   try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(encodeName(path), { bigint: true });
+    const { dev, ino, size, mtimeNs, ctimeNs } = fs.statSync(encodeName(path), { bigint: true });
     return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
   } catch {
     // Whoever reads it says why it cannot be read.

@@ -1,8 +1,8 @@
-import { chmodSync } from 'node:fs';
 import { decideOn } from './decide.ts';
 import type { ChmodResult } from './directory.ts';
 import { type EntryStats, isSameEntry } from './entry-stats.ts';
 import { swapped, symlinkInPath, systemError } from './errors.ts';
+import { fs } from './fs.ts';
 import { lstatEntry, type SystemPath } from './read.ts';
 
 /** Facts of a directory. Throws ENOENT, ENOTDIR, or `symlink-in-path` where a link stands in its place. */
@@ -34,7 +34,7 @@ export function chmodUnreadable(
   const { before, mode } = decideOn(seen, lookAgain, decide);
   if (mode === undefined) return { before, after: undefined };
   verify();
-  chmodSync(path, mode);
+  fs.chmodSync(path, mode);
   const after = lookAgain();
   verify();
   return { before, after: after.mode };

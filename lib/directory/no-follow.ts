@@ -1,5 +1,5 @@
-import { closeSync, constants, openSync, realpathSync } from 'node:fs';
 import { errorCode } from './errors.ts';
+import { constants, fs } from './fs.ts';
 
 /** macOS's O_NOFOLLOW_ANY (open(2), macOS 11): a link in any component is refused. `fs.constants` lacks it. */
 const O_NOFOLLOW_ANY = 0x20000000;
@@ -21,7 +21,7 @@ export function noFollowFlag(): number {
 export function isAnyRefused(): boolean {
   served ??=
     process.platform === 'darwin' &&
-    outcomeOf(realpathSync.native(process.execPath)) === '' &&
+    outcomeOf(fs.realpathSync.native(process.execPath)) === '' &&
     outcomeOf('/tmp/.') === 'ELOOP';
   return served;
 }
@@ -29,7 +29,7 @@ export function isAnyRefused(): boolean {
 /** The errno's name that opening a path with O_NOFOLLOW_ANY fails with; `''` where it is opened. */
 function outcomeOf(path: string): string {
   try {
-    closeSync(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | O_NOFOLLOW_ANY));
+    fs.closeSync(fs.openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | O_NOFOLLOW_ANY));
     return '';
   } catch (error) {
     return errorCode(error) ?? 'unknown';

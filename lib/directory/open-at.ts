@@ -1,5 +1,5 @@
-import { constants, openSync } from 'node:fs';
 import { errorCode, symlinkInPath } from './errors.ts';
+import { constants, fs } from './fs.ts';
 import { O_PATH } from './proc.ts';
 import { lstatEntry, type SystemPath } from './read.ts';
 
@@ -11,7 +11,7 @@ export const OPEN_DIRECTORY = OPEN_ENTRY | constants.O_DIRECTORY;
 /** Open a directory. Throws {@link UnsafePathError} for a link. */
 export function openDirectoryAt(entry: SystemPath, name: string): number {
   try {
-    return openSync(entry, OPEN_DIRECTORY);
+    return fs.openSync(entry, OPEN_DIRECTORY);
   } catch (error) {
     // O_DIRECTORY|O_NOFOLLOW answers ENOTDIR for links and files alike.
     const code = errorCode(error);

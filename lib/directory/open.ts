@@ -1,4 +1,3 @@
-import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { own } from '../own.ts';
 import { quoted } from '../printable.ts';
@@ -6,6 +5,7 @@ import { openChecked } from './checked.ts';
 import type { Directory } from './directory.ts';
 import { type Identity, isSameEntry, toExactStats } from './entry-stats.ts';
 import { errorCode, located, systemError, UnsafePathError } from './errors.ts';
+import { fs } from './fs.ts';
 import { encodeName } from './names.ts';
 import type { NativeSource } from './native/load.ts';
 import { openNative } from './native/native.ts';
@@ -93,7 +93,7 @@ export function leadsTo(realPath: string, directory: Directory): boolean {
 
 /** Make a directory that the caller names, and what is missing on the way to it. */
 export function makeParents(path: string): void {
-  mkdirSync(encodeName(path), { recursive: true, mode: 0o777 });
+  fs.mkdirSync(encodeName(path), { recursive: true, mode: 0o777 });
 }
 
 /** The directories that the real path of a file leads through, from the nearest to `/`. Throws ENOENT where there is none. */
@@ -101,7 +101,7 @@ export function directoriesAbove(path: string): Identity[] {
   const above: Identity[] = [];
   for (let at = realPath(path); dirname(at) !== at; ) {
     at = dirname(at);
-    above.push(toExactStats(statSync(encodeName(at), { bigint: true })));
+    above.push(toExactStats(fs.statSync(encodeName(at), { bigint: true })));
   }
   return above;
 }
@@ -118,10 +118,10 @@ function realPathOf(path: string): string {
 /** Real path of a root that may be worked on; see {@link openTree}. */
 export function realRootPath(path: string): string {
   const real = realPathOf(path);
-  const stats = statSync(encodeName(real), { bigint: true });
+  const stats = fs.statSync(encodeName(real), { bigint: true });
   if (!stats.isDirectory()) throw systemError('ENOTDIR', 'not a directory', 'open', real);
   // Another path may lead to `/`, too, as a bind mount does.
-  if (isSameEntry(stats, statSync('/', { bigint: true }))) {
+  if (isSameEntry(stats, fs.statSync('/', { bigint: true }))) {
     throw new RangeError(`root ${quoted(path)} is the root of the file system: name a directory below it`);
   }
   return real;

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { fstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { isSameEntry } from './entry-stats.ts';
+import { fs } from './fs.ts';
 import { decodeName } from './names.ts';
 
 /** Linux's O_PATH (open(2)), which `fs.constants` lacks: a descriptor that names an entry, and opens nothing. */
@@ -28,7 +28,8 @@ function unescapeMount(text: string): string {
 /** Whether something is mounted below a real path. */
 export function hasMountsBelow(realPath: string): boolean {
   const prefix = realPath === '/' ? '/' : `${realPath}/`;
-  return readFileSync(`${ownProcess}/mountinfo`, 'latin1')
+  return fs
+    .readFileSync(`${ownProcess}/mountinfo`, 'latin1')
     .split('\n')
     .some((line) => {
       const mountPoint = line.split(' ')[4];
@@ -42,7 +43,7 @@ function decodeMount(field: string): string {
 
 /** Which mount an open descriptor is on: the same directory may be reached through several (proc(5), fdinfo). */
 export function mountOf(fd: number): string | undefined {
-  return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`${ownProcess}/fdinfo/${fd}`, 'latin1'))?.[1];
+  return /^mnt_id:\s*(\d+)$/m.exec(fs.readFileSync(`${ownProcess}/fdinfo/${fd}`, 'latin1'))?.[1];
 }
 
 /**
@@ -51,9 +52,9 @@ export function mountOf(fd: number): string | undefined {
  */
 export function findOwnDescriptors(): boolean {
   try {
-    if (process.platform !== 'linux' || statfsSync('/proc').type !== PROC_SUPER_MAGIC) return false;
+    if (process.platform !== 'linux' || fs.statfsSync('/proc').type !== PROC_SUPER_MAGIC) return false;
     // Not process.pid: this procfs may be another process namespace's, which has a number of its own for us.
-    ownProcess = `/proc/${readlinkSync('/proc/self')}`;
+    ownProcess = `/proc/${fs.readlinkSync('/proc/self')}`;
     ownDescriptors = `${ownProcess}/fd/`;
     return true;
   } catch {
@@ -64,7 +65,7 @@ export function findOwnDescriptors(): boolean {
 /** True where a descriptor can be reached through `/proc`. */
 export function isReachable(fd: number): boolean {
   try {
-    return isSameEntry(statSync(descriptorPath(fd), { bigint: true }), fstatSync(fd, { bigint: true }));
+    return isSameEntry(fs.statSync(descriptorPath(fd), { bigint: true }), fs.fstatSync(fd, { bigint: true }));
   } catch {
     return false;
   }

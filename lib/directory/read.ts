@@ -1,20 +1,10 @@
 import { Buffer } from 'node:buffer';
-import {
-  closeSync,
-  type Dir,
-  type Dirent,
-  fstatSync,
-  fsyncSync,
-  lstatSync,
-  opendirSync,
-  readdirSync,
-  readSync,
-  type Stats,
-} from 'node:fs';
+import type { Dir, Dirent, Stats } from 'node:fs';
 import type { EntryType } from '../errors.ts';
 import type { Directory, Listing, OpenFile } from './directory.ts';
 import { type EntryStats, isExact, toEntryStats, toExactStats } from './entry-stats.ts';
 import { errorCode, systemError } from './errors.ts';
+import { fs } from './fs.ts';
 import { decodeName } from './names.ts';
 
 const REPLACEMENT_CHARACTER = '\ufffd';
@@ -27,24 +17,24 @@ export type SystemPath = string | Buffer;
 
 /** lstat of what a system call takes; `undefined` where nothing is there. */
 export function lstatEntry(path: SystemPath): EntryStats | undefined {
-  const stats = lstatSync(path, unthrown);
+  const stats = fs.lstatSync(path, unthrown);
   if (stats === undefined || isExact(stats)) return stats && toEntryStats(stats);
-  const large = lstatSync(path, exact);
+  const large = fs.lstatSync(path, exact);
   return large && toExactStats(large);
 }
 
 /** fstat of an open descriptor. */
 export function fstatEntry(fd: number): EntryStats {
-  const stats = fstatSync(fd);
-  return isExact(stats) ? toEntryStats(stats) : toExactStats(fstatSync(fd, { bigint: true }));
+  const stats = fs.fstatSync(fd);
+  return isExact(stats) ? toEntryStats(stats) : toExactStats(fs.fstatSync(fd, { bigint: true }));
 }
 
 /** Mode of what was just changed. A passing error must not hide the change: it is asked for twice. */
 export function modeAfterChange(fd: number): number {
   try {
-    return fstatSync(fd).mode & 0o7777;
+    return fs.fstatSync(fd).mode & 0o7777;
   } catch {
-    return fstatSync(fd).mode & 0o7777;
+    return fs.fstatSync(fd).mode & 0o7777;
   }
 }
 
@@ -103,7 +93,7 @@ class NodeListing implements Listing {
  */
 export function listDirectory(path: SystemPath, directory: Looker, most = Number.POSITIVE_INFINITY): Listing {
   const isBounded = most !== Number.POSITIVE_INFINITY;
-  const entries = isBounded ? listStart(path, most) : readdirSync(path, { withFileTypes: true });
+  const entries = isBounded ? listStart(path, most) : fs.readdirSync(path, { withFileTypes: true });
   return new NodeListing(entries.some(mayBeUndecodable) ? listBytes(path, most) : entries, directory);
 }
 
@@ -112,21 +102,21 @@ function mayBeUndecodable({ name }: ListedEntry): boolean {
 }
 
 function listStart(path: SystemPath, most: number): ListedEntry[] {
-  return firstOf(opendirSync(path as string), most);
+  return firstOf(fs.opendirSync(path as string), most);
 }
 
 /** The same by lstat of each name: not every runtime tells the types of names that are bytes. */
 function listBytes(path: SystemPath, most: number): ListedEntry[] {
   const prefix = Buffer.concat([Buffer.from(path as string), Buffer.from('/')]);
   return namesOf(path, most).flatMap((name) => {
-    const stats: Stats | undefined = lstatSync(Buffer.concat([prefix, name]), unthrown);
+    const stats: Stats | undefined = fs.lstatSync(Buffer.concat([prefix, name]), unthrown);
     return stats === undefined ? [] : [Object.assign(stats, { name: decodeName(name) })];
   });
 }
 
 function namesOf(path: SystemPath, most: number): Uint8Array[] {
-  if (most === Number.POSITIVE_INFINITY) return readdirSync(path, { encoding: 'buffer' });
-  const directory = opendirSync(path as string, { encoding: 'buffer' as BufferEncoding });
+  if (most === Number.POSITIVE_INFINITY) return fs.readdirSync(path, { encoding: 'buffer' });
+  const directory = fs.opendirSync(path as string, { encoding: 'buffer' as BufferEncoding });
   const entries: readonly unknown[] = firstOf(directory, most);
   // Bun gives the name alone.
   return entries.map((entry) => (entry instanceof Uint8Array ? entry : (entry as { name: Uint8Array }).name));
@@ -156,12 +146,12 @@ export function openFile(fd: number, name: string): OpenFile {
       stats,
       read: (maxBytes, position = 0) => {
         const bytes = Buffer.alloc(maxBytes);
-        return bytes.subarray(0, readSync(fd, bytes, 0, maxBytes, position));
+        return bytes.subarray(0, fs.readSync(fd, bytes, 0, maxBytes, position));
       },
-      close: () => closeSync(fd),
+      close: () => fs.closeSync(fd),
     };
   } catch (error) {
-    closeSync(fd);
+    fs.closeSync(fd);
     throw error;
   }
 }
@@ -190,8 +180,8 @@ export function syncOpened(open: (access: number) => number, readOnly: number, w
     }
   }
   try {
-    fsyncSync(fd);
+    fs.fsyncSync(fd);
   } finally {
-    closeSync(fd);
+    fs.closeSync(fd);
   }
 }

@@ -1,6 +1,6 @@
-import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { errorCode, located, systemError } from './errors.ts';
+import { fs } from './fs.ts';
 import { decodeName, encodeName } from './names.ts';
 
 /** As many links as Linux follows before it says ELOOP (path_resolution(7)). */
@@ -18,13 +18,13 @@ export function realPath(path: string): string {
   let at = resolve(path);
   for (let links = 0; links <= MAX_LINKS; links += 1) {
     try {
-      return decodeName(realpathSync.native(encodeName(at), { encoding: 'buffer' }));
+      return decodeName(fs.realpathSync.native(encodeName(at), { encoding: 'buffer' }));
     } catch (error) {
       if (errorCode(error) !== 'EACCES' || dirname(at) === at) throw located(error, at);
       const parent = realPath(dirname(at));
       const named = join(parent, basename(at));
-      if (!lstatSync(encodeName(named)).isSymbolicLink()) return named;
-      at = resolve(parent, decodeName(readlinkSync(encodeName(named), { encoding: 'buffer' })));
+      if (!fs.lstatSync(encodeName(named)).isSymbolicLink()) return named;
+      at = resolve(parent, decodeName(fs.readlinkSync(encodeName(named), { encoding: 'buffer' })));
     }
   }
   throw systemError('ELOOP', 'too many symbolic links', 'realpath', path);

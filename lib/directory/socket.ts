@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
-import { lstatSync, lutimesSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { Listener } from './directory.ts';
 import { systemError } from './errors.ts';
+import { fs } from './fs.ts';
 import type { SystemPath } from './read.ts';
 
 /** Bytes of `sun_path` without the NUL at its end: unix(7) on Linux, else that of the BSDs. */
@@ -43,11 +43,11 @@ export async function connectTo(path: SystemPath): Promise<void> {
 
 /** True where a Unix socket is at a path. */
 export function isSocketAt(path: SystemPath): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+  return fs.lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
 }
 
 /** Set the times of what is at a path to now, without following a link. */
 export function touchAt(path: SystemPath): void {
   const now = new Date();
-  lutimesSync(path, now, now);
+  fs.lutimesSync(path, now, now);
 }

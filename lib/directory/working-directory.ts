@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { constants, fs } from './fs.ts';
 import { descriptorPath, O_PATH } from './proc.ts';
 
 /**
@@ -15,7 +15,7 @@ export class WorkingDirectory {
   static borrow(): WorkingDirectory | undefined {
     if (WorkingDirectory.#isLent) return undefined;
     try {
-      const before = openSync('.', O_PATH | constants.O_DIRECTORY);
+      const before = fs.openSync('.', O_PATH | constants.O_DIRECTORY);
       WorkingDirectory.#isLent = true;
       return new WorkingDirectory(before);
     } catch {
@@ -51,7 +51,7 @@ export class WorkingDirectory {
   /** Give it back as it was. A passing error must not leave the process elsewhere: it is asked for twice. */
   close(): void {
     if (!this.#goBack()) this.#goBack();
-    closeSync(this.#before);
+    fs.closeSync(this.#before);
     WorkingDirectory.#isLent = false;
   }
 

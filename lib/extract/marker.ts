@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Directory } from '../directory/directory.ts';
 import { errorCode } from '../directory/errors.ts';
+import { fs } from '../directory/fs.ts';
 
 /** Before the host in the name of the socket that says whose a staging directory is. */
 const OWNER = 'owner-';
@@ -60,7 +60,7 @@ export function isMarkerName(name: string): boolean {
 export function hostId(file = BOOT_ID): string {
   let host: string;
   try {
-    host = readFileSync(file, 'utf8');
+    host = fs.readFileSync(file, 'utf8');
   } catch {
     host = hostname();
   }

@@ -1,6 +1,6 @@
-import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fs } from '../directory/fs.ts';
 
 const ALL = 0o777;
 
@@ -23,22 +23,22 @@ export function processUmask(statusFile = '/proc/self/status', folder = tmpdir()
 function umaskByMaking(folder: string): number | undefined {
   const made: string[] = [];
   try {
-    made.push(mkdtempSync(join(folder, 'permwalk-')));
+    made.push(fs.mkdtempSync(join(folder, 'permwalk-')));
     const inside = join(made[0] as string, 'umask');
-    mkdirSync(inside, ALL);
+    fs.mkdirSync(inside, ALL);
     made.push(inside);
-    return ALL & ~lstatSync(inside).mode;
+    return ALL & ~fs.lstatSync(inside).mode;
   } catch {
     return undefined;
   } finally {
     // A umask that takes w and x from its owner keeps nobody from removing what is empty.
-    for (const path of made.reverse()) rmdirSync(path);
+    for (const path of made.reverse()) fs.rmdirSync(path);
   }
 }
 
 function readIfPossible(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return fs.readFileSync(file, 'utf8');
   } catch {
     return '';
   }

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants } from '../fs.ts';
 import { O_PATH } from '../proc.ts';
 import {
   countEntries,

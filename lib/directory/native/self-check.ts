@@ -1,20 +1,8 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  rmdirSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EntryStats, toExactStats } from '../entry-stats.ts';
+import { constants, fs } from '../fs.ts';
 import { decodeName, encodeName } from '../names.ts';
 import { ITSELF, type Kernel } from './kernel.ts';
 import type { ListedDirectory } from './listing.ts';
@@ -43,12 +31,12 @@ export function check(kernel: Kernel): Abilities | undefined {
   const path = makeDirectory();
   try {
     make(path);
-    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    const fd = fs.openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
       if (!listsAlike(kernel, fd, path) || !looksAlike(kernel, fd, path)) return undefined;
       return { setsModes: setsModes(kernel, fd, path), renames: renames(kernel, fd, path) };
     } finally {
-      closeSync(fd);
+      fs.closeSync(fd);
     }
   } finally {
     unmake(path);
@@ -58,27 +46,27 @@ export function check(kernel: Kernel): Abilities | undefined {
 /** In memory where that is possible: on a disk that is busy it may take long. */
 function makeDirectory(): string {
   try {
-    return mkdtempSync(join(MEMORY, PREFIX));
+    return fs.mkdtempSync(join(MEMORY, PREFIX));
   } catch {
-    return mkdtempSync(join(tmpdir(), PREFIX));
+    return fs.mkdtempSync(join(tmpdir(), PREFIX));
   }
 }
 
 function make(path: string): void {
-  writeFileSync(`${path}/file`, 'content', { mode: 0o640 });
-  writeFileSync(encodeName(`${path}/${BYTES}`), '');
-  mkdirSync(`${path}/directory`, 0o711);
-  symlinkSync('file', `${path}/link`);
+  fs.writeFileSync(`${path}/file`, 'content', { mode: 0o640 });
+  fs.writeFileSync(encodeName(`${path}/${BYTES}`), '');
+  fs.mkdirSync(`${path}/directory`, 0o711);
+  fs.symlinkSync('file', `${path}/link`);
 }
 
 /** In two steps of our own: rmSync takes as long as all the rest together. */
 function unmake(path: string): void {
-  for (const name of readdirSync(path, { encoding: 'buffer' }).map(decodeName)) {
+  for (const name of fs.readdirSync(path, { encoding: 'buffer' }).map(decodeName)) {
     const entry = encodeName(`${path}/${name}`);
-    if (lstatSync(entry).isDirectory()) rmdirSync(entry);
-    else unlinkSync(entry);
+    if (fs.lstatSync(entry).isDirectory()) fs.rmdirSync(entry);
+    else fs.unlinkSync(entry);
   }
-  rmdirSync(path);
+  fs.rmdirSync(path);
 }
 
 /** What fails natively is to be seen here. */
@@ -92,7 +80,7 @@ function listsAlike(kernel: Kernel, fd: number, path: string): boolean {
     if (type !== listing.stats()?.type) return false;
     found.push(name);
   }
-  const names = readdirSync(path, { encoding: 'buffer' }).map(decodeName);
+  const names = fs.readdirSync(path, { encoding: 'buffer' }).map(decodeName);
   return found.length === names.length && found.every((name) => names.includes(name));
 }
 
@@ -111,7 +99,7 @@ function looksAlike(kernel: Kernel, fd: number, path: string): boolean {
 }
 
 function lookAt(path: string): BigIntStats {
-  return lstatSync(encodeName(path), { bigint: true });
+  return fs.lstatSync(encodeName(path), { bigint: true });
 }
 
 function isAlike(one: EntryStats | undefined, stats: BigIntStats): boolean {
