@@ -30,14 +30,17 @@ export interface PermissionCounts {
   hardLinked: number;
 }
 
-/** A link that dangles, loops or leads out of the tree. Links to entries of the tree are not listed. */
+/** A link that dangles, loops, leads out of the tree, or may. Links to entries of the tree are not listed. */
 export interface LinkReport {
   /** Path of the link below the root. */
   path: string;
   /** Text of the link. */
   target: string;
-  /** `'dangling'`: its target does not exist. `'outside'`: it leads out of the root. `'loop'`: it leads back to itself. */
-  kind: 'dangling' | 'outside' | 'loop';
+  /**
+   * `'dangling'`: its target does not exist. `'outside'`: it leads out of the root. `'loop'`: it leads back to itself. `'unknown'`: a
+   * directory on the way may not be searched, or, on Windows, its text does not say where it leads.
+   */
+  kind: 'dangling' | 'outside' | 'loop' | 'unknown';
 }
 
 /** What waiting for entries of the manifest took. */
@@ -61,6 +64,11 @@ export interface PermissionReport {
    * where the tree proved large enough for that to pay. `'path'`: by checked paths (elsewhere).
    */
   backend: 'native' | 'anchored' | 'path';
+  /**
+   * `'ignored'` on Windows, where modes mean nothing: options that ask for modes were checked, and nothing was changed. `'applied'`
+   * everywhere else.
+   */
+  modes: 'applied' | 'ignored';
   /** True if nothing was changed; `counts.changed` then counts what would be. */
   dryRun: boolean;
   counts: PermissionCounts;

@@ -12,6 +12,7 @@ import {
   show,
   wrongType,
 } from './checks.ts';
+import { isWindows } from './directory/platform.ts';
 import type { Manifest, ManifestInput } from './manifest/manifest.ts';
 import { compileMode, type ModeRule } from './modes/mode.ts';
 import { remembered } from './modes/outcomes.ts';
@@ -46,6 +47,8 @@ export interface Settings {
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((progress: PermissionProgress) => void) | undefined;
   readonly onChange: ((change: PermissionChange) => void) | undefined;
+  /** Whether there are modes here. */
+  readonly modes: 'applied' | 'ignored';
 }
 
 /** Longest timer in milliseconds. A longer one would fire at once. */
@@ -98,7 +101,7 @@ export function resolveOptions(root: string, given: ApplyOptions): Settings {
   if (mode === null) throw wrongType('mode', mode, modeExpected, '; leave it out for the default');
   const umask = checkUmask(options.umask) ?? processUmask();
   const manifest = checkManifest(options.manifest);
-  return {
+  const settings: Settings = {
     manifest,
     modeRule: remembered(compileMode(mode, umask, options.directoryMode)),
     modeFrom: mode === 'executable' ? 'executable' : mode === 'manifest' ? 'manifest' : 'all',
@@ -118,6 +121,21 @@ export function resolveOptions(root: string, given: ApplyOptions): Settings {
     signal: checkSignal(options.signal),
     onProgress: callback('onProgress', options.onProgress),
     onChange: callback('onChange', options.onChange),
+    modes: 'applied',
+  };
+  return isWindows ? withoutModes(settings) : settings;
+}
+
+/** The same where there are no modes: what was asked of them has been checked, and every entry has the mode that it should have. */
+function withoutModes(settings: Settings): Settings {
+  return {
+    ...settings,
+    modeRule: (mode) => mode,
+    modeFrom: 'executable',
+    detect: false,
+    hardLinks: 'apply',
+    onChange: undefined,
+    modes: 'ignored',
   };
 }
 

@@ -396,6 +396,7 @@ for (const { backend, title, apply } of allPasses) {
       'root',
       'ok',
       'backend',
+      'modes',
       'dryRun',
       'counts',
       'links',

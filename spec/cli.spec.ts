@@ -576,6 +576,7 @@ output('--json is one whole document and nothing else', async () => {
     'root',
     'ok',
     'backend',
+    'modes',
     'dryRun',
     'counts',
     'links',
@@ -1187,6 +1188,7 @@ rendering('the whole report', () => {
     root: '/srv/tree',
     ok: false,
     backend: 'anchored',
+    modes: 'applied',
     dryRun: false,
     counts: {
       ...emptyCounts,

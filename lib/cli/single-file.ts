@@ -38,6 +38,7 @@ export async function applyToFile(path: string, options: ApplyOptions): Promise<
     root: real,
     ok: true,
     backend: 'path',
+    modes: settings.modes,
     dryRun: settings.dryRun,
     counts: createCounts(),
     links: [],

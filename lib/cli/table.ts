@@ -137,10 +137,11 @@ function renderChanges(changes: readonly PermissionChange[], changed: number): s
 
 /** What a person should know and need not do anything about. */
 function renderNotes(
-  { warnings, counts, dryRun }: PermissionReport,
+  { warnings, counts, dryRun, modes }: PermissionReport,
   hardLinked: readonly string[],
 ): string[] {
   const notes = renderWarnings(warnings);
+  if (modes === 'ignored') notes.push('note: modes mean nothing on Windows: none was changed');
   const { hardLinked: count } = counts;
   if (count > 0) {
     const names = hardLinked.map(printableName).join(', ');

@@ -38,7 +38,7 @@ export async function chmodr(path: string, mode: number | string): Promise<void>
     await runSettings(root, settings, openTree);
   } catch (error) {
     if (errorCode(error) !== 'ENOTDIR') throw error;
-    chmodFile(root, wanted);
+    chmodFile(root, settings);
   }
 }
 
@@ -58,7 +58,7 @@ export function chmodrSync(path: string, mode: number | string): void {
     applyAtOnce(path, settings);
   } catch (error) {
     if (errorCode(error) !== 'ENOTDIR') throw error;
-    chmodFile(path, wanted);
+    chmodFile(path, settings);
   }
 }
 
@@ -75,17 +75,21 @@ function parseMode(mode: unknown): number {
   );
 }
 
-/** Like chmodr, enter mount points and leave no special bits on directories. */
+/** Like chmodr, enter mount points and leave no special bits on directories. On Windows nothing has a mode. */
 function resolveSettings(path: string, mode: number): Settings {
   const settings = resolveOptions(path, { mode, crossDevice: true });
+  if (settings.modes === 'ignored') return settings;
   return { ...settings, modeRule: (_, isDirectory) => (isDirectory ? mode | ((mode & 0o444) >> 2) : mode) };
 }
 
 /** Change one file, through its directory. */
-function chmodFile(path: string, mode: number): void {
+function chmodFile(path: string, { modeRule }: Settings): void {
   const directory = openDirectory(dirname(path));
   try {
-    directory.chmod(basename(path), ({ type }) => (type === 'file' ? mode : undefined));
+    directory.chmod(basename(path), ({ type, mode }) => {
+      const wanted = modeRule(mode, false, undefined, false);
+      return type === 'file' && wanted !== mode ? wanted : undefined;
+    });
   } finally {
     directory.close();
   }

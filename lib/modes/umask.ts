@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fs } from '../directory/fs.ts';
+import { isWindows } from '../directory/platform.ts';
 
 const ALL = 0o777;
 
@@ -17,7 +18,7 @@ const ALL = 0o777;
 export function processUmask(statusFile = '/proc/self/status', folder = tmpdir()): number {
   const digits = /^Umask:\s*([0-7]+)$/m.exec(readIfPossible(statusFile))?.[1];
   if (digits !== undefined) return Number.parseInt(digits, 8);
-  return (process.platform === 'win32' ? undefined : umaskByMaking(folder)) ?? process.umask();
+  return (isWindows ? undefined : umaskByMaking(folder)) ?? process.umask();
 }
 
 function umaskByMaking(folder: string): number | undefined {

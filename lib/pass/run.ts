@@ -136,12 +136,13 @@ export class Run {
    * @throws UnresolvedEntriesError when `strict` and something is unresolved
    */
   conclude(tree: Tree | undefined): PermissionReport {
-    const { dryRun, strict } = this.#settings;
+    const { dryRun, strict, modes } = this.#settings;
     const { unresolved, counts, links, recovered } = this.#books.ledger;
     const report: PermissionReport = {
       root: tree?.path ?? this.#rootPath,
       ok: unresolved.size === 0,
       backend: tree?.backend ?? 'path',
+      modes,
       dryRun,
       counts,
       links: [...links.values()].sort(byPath),
