@@ -168,22 +168,6 @@ zip('a path that leads out is refused in its converted spelling', async () => {
   }
 });
 
-zip('on Windows, only a spelling that leads nowhere else counts', async () => {
-  const platform = Object.getOwnPropertyDescriptor(process, 'platform') as PropertyDescriptor;
-  const read = (entry: RawEntry) => readManifest(fileOf(rawZip([entry]), '.zip'));
-  Object.defineProperty(process, 'platform', { value: 'win32' });
-  try {
-    const split = await read({ name: 'a\\b', system: FAT });
-    assert.equal(factsOf(split), [{ path: 'a/b', type: 'file', size: 0 }]);
-    for (const name of ['a\\b', 'B::C', 'x:y']) {
-      const error = await failureOf(read({ name, mode: REGULAR | 0o644 }));
-      assert.match(error.message, /contains "(?:\\\\|:)", which no name can have on Windows/);
-    }
-  } finally {
-    Object.defineProperty(process, 'platform', platform);
-  }
-});
-
 zip('a directory by the DOS bit, without a slash', async () => {
   const manifest = await readHeld(
     [

@@ -1,14 +1,11 @@
-import { writeFileSync } from 'node:fs';
-import { join, posix } from 'node:path';
+import { posix } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ManifestError } from '../lib/errors.ts';
-import { applyPermissions, readManifest } from '../lib/index.ts';
 import { EntryCollector } from '../lib/manifest/collector.ts';
 import type { ManifestEntry } from '../lib/manifest/manifest.ts';
 import { normalizeManifestPath } from '../lib/manifest/path.ts';
-import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 /** The error that an action throws. */
 
@@ -108,29 +105,6 @@ for (const [given, fault] of faults) {
     assert.is(error.code, 'ERR_PERMWALK_MANIFEST');
   });
 }
-
-normalize('refuses on Windows what leads elsewhere there, whatever the source', async () => {
-  const { platform } = process;
-  const paths = ['..\\victim', 'a\\b', '\\a', 'aa:b', 'a/b:', 'C:a', 'C:\\a', '\\\\server\\share', './a\\'];
-  const list = join(tempDirectory(), 'list.json');
-  writeFileSync(list, JSON.stringify(['ok', '..\\victim']));
-  const root = makeTree({ f: 0o600 });
-  Object.defineProperty(process, 'platform', { value: 'win32' });
-  try {
-    for (const path of paths) {
-      const { message } = failureOf(() => normalizeManifestPath(path));
-      assert.match(message, /on Windows|drive letter/, path);
-      const pass = applyPermissions(root, { manifest: [{ path, mode: 0o755 }], retry: false });
-      assert.instance(await pass.catch((error: unknown) => error), ManifestError, path);
-    }
-    assert.is(normalizeManifestPath('a/ü b').path, 'a/ü b');
-    assert.instance(await readManifest(list).catch((error: unknown) => error), ManifestError);
-  } finally {
-    Object.defineProperty(process, 'platform', { value: platform });
-  }
-  for (const path of paths.slice(0, 5)) assert.is(normalizeManifestPath(path).path, path.replace('./', ''));
-  assert.is(modeOf(root, 'f'), 0o600);
-});
 
 const component = fc.oneof(
   fc.constantFrom('', '.', '..', '...', '.a', 'a.', 'C:', 'a', '\n', '\0', 'ü', '__proto__'),

@@ -310,29 +310,6 @@ test('leaves out what is named like a drive: a manifest with it could not be rea
   assert.equal(known(await readBack(recorded, 'mtree')), known(recorded));
 });
 
-test('records no modes on Windows, which makes them up', async () => {
-  const root = makeTree({ 'd/f': 0o644 });
-  const { platform } = process;
-  Object.defineProperty(process, 'platform', { value: 'win32' });
-  try {
-    const { entries, warnings } = await recordManifest(root);
-    assert.equal(
-      entries.map(({ path, type, mode }) => [path, type, mode]),
-      [
-        ['.', 'directory', undefined],
-        ['d', 'directory', undefined],
-        ['d/f', 'file', undefined],
-      ],
-    );
-    assert.equal(
-      warnings.map(({ code }) => code),
-      ['no-modes'],
-    );
-  } finally {
-    Object.defineProperty(process, 'platform', { value: platform });
-  }
-});
-
 test('lets the event loop have its turn, in one large directory as well', async () => {
   const root = memoryDirectory(64 << 20);
   mkdirSync(join(root, 'd'));

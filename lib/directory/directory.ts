@@ -1,6 +1,7 @@
 import type { EntryType } from '../errors.ts';
 import { quoted } from '../printable.ts';
 import type { EntryStats } from './entry-stats.ts';
+import { isWindows } from './platform.ts';
 
 /** The entries of a directory, one after the other, in the system's order. What it says holds until it moves on. */
 export interface Listing {
@@ -126,12 +127,15 @@ export interface Listener {
 /** The directory itself, for the operations that take it. */
 export const SELF = '.';
 
+/** What separates names, or a name from what is a stream of a file on Windows. */
+const separator = isWindows ? /[\\/:]/ : /\//;
+
 /**
  * A name that is an entry's.
  *
  * @throws RangeError for a name that leads out of the directory
  */
 export function entryName(name: string): string {
-  if (name !== '..' && name !== '.' && name !== '' && !name.includes('/')) return name;
+  if (name !== '..' && name !== '.' && name !== '' && !separator.test(name)) return name;
   throw new RangeError(`${quoted(name)} is not the name of an entry`);
 }

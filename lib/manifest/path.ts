@@ -1,3 +1,5 @@
+import { isWindows } from '../directory/platform.ts';
+import { windowsFault } from '../directory/windows-names.ts';
 import { ManifestError } from '../errors.ts';
 import { quoted } from '../printable.ts';
 
@@ -6,9 +8,6 @@ const drive = /^[A-Za-z]:(?:[\\/]|$)/;
 
 /** A drive, a NUL, or a component that is empty, `.` or `..`: anything that an ordinary path has not. */
 const unusual = /^[A-Za-z]:(?:[\\/]|$)|\0|(?:^|\/)\.{0,2}(?:\/|$)/;
-
-/** The same on Windows, where a backslash separates names and a colon ends a drive or begins a stream. */
-const unusualOnWindows = /[:\\]|\0|(?:^|\/)\.{0,2}(?:\/|$)/;
 
 /** A manifest path in its one spelling. */
 export interface NormalizedPath {
@@ -22,9 +21,10 @@ export interface NormalizedPath {
  * Bring a path of a manifest to its one spelling: `./a//b/` becomes `a/b`, a directory.
  *
  * @param path `/`-separated path below the root. A backslash and a colon are ordinary characters, except on Windows,
- *   where both lead elsewhere and are refused.
+ *   where every name is refused that cannot be there, or leads elsewhere.
  * @param source the archive or file that it stands in, for the message.
- * @throws ManifestError where it is empty, absolute, has a `..` component or a NUL, or starts with a drive letter.
+ * @throws ManifestError where it is empty, absolute, has a `..` component or a NUL, or starts with a drive letter; on Windows, for
+ *   names that Windows cannot hold.
  */
 export function normalizeManifestPath(path: string, source?: string): NormalizedPath {
   const normal = tryNormalize(path);
@@ -34,12 +34,17 @@ export function normalizeManifestPath(path: string, source?: string): Normalized
 
 /** The same, or what is wrong with the path, in words without the path itself. */
 export function tryNormalize(path: string): NormalizedPath | { readonly fault: string } {
-  const isWindows = process.platform === 'win32';
-  if (!(isWindows ? unusualOnWindows : unusual).test(path)) return { path, directory: false };
+  const normal = unusual.test(path) ? rewrite(path) : { path, directory: false };
+  if (!isWindows || 'fault' in normal) return normal;
+  const fault = windowsFault(normal.path);
+  return fault === undefined ? normal : { fault };
+}
+
+function rewrite(path: string): NormalizedPath | { readonly fault: string } {
   const components = path.split('/');
   const last = components[components.length - 1];
   const normal = components.filter((component) => component !== '' && component !== '.').join('/');
-  const fault = findFault(path, components, normal, isWindows);
+  const fault = findFault(path, components, normal);
   if (fault !== undefined) return { fault };
   return { path: normal || '.', directory: last === '' || last === '.' };
 }
@@ -49,18 +54,10 @@ export function isSafePath(path: string): boolean {
   return !('fault' in tryNormalize(path));
 }
 
-function findFault(
-  path: string,
-  components: readonly string[],
-  normal: string,
-  isWindows: boolean,
-): string | undefined {
+function findFault(path: string, components: readonly string[], normal: string): string | undefined {
   if (path === '') return 'is empty';
   if (path.startsWith('/')) return 'is absolute';
   if (path.includes('\0')) return 'contains a NUL';
   if (components.includes('..')) return 'has a ".." component';
-  if (drive.test(normal)) return 'starts with a drive letter';
-  const elsewhere = isWindows ? /[:\\]/.exec(path)?.[0] : undefined;
-  if (elsewhere !== undefined) return `contains ${quoted(elsewhere)}, which no name can have on Windows`;
-  return undefined;
+  return drive.test(normal) ? 'starts with a drive letter' : undefined;
 }

@@ -2,6 +2,7 @@ import type { Directory, OpenFile } from '../directory/directory.ts';
 import { type EntryStats, type Identity, isSameEntry } from '../directory/entry-stats.ts';
 import { errorCode, located, swapped } from '../directory/errors.ts';
 import { Place } from '../directory/place.ts';
+import { isWindows } from '../directory/platform.ts';
 import type { Tree } from '../directory/tree.ts';
 import type { Matcher } from '../globs/compile.ts';
 import type { ManifestDigest, ManifestEntry } from '../manifest/manifest.ts';
@@ -37,7 +38,7 @@ type DigestFile = typeof digestFile;
 export class Recorder {
   readonly notes = new Notes();
   /** Windows makes modes up: none is recorded, for another system would take it at its word. */
-  readonly #knowsModes = process.platform !== 'win32';
+  readonly #knowsModes = !isWindows;
   readonly #tree: Tree;
   readonly #settings: RecordSettings;
   readonly #leftOut: LeftOut;
@@ -131,13 +132,14 @@ export class Recorder {
     try {
       const stats = directory.lstat(name);
       if (stats === undefined) return this.#vanished(path);
+      if (isWindows && !isSafePath(name)) {
+        const message = 'has a name that most programs on Windows cannot use, and is left out';
+        return this.#leaveOut('windows-name', message, path);
+      }
       // Below the root no name leads anywhere else.
       if (path === name && !isSafePath(path)) {
-        return this.#leaveOut(
-          'drive-name',
-          'is named like a drive, which no manifest may have: it is left out',
-          path,
-        );
+        const message = 'is named like a drive, which no manifest may have: it is left out';
+        return this.#leaveOut('drive-name', message, path);
       }
       if (!this.#settings.crossDevice && directory.isMountPoint(name, stats)) {
         const message = 'is a mount point, and is left out; crossDevice enters it';
