@@ -1,5 +1,6 @@
+import { basename } from 'node:path';
 import { errorCode } from './errors.ts';
-import { nameOf } from './names.ts';
+import { namesOfPath, readTarget, splitTarget } from './link-target.ts';
 import { Place } from './place.ts';
 import type { Tree } from './tree.ts';
 
@@ -19,14 +20,14 @@ export type LinkResolution =
   /** @property missing the path that would have to be there */
   | { kind: 'dangling'; missing: string }
   | { kind: 'outside' }
-  /** A directory on the way may not be searched. */
+  /** A directory on the way may not be searched, or the text means one thing or another (Windows). */
   | { kind: 'unknown' }
   /** It goes through too many links, or names. */
   | { kind: 'loop' };
 
 /** True where a link names a directory that only its unguessable name leads to, by whatever way. */
 export function leadsBelow(path: string, target: string): boolean {
-  return target.split('/').includes(nameOf(path));
+  return splitTarget(target).includes(basename(path));
 }
 
 /**
@@ -43,7 +44,7 @@ export class LinkResolver {
   /** @param tree a chain of its own: it stays where the last link led */
   constructor(tree: Tree) {
     this.#tree = tree.fork(MAX_OPEN);
-    this.#rootNames = tree.path.split('/').filter(Boolean);
+    this.#rootNames = namesOfPath(tree.path);
   }
 
   /** Forget the directories on the way to the last target. */
@@ -60,7 +61,8 @@ export class LinkResolver {
   *resolve(place: Place, target: string): Generator<void, LinkResolution> {
     this.#looks += LOOKS_PER_LINK;
     const steps = new Steps(place, this.#rootNames);
-    if (!steps.follow(target)) return { kind: 'outside' };
+    const elsewhere = steps.follow(target);
+    if (elsewhere !== undefined) return { kind: elsewhere };
     let links = 1;
     for (let names = 0; steps.hasMore(); ) {
       const name = steps.next();
@@ -84,7 +86,8 @@ export class LinkResolver {
       if (found?.linkTarget !== undefined) {
         links += 1;
         if (links > MAX_LINKS) return { kind: 'loop' };
-        if (!steps.follow(found.linkTarget)) return { kind: 'outside' };
+        const led = steps.follow(found.linkTarget);
+        if (led !== undefined) return { kind: led };
       } else if (found === undefined || (steps.hasMore() && !found.isDirectory)) {
         return steps.dangling(name);
       } else {
@@ -151,18 +154,13 @@ class Steps {
     return true;
   }
 
-  /** Put a link's text before what is still to go; false where it is absolute and leads outside. */
-  follow(target: string): boolean {
-    const names = target.split('/');
-    if (!target.startsWith('/')) {
-      this.#rest.push(...names.reverse());
-      return true;
-    }
-    const rest = namesBelow(this.#rootNames, names);
-    if (rest === undefined) return false;
-    while (this.up());
-    this.#rest.push(...rest.reverse());
-    return true;
+  /** Put a link's text before what is still to go, or say where it leads instead. */
+  follow(target: string): 'outside' | 'unknown' | undefined {
+    const read = readTarget(target, this.#rootNames);
+    if (typeof read === 'string') return read;
+    if (read.from === 'root') while (this.up());
+    this.#rest.push(...read.names.toReversed());
+    return undefined;
   }
 
   /** The path that would have to be there, taking what is left of the target as it is written. */
@@ -177,15 +175,4 @@ class Steps {
     }
     return { kind: 'dangling', missing: missing.length === 0 ? '.' : missing.join('/') };
   }
-}
-
-/** What an absolute path adds to the root's names, or `undefined` where it leads elsewhere. */
-function namesBelow(rootNames: readonly string[], names: readonly string[]): string[] | undefined {
-  let position = 0;
-  for (const expected of rootNames) {
-    while (names[position] === '' || names[position] === '.') position += 1;
-    if (names[position] !== expected) return undefined;
-    position += 1;
-  }
-  return names.slice(position);
 }

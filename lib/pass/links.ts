@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { OpenFile } from '../directory/directory.ts';
 import { errorCode } from '../directory/errors.ts';
+import { isSameTarget } from '../directory/link-target.ts';
 import { encodeName } from '../directory/names.ts';
 import { type LinkResolution, LinkResolver, leadsBelow } from '../directory/resolve-link.ts';
 import type { EntryFacts } from '../errors.ts';
@@ -135,7 +136,8 @@ export class Links {
   #isOther(subject: Subject, target: string): boolean {
     const { slots, settings, findings, ledger } = this.#course;
     const linkTarget = slots.facts(subject.slot)?.linkTarget;
-    if (linkTarget === undefined || linkTarget === target || settings.verify === 'none') return false;
+    if (linkTarget === undefined || isSameTarget(linkTarget, target) || settings.verify === 'none')
+      return false;
     const actual: EntryFacts = { type: 'symlink', linkTarget: target };
     const expected = findings.expected(subject.slot);
     ledger.fail(subject, { reason: 'link-mismatch', expected, actual, target });
@@ -200,7 +202,7 @@ export class Links {
 
   #list(subject: Subject, target: string, { kind }: LinkResolution): void {
     const { ledger } = this.#course;
-    if (kind !== 'inside' && kind !== 'unknown') {
+    if (kind !== 'inside') {
       const { path } = subject;
       ledger.links.set(path, { path, target, kind });
     }
