@@ -1,5 +1,6 @@
 import type { Stats } from 'node:fs';
 import type { EntryType } from '../errors.ts';
+import { isWindows } from './platform.ts';
 
 /** S_IFMT and its values (inode(7)). */
 const TYPE_BITS = 0o170000;
@@ -58,7 +59,7 @@ class NodeEntryStats implements EntryStats {
   }
 
   get dev(): number | bigint {
-    return this.#stats.dev;
+    return volumeOf(this.#stats.dev);
   }
 
   get ino(): number | bigint {
@@ -72,6 +73,14 @@ class NodeEntryStats implements EntryStats {
   get ctimeMs(): number {
     return this.#stats.ctimeMs;
   }
+}
+
+/**
+ * What tells file systems apart. On Windows some calls answer with all 64 bits of a volume's serial number, others with the lower 32
+ * (libuv before 1.51): by those it is known.
+ */
+function volumeOf(dev: number | bigint): number | bigint {
+  return isWindows ? Number(BigInt.asUintN(32, BigInt(dev))) : dev;
 }
 
 /** Kind of an entry, from the mode of its inode. */
@@ -112,7 +121,7 @@ export function toExactStats(
     size: Number(stats.size),
     nlink: Number(stats.nlink),
     uid: Number(stats.uid),
-    dev: small(stats.dev),
+    dev: volumeOf(small(stats.dev)),
     ino: small(stats.ino),
     mtimeMs: Number(stats.mtimeMs),
     ctimeMs: Number(stats.ctimeMs),
