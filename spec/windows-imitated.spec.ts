@@ -138,7 +138,7 @@ if (process.platform === 'linux' && canRunOn(['node'], 'node:fs is imitated befo
       ...process.execArgv,
       '--import',
       helper('imitate-windows.ts'),
-      helper('windows-child.ts'),
+      fileURLToPath(new URL('windows/pass.ts', import.meta.url)),
     ];
     const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
     assert.is(status, 0, `${stdout}${stderr}`);
