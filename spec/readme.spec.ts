@@ -279,9 +279,24 @@ test('benchmarks.md shows the table of the results that are there', () => {
 
 test('guarantees.md names specs that there are', () => {
   const specs = [...pageOf('guarantees').text.matchAll(/`(spec\/[\w-]+\.spec\.ts)`/g)];
-  assert.ok(specs.length > 20);
   for (const [, path = ''] of specs) assert.ok(statSync(join(checkout, path)).isFile(), path);
+  const promises = rowsOf(pageOf('guarantees').text, '| promise |');
+  assert.ok(promises.length > 30);
+  for (const { 3: heldBy = '', 4: macOS = '', 5: windows = '' } of promises) {
+    assert.match(heldBy, /^`[\w-]+`(?:, `[\w-]+`)*$/);
+    for (const known of [macOS, windows])
+      assert.match(known, /^(?:–|not verified|(?:held|imitated) by `[\w-]+`(?:, .*)?)$/);
+    for (const [, name = ''] of `${heldBy} ${macOS} ${windows}`.matchAll(/`([\w-]+)`/g))
+      assert.ok(statSync(join(checkout, `spec/${name}.spec.ts`)).isFile(), name);
+  }
 });
+
+/** Cells of the rows of all tables that begin so. */
+function rowsOf(text: string, head: string): string[][] {
+  const tables = text.split('\n\n').filter((block) => block.startsWith(head));
+  const rows = tables.flatMap((table) => table.trim().split('\n').slice(2));
+  return rows.map((row) => row.slice(2, -2).split(' | '));
+}
 
 /** Phrases that say it in a roundabout way, in parts, so that they do not stand here either; and what is plain. */
 const banned: [parts: string[], plain: string][] = [
