@@ -15,6 +15,7 @@ import { constants, fs } from './fs.ts';
 import { chmodUnreadable, lookAtDirectory } from './look.ts';
 import { decodeName, encodeName, joinPath } from './names.ts';
 import { isAnyRefused, noFollowFlag } from './no-follow.ts';
+import { isWindows } from './platform.ts';
 import {
   fstatEntry,
   listDirectory,
@@ -26,6 +27,7 @@ import {
   syncOpened,
 } from './read.ts';
 import { connectTo, isSocketAt, listenOn, touchAt } from './socket.ts';
+import { syncWritable } from './sync-writable.ts';
 
 const onlyReplace: ReadonlySet<RenameKind> = new Set<RenameKind>(['replace']);
 
@@ -158,8 +160,13 @@ class CheckedDirectory implements Directory {
 
   sync(name: string): void {
     const path = name === SELF ? encodeName(this.#path) : this.#systemPath(name);
-    const type = lstatEntry(path)?.type;
-    if (type !== 'file' && type !== 'directory') return;
+    const found = lstatEntry(path);
+    if (found?.type !== 'file' && found?.type !== 'directory') return;
+    if (isWindows) {
+      // Nothing there flushes a directory.
+      if (found.type === 'file') syncWritable(path, name, found);
+      return;
+    }
     syncOpened((access) => this.#openEntry(path, access), constants.O_RDONLY, constants.O_WRONLY);
   }
 

@@ -1,5 +1,6 @@
 import type { Directory } from './directory.ts';
 import { isSameEntry } from './entry-stats.ts';
+import { isWindows } from './platform.ts';
 
 /** Gives names that are one on disk the same text. */
 export type FoldName = (name: string) => string;
@@ -9,17 +10,28 @@ const MAX_PROBED = 64;
 
 /**
  * How the file system of a directory compares names: `undefined` where each spelling is a name of its own. It is found out by the
- * other spelling of an entry that is there; nothing is made. Where no entry tells, it is as the system usually is: macOS folds.
+ * other spelling of an entry that is there; nothing is made. Where no entry tells, it is as the system usually is: macOS and Windows
+ * fold.
  *
- * A file system that folds case is taken to normalise, too (APFS and HFS+ do).
+ * A file system that folds case is taken to normalise, too (APFS and HFS+ do), except on Windows.
  */
 export function foldingOf(directory: Directory): FoldName | undefined {
-  return (probe(directory) ?? process.platform === 'darwin') ? foldName : undefined;
+  const fold = isWindows ? foldCharacters : foldName;
+  return (probe(directory) ?? (isWindows || process.platform === 'darwin')) ? fold : undefined;
 }
 
 /** A name without its case and in one normalisation: what full case folding maps to `ss` is `ss` here, too. */
 export function foldName(name: string): string {
   return name.normalize('NFD').toUpperCase().toLowerCase().normalize('NFC');
+}
+
+/** The same of NTFS: a character for a character, and no normalisation. */
+export function foldCharacters(name: string): string {
+  const fold = (character: string) => {
+    const upper = character.toUpperCase();
+    return upper.length === character.length ? upper : character;
+  };
+  return Array.from(name, fold).join('');
 }
 
 /** Whether another spelling leads to the same entry; `undefined` where no entry tells. */

@@ -9,7 +9,7 @@ import { fs } from './fs.ts';
 import { encodeName } from './names.ts';
 import type { NativeSource } from './native/load.ts';
 import { openNative } from './native/native.ts';
-import { realPath } from './real-path.ts';
+import { isFileSystemRoot, realPath } from './real-path.ts';
 import { Tree } from './tree.ts';
 import { WorkingDirectory } from './working-directory.ts';
 
@@ -121,7 +121,7 @@ export function realRootPath(path: string): string {
   const stats = fs.statSync(encodeName(real), { bigint: true });
   if (!stats.isDirectory()) throw systemError('ENOTDIR', 'not a directory', 'open', real);
   // Another path may lead to `/`, too, as a bind mount does.
-  if (isSameEntry(stats, fs.statSync('/', { bigint: true }))) {
+  if (isFileSystemRoot(real) || isSameEntry(stats, fs.statSync('/', { bigint: true }))) {
     throw new RangeError(`root ${quoted(path)} is the root of the file system: name a directory below it`);
   }
   return real;

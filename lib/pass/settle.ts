@@ -48,7 +48,7 @@ async function untilProgress(
  *
  * @returns false if the retries or the time ran out
  */
-async function retryWhile(
+export async function retryWhile(
   expected: Error,
   retry: RetrySettings,
   signal: AbortSignal | undefined,
