@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import type { Directory } from '../directory/directory.ts';
 import { errorCode } from '../directory/errors.ts';
 import { move } from '../directory/move.ts';
 import type { Destination } from './destination.ts';
+import { isInUse } from './in-use.ts';
 
 /** Before a number in the name of a directory that holds an old tree, by the name that it had. */
 export const OLD = 'old-';
@@ -14,6 +16,7 @@ export class Aside {
   readonly #name: string;
   readonly #directory: Directory;
   #isTaken = false;
+  #oldName = '';
 
   /** @param number another one for each in a staging directory */
   constructor(staging: Directory, number: number) {
@@ -28,8 +31,14 @@ export class Aside {
     return this.#isTaken;
   }
 
+  /** Where the old tree lies in the staging directory. */
+  get path(): string {
+    return join(this.#name, this.#oldName);
+  }
+
   /** Move what is at the destination aside; where nothing is there, there is nothing to do. */
   take({ parent, name }: Destination): void {
+    this.#oldName = name;
     try {
       move(parent, name, this.#directory, name);
       this.#isTaken = true;
@@ -49,8 +58,13 @@ export class Aside {
 
   /** Another tree has taken its place: whatever happens from now on, it is not put back. */
   retire(): void {
-    retire(this.#staging, this.#name);
     this.#isTaken = false;
+    try {
+      retire(this.#staging, this.#name);
+    } catch (error) {
+      // It says so to a process that finds it. Here it is removed next, and waited for.
+      if (!isInUse(error)) throw error;
+    }
   }
 
   close(): void {

@@ -1,10 +1,11 @@
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { checkPath } from '../checks.ts';
 import type { Directory } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
 import { errorCode, located } from '../directory/errors.ts';
+import { foldingOf } from '../directory/folding.ts';
 import { holdDirectory, leadsTo, makeParents } from '../directory/open.ts';
-import { realPath } from '../directory/real-path.ts';
+import { absolute, isFileSystemRoot, realPath } from '../directory/real-path.ts';
 import { notADirectory, parentSwapped } from './errors.ts';
 
 /** Where a tree is extracted to: a name in its parent, which is held from the moment that the path is resolved. */
@@ -37,6 +38,12 @@ export class Destination {
   /** Hold the tree there. Throws UnsafePathError for a link, ENOTDIR for a file. */
   openRoot(): Directory {
     return this.act(() => this.parent.openRoot(this.name, this.path));
+  }
+
+  /** The same for every spelling that is one name on disk: two extractions there must not run at once. */
+  get turn(): string {
+    const fold = foldingOf(this.parent);
+    return fold === undefined ? this.path : `${this.parentPath}\0${fold(this.name)}`;
   }
 
   /** Throws unless the path still leads to the directory that is held. */
@@ -73,9 +80,9 @@ export class Destination {
  */
 export function resolveDestination(destination: unknown): Destination {
   checkPath('destination', destination);
-  const path = resolve(destination);
+  const path = absolute(destination);
   const real = realDestination(path);
-  if (dirname(real) === real) {
+  if (isFileSystemRoot(real)) {
     throw new RangeError('destination: the root of the file system cannot be extracted to');
   }
   const resolved = new Destination(real);

@@ -1,4 +1,5 @@
 import { errorCode, located, swappedCode } from '../directory/errors.ts';
+import { isWindows } from '../directory/platform.ts';
 import { quoted } from '../printable.ts';
 
 const IN_PLACE = "set publish to 'in-place'";
@@ -68,6 +69,13 @@ export function tooLong(path: string): Error {
   );
 }
 
+const IN_USE =
+  'another process has something open in it (a program that runs from there, an editor, a virus scanner): ' +
+  'end it, or wait longer with retry.maxRetryTime';
+
+/** The same on Windows. */
+const causesOnWindows: Record<string, string> = { EACCES: IN_USE, EPERM: IN_USE, EBUSY: IN_USE };
+
 /** Causes of errors of staging and publishing, with the way out. */
 const causes: Record<string, string> = {
   EACCES: `the directory that the destination lies in must be writable: make it so, or ${IN_PLACE}`,
@@ -89,12 +97,27 @@ export function explained(error: unknown, path: string): unknown {
   const code = errorCode(error) ?? '';
   if (error instanceof Error && own.has(error)) return error;
   if (!(error instanceof Error) || !('syscall' in error)) return located(error, path);
-  if (code === 'EBUSY') return mountedOn(path, error);
-  const cause = causes[code];
+  if (code === 'EBUSY' && !isWindows) return mountedOn(path, error);
+  const cause = (isWindows ? causesOnWindows[code] : undefined) ?? causes[code];
   // Runtimes name descriptors, and the calls, in their own ways.
   const [, what = 'failed'] = new RegExp(`${code}: ([^,/'"]*)`).exec(error.message) ?? [];
   const wayOut = cause === undefined ? '' : `: ${cause}`;
   return failure(code, `${what.trim()}, extract to ${quoted(path)}${wayOut}`, path, error);
+}
+
+/**
+ * The old tree was moved aside, the new one could not take its place, and the old one could not be put back.
+ *
+ * @param error what the new tree met with
+ * @param path destination
+ * @param old where the old tree lies
+ */
+export function notPutBack(error: unknown, path: string, old: string): unknown {
+  const failed = explained(error, path);
+  if (failed instanceof Error) {
+    failed.message += `; the old tree could not be put back, and is in ${quoted(old)}: move it to ${quoted(path)}`;
+  }
+  return failed;
 }
 
 /** Tell of something that could not be removed, or put back: the result of the extraction counts more. */

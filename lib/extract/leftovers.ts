@@ -4,9 +4,11 @@ import { quoted } from '../printable.ts';
 import { putBackAll, retireAll } from './aside.ts';
 import type { Destination } from './destination.ts';
 import { warnOfLeftover } from './errors.ts';
+import { cleaning, whileInUse } from './in-use.ts';
 import { lockAgain } from './lock.ts';
 import { ownerOf } from './marker.ts';
-import { dismantle, removeNamed, STAGING_NAME } from './staging.ts';
+import { isPrivate } from './private.ts';
+import { beside, dismantle, removeNamed, STAGING_NAME } from './staging.ts';
 
 /** Leftovers that were warned of: the next call finds the same. */
 const warned = new Set<string>();
@@ -16,11 +18,11 @@ const warned = new Set<string>();
  * marker of ours is never touched.
  */
 export async function clearLeftovers(destination: Destination): Promise<void> {
-  const { parent, parentPath } = destination;
+  const { parent } = destination;
   for (const name of leftoversIn(destination)) {
-    const path = `${parentPath === '/' ? '' : parentPath}/${name}`;
+    const path = beside(destination, name);
     try {
-      await clear(parent, name, path);
+      await whileInUse(() => clear(parent, name, path), !warned.has(path) && cleaning);
     } catch (error) {
       const code = errorCode(error);
       if (code === undefined) throw error;
@@ -50,15 +52,13 @@ function leftoversIn({ parent, parentPath }: Destination): string[] {
 /** A private directory of ours on this file system, as staging directories are. */
 function isOurs(parent: Directory, name: string): boolean {
   const found = parent.lstat(name);
-  if (found?.type !== 'directory' || found.uid !== process.geteuid?.()) return false;
-  return (found.mode & 0o077) === 0 && !parent.isMountPoint(name, found);
+  return found?.type === 'directory' && isPrivate(found) && !parent.isMountPoint(name, found);
 }
 
 async function clear(parent: Directory, name: string, path: string): Promise<void> {
   const directory = parent.openDirectory(name);
   try {
-    const { uid, mode } = directory.opened;
-    if (uid !== process.geteuid?.() || (mode & 0o077) !== 0) return;
+    if (!isPrivate(directory.opened)) return;
     const owner = await ownerOf(directory);
     if (owner === 'alive') return;
     if (owner === 'unmarked') {

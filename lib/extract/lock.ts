@@ -1,6 +1,7 @@
 import type { Directory } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
 import { errorCode } from '../directory/errors.ts';
+import { isWindows } from '../directory/platform.ts';
 
 const OWNER_WRITE = 0o200;
 /** Name of an entry that notes the mode and the inode of a directory that is given w to move it. */
@@ -11,7 +12,7 @@ const LOCK_NAME = /^lock-([0-7]+)-(\d+)$/;
  * its mode back leaves the note.
  */
 export function noteLocked(staging: Directory, { type, mode, ino }: EntryStats): void {
-  if (type !== 'directory' || (mode & OWNER_WRITE) !== 0) return;
+  if (isWindows || type !== 'directory' || (mode & OWNER_WRITE) !== 0) return;
   try {
     staging.makeDirectory(`lock-${mode.toString(8)}-${ino}`, 0o700);
   } catch (error) {

@@ -1,9 +1,11 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Directory } from '../directory/directory.ts';
 import { errorCode } from '../directory/errors.ts';
 import { fs } from '../directory/fs.ts';
+import { isWindows } from '../directory/platform.ts';
+import { isOwn } from './private.ts';
 
 /** Before the host in the name of the socket that says whose a staging directory is. */
 const OWNER = 'owner-';
@@ -14,6 +16,8 @@ const BINDING_DELAYS_MS = [1, 10, 100];
 const TOUCH_MS = 60_000;
 /** How old the marker of another host must be for its owner to be dead. */
 const DEAD_AFTER_MS = 24 * 3600 * 1000;
+/** Hexadecimal digits that say which host it is. */
+const HOST_LENGTH = 12;
 /** Where Linux says which boot of which machine this is: the same in every container (random(4)). */
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
@@ -44,7 +48,7 @@ export type Owner =
   | 'alive'
   /** Nobody listens, or, on another host, has touched the marker for a day. */
   | 'dead'
-  /** It is another host's, or was made before the system was started anew. */
+  /** It is another host's, or was made before the system was started anew, or nobody could listen. */
   | 'elsewhere';
 
 /** Whether a marker may have this name. */
@@ -60,40 +64,59 @@ export function isMarkerName(name: string): boolean {
 export function hostId(file = BOOT_ID): string {
   let host: string;
   try {
+    // There anybody may make such a path.
+    if (isWindows) throw new Error('no boot id');
     host = fs.readFileSync(file, 'utf8');
   } catch {
     host = hostname();
   }
-  return createHash('sha256').update(host.trim()).digest('hex').slice(0, 12);
+  return createHash('sha256').update(host.trim()).digest('hex').slice(0, HOST_LENGTH);
 }
 
 /**
  * Mark a staging directory: a Unix socket that is listened on. A connection tells the living from the dead in every process and
  * network namespace, and archives cannot plant a socket.
  *
+ * On Windows it is a file with a named pipe. Where there can be no pipe, it is marked as another host's, of which the age counts.
+ *
  * @returns `undefined` where the file system has no sockets, or the path is too long for one
  */
 export async function setMarker(directory: Directory, host = hostId()): Promise<Marker | undefined> {
-  const bound = BOUND + host;
-  const name = OWNER + host;
+  // A pipe is listened on before its file is there.
+  const bound = (isWindows ? OWNER : BOUND) + host;
   const listener = await directory.listen(bound).catch((error: unknown) => {
     if (exhausted.has(errorCode(error) ?? '')) throw error;
     return undefined;
   });
-  if (listener === undefined) return undefined;
-  try {
-    directory.rename(bound, directory, name);
-  } catch (error) {
-    listener.close();
-    throw error;
+  if (listener === undefined) return isWindows ? setAgeingMarker(directory) : undefined;
+  const name = OWNER + host;
+  if (name !== bound) {
+    try {
+      directory.rename(bound, directory, name);
+    } catch (error) {
+      listener.close();
+      throw error;
+    }
   }
+  return keepAlive(directory, name, () => listener.close());
+}
+
+/** A marker that nobody listens on: only its age says whether its owner lives. */
+function setAgeingMarker(directory: Directory): Marker {
+  const name = OWNER + randomBytes(HOST_LENGTH / 2).toString('hex');
+  directory.makeDirectory(name, 0o700);
+  return keepAlive(directory, name, () => undefined);
+}
+
+/** Touch a marker until it is closed. */
+function keepAlive(directory: Directory, name: string, close: () => void): Marker {
   const touching = setInterval(() => touch(directory, name), TOUCH_MS);
   touching.unref();
   return {
     name,
     close: () => {
       clearInterval(touching);
-      listener.close();
+      close();
     },
   };
 }
@@ -122,17 +145,22 @@ export async function ownerOf(directory: Directory, host = hostId()): Promise<Ow
   return 'dead';
 }
 
-/** Names of sockets of ours that are named like markers. */
+/** Names of markers of ours. */
 function markersIn(directory: Directory): string[] {
   const names: string[] = [];
   const listing = directory.list();
   while (listing.next()) {
     const { name } = listing;
-    const isNamed = name.startsWith(OWNER) || name.startsWith(BOUND);
-    if (isNamed && directory.isSocket(name) && directory.lstat(name)?.uid === process.geteuid?.())
-      names.push(name);
+    if ((name.startsWith(OWNER) || name.startsWith(BOUND)) && isMarker(directory, name)) names.push(name);
   }
   return names;
+}
+
+/** Whether an entry is what its name says. */
+function isMarker(directory: Directory, name: string): boolean {
+  const found = directory.lstat(name);
+  if (found === undefined || !isOwn(found)) return false;
+  return directory.isSocket(name) || (isWindows && found.type === 'directory');
 }
 
 function touch(directory: Directory, name: string): void {

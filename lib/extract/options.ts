@@ -2,7 +2,7 @@ import { boolean, checkNames, checkObject, choice, wrongType } from '../checks.t
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
 import { own } from '../own.ts';
-import { optionNames, resolveOptions } from '../settings.ts';
+import { optionNames, type RetrySettings, resolveOptions } from '../settings.ts';
 
 /** A value, or a promise of it. */
 type Promised<T> = T | PromiseLike<T>;
@@ -60,6 +60,8 @@ export interface StageSettings {
   readonly publish: 'atomic' | 'in-place';
   readonly existing: 'error' | 'keep' | 'replace';
   readonly durable: boolean;
+  /** How long to try what another process has in use. */
+  readonly retry: RetrySettings | false;
   /** Options of the pass, without the manifest. */
   readonly pass: ApplyOptions;
 }
@@ -132,10 +134,14 @@ function resolveCommon(
   checkNames('option', options, known);
   const isInput = manifest !== false && typeof manifest !== 'function';
   // The root is not known yet; any path will do.
-  resolveOptions('.', isInput ? { ...pass, manifest: manifest as ManifestInput | undefined } : pass);
+  const { retry } = resolveOptions(
+    '.',
+    isInput ? { ...pass, manifest: manifest as ManifestInput | undefined } : pass,
+  );
   return {
     existing: choice('existing', existing, ['error', 'keep', 'replace']) ?? 'error',
     durable: boolean('durable', durable) ?? false,
+    retry,
     pass: own(pass),
   };
 }

@@ -1,9 +1,12 @@
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Identity, isSameEntry } from '../directory/entry-stats.ts';
 import { errorCode, located, swapped, symlinkInPath } from '../directory/errors.ts';
 import { move } from '../directory/move.ts';
+import type { RetrySettings } from '../settings.ts';
 import { Aside } from './aside.ts';
-import { explained } from './errors.ts';
+import { explained, notPutBack } from './errors.ts';
+import { isInUse, whileInUse } from './in-use.ts';
 import { noteLocked } from './lock.ts';
 import { type Staging, TREE, verifyStaging } from './staging.ts';
 
@@ -20,6 +23,12 @@ export type Existing = 'error' | 'keep' | 'replace';
 /** What {@link publish} did: `undefined` where the destination exists and stays (`'error'`, `'keep'`). */
 export type Published = 'created' | 'replaced' | undefined;
 
+/** How long {@link publish} tries what another process has in use (Windows). */
+export interface Patience {
+  readonly retry: RetrySettings | false;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Rename a finished tree to the destination, in steps on two directories that are held, the staging directory and the parent of
  * the destination:
@@ -31,15 +40,34 @@ export type Published = 'created' | 'replaced' | undefined;
  * 5. where that fails, the old tree is put back, and where it was another process that was faster, all begins anew;
  * 6. where the destination is, by identity, the new tree, the old one is given up.
  *
- * Steps 3 and 4 are two system calls, one right after the other, and what has to be done for them is done before.
+ * Steps 3 and 4 are two system calls, one right after the other, and what has to be done for them is done before. On Windows all is
+ * begun anew while another process has something open in one of the trees.
  *
  * @param finished the tree that was finished
- * @throws the system's error, with cause and way out; the destination is as it was
+ * @throws the system's error, with cause and way out; the destination is as it was, or the error says where the old tree lies
  */
-export async function publish(staging: Staging, finished: Identity, existing: Existing): Promise<Published> {
-  const { destination, directory, asides } = staging;
+export async function publish(
+  staging: Staging,
+  finished: Identity,
+  existing: Existing,
+  { retry, signal }: Patience = { retry: false },
+): Promise<Published> {
+  const { directory, asides } = staging;
   const tree = directory.lstat(TREE);
   if (tree !== undefined) noteLocked(directory, tree);
+  const published = await whileInUse(() => tryToPublish(staging, finished, existing, retry), retry, signal);
+  if (published !== undefined) for (const each of asides) if (each.isTaken) each.retire();
+  return published;
+}
+
+/** One try of {@link publish}. */
+async function tryToPublish(
+  staging: Staging,
+  finished: Identity,
+  existing: Existing,
+  retry: RetrySettings | false,
+): Promise<Published> {
+  const { destination, directory, asides } = staging;
   const { renames } = directory;
   const kind = renames.has('no-replace') ? 'no-replace' : 'replace';
   for (let collisions = 0; ; collisions += 1) {
@@ -61,13 +89,14 @@ export async function publish(staging: Staging, finished: Identity, existing: Ex
         if (!isPublished(staging, finished)) await superseded(staging);
       }
     } catch (error) {
-      if (aside?.isTaken) await putBack(staging, aside);
+      const left = await putBack(staging, retry);
+      if (left !== undefined) throw notPutBack(error, destination.path, join(staging.path, left.path));
       if (!isTaken(error) || collisions >= MAX_COLLISIONS) throw explained(error, destination.path);
       if (existing !== 'replace') return undefined;
       continue;
     }
-    for (const each of asides) if (each.isTaken) each.retire();
-    return found !== undefined || collisions > 0 ? 'replaced' : 'created';
+    const isReplaced = found !== undefined || collisions > 0 || asides.some(({ isTaken }) => isTaken);
+    return isReplaced ? 'replaced' : 'created';
   }
 }
 
@@ -99,6 +128,7 @@ export async function publishDurably(
   staging: Staging,
   finished: Identity,
   existing: Existing,
+  patience?: Patience,
 ): Promise<Published> {
   const { destination } = staging;
   const sync = () => {
@@ -109,7 +139,7 @@ export async function publishDurably(
     }
   };
   sync();
-  const published = await publish(staging, finished, existing);
+  const published = await publish(staging, finished, existing, patience);
   sync();
   return published;
 }
@@ -138,17 +168,32 @@ async function superseded({ destination }: Staging): Promise<void> {
   throw swapped(destination.path);
 }
 
-/** Put the old tree back: at once, and where that fails again and again. It stays where it is once something else is there. */
-async function putBack({ destination }: Staging, aside: Aside): Promise<void> {
+/**
+ * Put the old tree back, the one that was moved aside last: at once, and where that fails again and again. It stays where it is once
+ * something else is there.
+ *
+ * @returns the one that could not be put back, where nothing is at the destination
+ */
+async function putBack(
+  { destination, asides }: Staging,
+  retry: RetrySettings | false,
+): Promise<Aside | undefined> {
+  const aside = asides.findLast(({ isTaken }) => isTaken);
+  if (aside === undefined) return undefined;
+  let last: unknown;
+  const act = () => aside.putBack(destination);
   for (const wait of PUT_BACK_DELAYS_MS) {
     try {
       if (wait > 0) await delay(wait);
-      aside.putBack(destination);
-      return;
-    } catch {
-      // What is still not put back at the end is warned of.
+      act();
+      return undefined;
+    } catch (error) {
+      last = error;
     }
   }
+  // No abort ends this: the old tree is worth the wait.
+  if (isInUse(last)) await whileInUse(act, retry).catch(() => undefined);
+  return aside.isTaken && destination.lstat() === undefined ? aside : undefined;
 }
 
 /** True if a rename failed because something exists at the new name. */

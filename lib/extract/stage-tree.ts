@@ -82,7 +82,7 @@ export async function stageTree(
       },
     });
   try {
-    return await takeTurn(target.path, subject, pass.signal as AbortSignal | undefined, run);
+    return await takeTurn(target.turn, subject, pass.signal as AbortSignal | undefined, run);
   } finally {
     target.release();
   }

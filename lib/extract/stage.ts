@@ -2,6 +2,7 @@ import { abortable } from '../abortable.ts';
 import { type Directory, SELF } from '../directory/directory.ts';
 import { located, systemError } from '../directory/errors.ts';
 import { openTreeIn } from '../directory/open.ts';
+import { isWindows } from '../directory/platform.ts';
 import { Tree } from '../directory/tree.ts';
 import type { ManifestInput } from '../manifest/manifest.ts';
 import type { ApplyOptions } from '../options.ts';
@@ -91,7 +92,7 @@ async function extract(work: Work): Promise<ExtractionReport> {
 /** Extract to a staging directory and publish. `undefined` where something is at the destination, and stays. */
 async function extractAtomically(work: Work): Promise<ExtractionReport | undefined> {
   const { destination, settings, lifetime, options } = work;
-  const { existing, durable } = settings;
+  const { existing, durable, retry } = settings;
   const { signal } = lifetime;
   const staging = await createStaging(destination);
   const madeMode = staging.directory.lstat(TREE)?.mode;
@@ -108,7 +109,10 @@ async function extractAtomically(work: Work): Promise<ExtractionReport | undefin
     if (existing === 'replace' && isOfNobody) keepMode(root, destination, settings);
     if (durable) await syncTree(treeAround(staging, root), signal);
     signal.throwIfAborted();
-    const outcome = await (durable ? publishDurably : publish)(staging, root.opened, existing);
+    const outcome = await (durable ? publishDurably : publish)(staging, root.opened, existing, {
+      retry,
+      signal,
+    });
     return outcome && { ...finished.report, root: destination.path, destination: destination.path, outcome };
   } finally {
     root?.close();
@@ -148,6 +152,7 @@ async function finish(
 /** Give a root whose mode nobody has set that of the directory that it replaces, unless an option says another one. */
 function keepMode(root: Directory, destination: Destination, { pass }: StageSettings): void {
   const { mode = 'executable', directoryMode } = pass;
+  if (isWindows) return;
   if (directoryMode !== undefined || (mode !== 'executable' && mode !== 'manifest')) return;
   const old = destination.lstat();
   if (old?.type !== 'directory') return;

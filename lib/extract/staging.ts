@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import type { Directory } from '../directory/directory.ts';
 import { type EntryStats, type Identity, isSameEntry } from '../directory/entry-stats.ts';
 import { errorCode, located, swapped, UnsafePathError } from '../directory/errors.ts';
@@ -9,7 +10,9 @@ import { quoted } from '../printable.ts';
 import { type Aside, OLD } from './aside.ts';
 import type { Destination } from './destination.ts';
 import { explained, tooLong, warnOfLeftover } from './errors.ts';
+import { cleaning, whileInUse } from './in-use.ts';
 import { isMarkerName, type Marker, setMarker } from './marker.ts';
+import { isPrivate } from './private.ts';
 
 const PREFIX = '.permwalk-';
 /** Bytes of chance in a name, which base64url writes as eight characters. */
@@ -75,7 +78,7 @@ async function attempt(destination: Destination): Promise<Staging> {
   const { parent } = destination;
   const name = PREFIX + randomBytes(RANDOM_BYTES).toString('base64url');
   const path = beside(destination, name);
-  const treePath = `${path}/${TREE}`;
+  const treePath = join(path, TREE);
   if (Buffer.byteLength(treePath) >= (PATH_MAX[process.platform] ?? Number.POSITIVE_INFINITY)) {
     throw tooLong(destination.path);
   }
@@ -121,9 +124,9 @@ async function undo({ parent }: Destination, { name, path, directory, made }: Un
   }
 }
 
-/** Path of an entry beside the destination. */
-function beside({ parentPath }: Destination, name: string): string {
-  return `${parentPath === '/' ? '' : parentPath}/${name}`;
+/** Path of an entry beside the destination, in the system's own spelling: an extractor gets it. */
+export function beside({ parentPath }: Destination, name: string): string {
+  return join(parentPath, name);
 }
 
 /** Throws unless what was just made is still at its path, as it was made. */
@@ -146,8 +149,7 @@ function isAsMade(found: EntryStats, made: EntryStats): boolean {
 function refuseForeign(directory: Directory, path: string): void {
   if (directory.list().size > 0) throw swapped(path);
   const { uid, mode } = directory.opened;
-  const isOurs = uid === (process.geteuid?.() ?? uid) && (mode & 0o077) === 0;
-  if (isOurs) return;
+  if (isPrivate(directory.opened)) return;
   directory.makeDirectory(TREE, 0o700);
   const probe = directory.lstat(TREE);
   directory.removeDirectory(TREE);
@@ -184,7 +186,7 @@ async function end(staging: Staging): Promise<void> {
 /** What cannot be removed is warned of: the result of the extraction counts more. */
 async function reported(path: string, act: () => Promise<void>): Promise<void> {
   try {
-    await act();
+    await whileInUse(act, cleaning);
   } catch (error) {
     warnOfLeftover(`permwalk could not remove ${quoted(path)}: ${error}`);
   }

@@ -78,7 +78,7 @@ export function wrapExtractor<Archive = string, Rest extends unknown[] = []>(
         fill: async (directory) => completion(extract(archive, directory, ...rest)),
       });
     try {
-      return await takeTurn(target.path, subject, settings.pass.signal as AbortSignal | undefined, run);
+      return await takeTurn(target.turn, subject, settings.pass.signal as AbortSignal | undefined, run);
     } finally {
       target.release();
     }

@@ -1,0 +1,56 @@
+import { errorCode } from '../directory/errors.ts';
+import { isWindows } from '../directory/platform.ts';
+import { retryWhile } from '../pass/settle.ts';
+import type { RetrySettings } from '../settings.ts';
+
+/**
+ * Windows says so of what another process has open: a scanner, an editor, a program that runs from there. An open file that is removed
+ * stays in its directory until it is closed (ENOTEMPTY).
+ */
+const inUseCodes: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'EBUSY', 'ENOTEMPTY']);
+/** A try that was for nothing. */
+const stillInUse = new Error('still in use');
+
+/** Whether an error may say that another process has something open. */
+export function isInUse(error: unknown): boolean {
+  return isWindows && inUseCodes.has(errorCode(error) ?? '');
+}
+
+/** How long to try to remove what is not needed any more: somebody waits for the call to end. */
+export const cleaning: RetrySettings = {
+  retries: 6,
+  minTimeout: 10,
+  factor: 2,
+  maxTimeout: 400,
+  maxRetryTime: 1000,
+  randomize: false,
+};
+
+/**
+ * Do something, and on Windows do it again while another process has open what it is done to: a scanner looks at every file that was
+ * just written.
+ *
+ * @param act looks at what it does it to anew each time
+ * @param retry how often, and how long; `false`: do it once
+ * @throws what the last try threw, or the signal's reason
+ */
+export async function whileInUse<T>(
+  act: () => T | Promise<T>,
+  retry: RetrySettings | false,
+  signal?: AbortSignal,
+): Promise<T> {
+  if (!isWindows || retry === false) return act();
+  let result: { value: T } | undefined;
+  let last: unknown;
+  await retryWhile(stillInUse, retry, signal, async () => {
+    try {
+      result = { value: await act() };
+    } catch (error) {
+      if (!isInUse(error)) throw error;
+      last = error;
+      throw stillInUse;
+    }
+  });
+  if (result === undefined) throw last;
+  return result.value;
+}
