@@ -1,9 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
 import { errorCode } from '../directory/errors.ts';
+import { isWindows } from '../directory/platform.ts';
 import type { WrapOptions } from '../extract/options.ts';
 import { wrapExtractor } from '../extract/wrap.ts';
 import { quoted } from '../printable.ts';
+import { startOfBatchFile } from './batch-file.ts';
 import { CommandFailure } from './failure.ts';
 import type { ExtractFlags } from './flags.ts';
 import { missingParents, removeEmpty } from './parents.ts';
@@ -22,6 +25,8 @@ export async function runExtraction(
   { publish, existing, durable, exitCodes = [0], ...flags }: ExtractFlags,
 ): Promise<number> {
   checkCommand(extractor);
+  // What cannot be handed on is refused before anything is made.
+  commandFor(extractor, archive, destination);
   const { manifest, ...passFlags } = flags;
   const isMapped = passFlags.stripComponents !== undefined || passFlags.prefix !== undefined;
   // wrapExtractor reads the archive as it is.
@@ -64,7 +69,18 @@ function checkCommand(extractor: readonly string[]): void {
   const [command = ''] = extractor;
   if (extractor.length === 1 && isQuotedWhole(command)) throw quotedWhole(command);
   if (command === '' || !extractor.some((part) => part.includes('{destination}'))) {
-    throw new CommandFailure('the command must contain {destination}, the directory that it writes to', 2);
+    const hint = isWindows ? "; in PowerShell, write it in quotation marks: '{destination}'" : '';
+    throw new CommandFailure(
+      `the command must contain {destination}, the directory that it writes to${hint}`,
+      2,
+    );
+  }
+  const quotation = isWindows
+    ? extractor.find((part) => /^'.*\{(?:archive|destination)\}.*'$/.test(part))
+    : undefined;
+  if (quotation !== undefined) {
+    const reason = `cmd.exe hands on the quotation marks of ${quotation}`;
+    throw new CommandFailure(`${reason}: write ${quotation.replaceAll("'", '"')}`, 2);
   }
 }
 
@@ -78,6 +94,19 @@ function quotedWhole(command: string): CommandFailure {
   return new CommandFailure(`${words}: -- ${command}`, 2);
 }
 
+/** The command with its placeholders filled in, as spawn takes it. */
+function commandFor(
+  extractor: readonly string[],
+  archive: string,
+  destination: string,
+): { program: string; args: readonly string[]; isVerbatim: boolean } {
+  const values: Record<string, string> = { '{archive}': archive, '{destination}': destination };
+  const fill = (part: string) => part.replace(/\{archive\}|\{destination\}/g, (name) => values[name] ?? name);
+  const [program = '', ...args] = extractor.map(fill);
+  const batchFile = isWindows ? startOfBatchFile(program, args) : undefined;
+  return { program, args, ...batchFile, isVerbatim: batchFile !== undefined };
+}
+
 /** Start the extractor. Its output goes to stderr, because stdout is for the report. */
 function start(
   extractor: readonly string[],
@@ -85,14 +114,25 @@ function start(
   destination: string,
   signal: AbortSignal | undefined,
 ): ChildProcess {
-  const values: Record<string, string> = { '{archive}': archive, '{destination}': destination };
-  const fill = (part: string) => part.replace(/\{archive\}|\{destination\}/g, (name) => values[name] ?? name);
-  const [command = '', ...args] = extractor.map(fill);
-  const child = spawn(command, args, { stdio: ['inherit', 'pipe', 'pipe'] });
+  const { program, args, isVerbatim } = commandFor(extractor, archive, destination);
+  const child = spawned(program, args, isVerbatim);
   child.stdout.pipe(process.stderr, { end: false });
   child.stderr.pipe(process.stderr, { end: false });
   signal?.addEventListener('abort', () => child.kill(), { once: true });
   return child;
+}
+
+/** Errors that Node throws, and those that it emits, are told alike. */
+function spawned(
+  program: string,
+  args: readonly string[],
+  windowsVerbatimArguments: boolean,
+): ChildProcessByStdio<null, Readable, Readable> {
+  try {
+    return spawn(program, args, { stdio: ['inherit', 'pipe', 'pipe'], windowsVerbatimArguments });
+  } catch (error) {
+    throw error instanceof Error ? cannotRun(program, error) : error;
+  }
 }
 
 /** Wait for the command, and say how it failed. What it wrote to stderr is there already. */
@@ -123,6 +163,8 @@ function cannotRun(command: string, error: Error): CommandFailure {
   const reasons: Record<string, string> = {
     ENOENT: 'there is no such command; is it installed, and in PATH?',
     EACCES: 'it may not be run; is it executable?',
+    // Node says so of batch files that were not found.
+    EINVAL: 'there is no such batch file; name it with its path, or put it in PATH',
   };
   const reason = reasons[code] ?? error.message;
   const isOneWord = /\s/.test(command);

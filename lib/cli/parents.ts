@@ -4,7 +4,9 @@ import { fs } from '../directory/fs.ts';
 /** Directories above a path that are not there, the deepest first. */
 export function missingParents(path: string): string[] {
   const missing: string[] = [];
-  for (let above = dirname(resolve(path)); !fs.existsSync(above); above = dirname(above)) missing.push(above);
+  let above = dirname(resolve(path));
+  // A drive may be missing, too, and has nothing above it.
+  for (; !fs.existsSync(above) && dirname(above) !== above; above = dirname(above)) missing.push(above);
   return missing;
 }
 
