@@ -19,6 +19,7 @@ import { runSpecs, type SpecResult } from './runtimes/specs.ts';
 /** Files that take longest, the longest first: a core that begins one of them last would keep the others waiting. */
 const slowest = [
   'attack',
+  'windows',
   'cli',
   'killed',
   'publish',
