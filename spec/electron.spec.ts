@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { writeAsar } from './helpers/asar.ts';
@@ -122,6 +123,13 @@ function checkOutcomes({ ground, outcomes, modes }: ReturnType<typeof run>): voi
 if (canRunOn(['node'], 'node:fs is imitated before it is loaded')) {
   test('archives are files to a pass, a record and an extraction, from inside the archive of an application', () => {
     checkOutcomes(run('app.asar/node_modules/permwalk/dist/index.js'));
+  });
+
+  test('the same of an application that is bundled into one file', async () => {
+    const outfile = join(tempDirectory(), 'application.cjs');
+    const entryPoints = [join(built, 'index.js')];
+    await build({ entryPoints, bundle: true, platform: 'node', format: 'cjs', outfile, logLevel: 'error' });
+    checkOutcomes(run(pathToFileURL(outfile)));
   });
 
   test('the command runs from inside the archive of an application', () => {

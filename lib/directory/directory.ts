@@ -127,8 +127,10 @@ export interface Listener {
 /** The directory itself, for the operations that take it. */
 export const SELF = '.';
 
-/** What separates names, or a name from what is a stream of a file on Windows. */
-const separator = isWindows ? /[\\/:]/ : /\//;
+/** Whether a name has what separates names, or on Windows a name from a stream of its file. */
+function hasSeparator(name: string): boolean {
+  return isWindows ? /[\\/:]/.test(name) : name.includes('/');
+}
 
 /**
  * A name that is an entry's.
@@ -136,6 +138,6 @@ const separator = isWindows ? /[\\/:]/ : /\//;
  * @throws RangeError for a name that leads out of the directory
  */
 export function entryName(name: string): string {
-  if (name !== '..' && name !== '.' && name !== '' && !separator.test(name)) return name;
+  if (name !== '..' && name !== '.' && name !== '' && !hasSeparator(name)) return name;
   throw new RangeError(`${quoted(name)} is not the name of an entry`);
 }
