@@ -85,6 +85,8 @@ const targets: [text: string, root: string[], says: ReturnType<typeof readWindow
   ['\\\\server\\share\\x\\a', onShare, { from: 'root', names: ['a'] }],
   ['\\\\?\\UNC\\server\\share\\x\\a', onShare, { from: 'root', names: ['a'] }],
   ['\\\\server\\other\\x', onShare, 'outside'],
+  ['UNC\\server\\share\\x', onShare, { from: 'here', names: ['UNC', 'server', 'share', 'x'] }],
+  ['\\\\?\\C:\\Users/x\\a', drive, 'unknown'],
   ['\\Users\\x\\a', drive, 'unknown'],
   ['C:a', drive, 'unknown'],
   ['\\\\?\\Volume{0}\\a', drive, 'unknown'],

@@ -46,7 +46,7 @@ function readPosixTarget(target: string, rootNames: readonly string[]): LinkTarg
   return { from: 'root', names: names.slice(position) };
 }
 
-/** `\\?\` and `\??\`: what follows is taken as it is. */
+/** `\\?\` and `\??\`: what follows is taken as it is, and a slash separates nothing. */
 const verbatim = /^\\(?:\\|\?)\?\\/;
 /** A share, by its server and name. */
 const share = /^[\\/]{2}(?![.?])/;
@@ -59,8 +59,9 @@ const share = /^[\\/]{2}(?![.?])/;
  * @param rootNames a drive (`C:`) or a server first
  */
 export function readWindowsTarget(text: string, rootNames: readonly string[]): LinkTarget {
-  const plain = text.replace(verbatim, '').replace(/^UNC\\/i, '\\\\');
-  const isVerbatim = plain !== text;
+  const isVerbatim = verbatim.test(text);
+  const plain = isVerbatim ? text.replace(verbatim, '').replace(/^UNC\\/i, '\\\\') : text;
+  if (isVerbatim && plain.includes('/')) return 'unknown';
   if (share.test(plain)) return belowRoot(plain.split(/[\\/]/).slice(2), rootNames);
   if (/^[A-Za-z]:[\\/]/.test(plain)) return belowRoot(plain.split(/[\\/]/), rootNames);
   if (isVerbatim || /^[\\/]|^[A-Za-z]:/.test(plain)) return 'unknown';
