@@ -1,3 +1,4 @@
+import { isWindows } from '../directory/platform.ts';
 import { escapeForJson, hazards } from '../printable.ts';
 
 /** Spaces that look like the gap between two columns: first, last, or after another space. */
@@ -23,7 +24,7 @@ export function printableText(text: string): string {
  * where they separate) and with escapes for spaces that would break a column.
  */
 export function printableName(name: string): string {
-  const unambiguous = process.platform === 'win32' ? name : name.replaceAll('\\', '\\\\');
+  const unambiguous = isWindows ? name : name.replaceAll('\\', '\\\\');
   return printableText(unambiguous).replace(columnSpaces, escapeCharacter);
 }
 
