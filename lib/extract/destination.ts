@@ -1,11 +1,14 @@
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, parse, sep } from 'node:path';
 import { checkPath } from '../checks.ts';
 import type { Directory } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
 import { errorCode, located } from '../directory/errors.ts';
 import { foldingOf } from '../directory/folding.ts';
 import { holdDirectory, leadsTo, makeParents } from '../directory/open.ts';
+import { isWindows } from '../directory/platform.ts';
 import { absolute, isFileSystemRoot, realPath } from '../directory/real-path.ts';
+import { windowsFault } from '../directory/windows-names.ts';
+import { quoted } from '../printable.ts';
 import { notADirectory, parentSwapped } from './errors.ts';
 
 /** Where a tree is extracted to: a name in its parent, which is held from the moment that the path is resolved. */
@@ -98,6 +101,13 @@ export function resolveDestination(destination: unknown): Destination {
   }
 }
 
+/** What Windows would make another name of must not be made. */
+function refuseName(path: string): void {
+  const below = path.slice(parse(path).root.length).replaceAll(sep, '/');
+  const fault = windowsFault(below);
+  if (fault !== undefined) throw new RangeError(`destination: ${quoted(path)} ${fault}`);
+}
+
 /** What a path leads to. Where nothing is there, or another process has just moved it aside: its name in its real parent. */
 function realDestination(path: string): string {
   try {
@@ -105,6 +115,7 @@ function realDestination(path: string): string {
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;
   }
+  if (isWindows) refuseName(path);
   makeParents(dirname(path));
   return join(realPath(dirname(path)), basename(path));
 }

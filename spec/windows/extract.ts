@@ -1,5 +1,6 @@
 /** Extractions, on Windows' own Node. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { basename, join, parse } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
@@ -163,6 +164,33 @@ test('roots of drives and shares are refused', async () => {
   }
 });
 
+test('a destination that Windows would make another name of is refused', async () => {
+  const directory = tempDirectory();
+  const archive = writeArchive(directory);
+  for (const name of ['dot.', 'blank ', 'NUL', 'com1.txt', 'file:stream', 'a.\\b', 'a*b']) {
+    const error = await failureOf(wrapExtractor(unpack)(archive, `${directory}\\${name}`));
+    assert.instance(error, RangeError, `${name}: ${error}`);
+    assert.match(error.message, /^destination: ".*" (has a name that|contains)/);
+  }
+  assert.equal(readdirSync(directory), ['bundle.zip']);
+});
+
+test('errors of an extractor, and the reason of a signal, are handed on as they are', async () => {
+  const directory = tempDirectory();
+  const archive = writeArchive(directory);
+  const destination = join(directory, 'tree');
+  const thrown = new Error('of the extractor');
+  const failing = () => Promise.reject(thrown);
+  assert.is(await failureOf(wrapExtractor(failing)(archive, destination)), thrown);
+  const controller = new AbortController();
+  const aborting = () => controller.abort(thrown);
+  assert.is(
+    await failureOf(wrapExtractor(aborting, { signal: controller.signal })(archive, destination)),
+    thrown,
+  );
+  assert.equal(readdirSync(directory), ['bundle.zip']);
+});
+
 test('a prefix before a path is taken off, at the roots of drives and shares, too', () => {
   for (const [path, expected] of [
     ['\\\\?\\C:\\a\\b', 'C:\\a\\b'],
@@ -225,10 +253,36 @@ test('durable: files and read-only files reach the disk, which no directory has 
     // So extractors make an entry without w.
     writeFileSync(join(staging, 'read-only'), 'x', { mode: 0o444 });
   };
-  for (const outcome of ['created', 'replaced']) {
-    const wrapped = wrapExtractor(extract, { durable: true, existing: 'replace' });
-    assert.is((await wrapped(archive, destination)).outcome, outcome);
-    assert.equal(filesIn(destination), { ...files, 'read-only': 'x' });
+  const { fsyncSync, openSync } = fs;
+  // Wine lets root write to what is read-only; Windows lets nobody.
+  fs.openSync = (path, flags, mode) => {
+    const isToWrite =
+      typeof flags === 'number' && (flags & (fs.constants.O_WRONLY | fs.constants.O_RDWR)) !== 0;
+    const found = isToWrite ? lstatSync(path, { throwIfNoEntry: false }) : undefined;
+    if (found === undefined || (found.mode & 0o200) !== 0) return openSync(path, flags, mode);
+    throw Object.assign(new Error('EPERM: operation not permitted, open'), {
+      code: 'EPERM',
+      syscall: 'open',
+    });
+  };
+  let flushed = 0;
+  fs.fsyncSync = (fd) => {
+    fsyncSync(fd);
+    flushed += 1;
+  };
+  syncBuiltinESMExports();
+  try {
+    for (const outcome of ['created', 'replaced']) {
+      flushed = 0;
+      const wrapped = wrapExtractor(extract, { durable: true, existing: 'replace' });
+      assert.is((await wrapped(archive, destination)).outcome, outcome);
+      assert.is(flushed, Object.keys(files).length + 1);
+      assert.equal(filesIn(destination), { ...files, 'read-only': 'x' });
+      assert.is(lstatSync(join(destination, 'read-only')).mode & 0o222, 0);
+    }
+  } finally {
+    Object.assign(fs, { fsyncSync, openSync });
+    syncBuiltinESMExports();
   }
   assert.equal(readdirSync(directory).sort(), ['bundle.zip', 'tree']);
 });

@@ -173,6 +173,25 @@ test('where it cannot be put back, the error says where it lies', async () => {
   }
 });
 
+test('a tree that another process publishes meanwhile is not taken for one in use', async () => {
+  let others = 2;
+  const { directory, destination, steps, result } = await replace(
+    {
+      times: {},
+      before: (step, from) => {
+        if (step !== 'publish' || others === 0) return;
+        others -= 1;
+        writeFiles(join(dirname(dirname(from)), 'out'), versionOf('of another'));
+      },
+    },
+    { retry: false },
+  );
+  assert.is(await result, 'replaced');
+  assert.is(count(steps, 'publish'), 3);
+  assert.equal(filesIn(destination), versionOf('new'));
+  assert.equal(readdirSync(directory), ['out']);
+});
+
 test('once the new tree is there, nothing else makes the call fail', async () => {
   const { directory, destination, result } = await replace({ times: { retire: forever } });
   assert.is(await result, 'replaced');
