@@ -8,7 +8,9 @@
  */
 import { join } from 'node:path';
 import { measureArrivals } from './arrivals.ts';
+import { type MeasureBundle, measureBundles } from './bundle.ts';
 import { drawCharts } from './charts.ts';
+
 import { measureExtraction } from './extraction.ts';
 import { findUnfit } from './fitness.ts';
 import { makeFolder } from './folder.ts';
@@ -19,6 +21,8 @@ import { isInstalled, prepareTools, type Tools } from './measure/tools.ts';
 import { type BenchOptions, readOptions, resultsFolder, resultsPage, usage } from './options.ts';
 import { measureParts } from './parts.ts';
 import { say } from './progress.ts';
+import { measureRelinking, withLinks } from './relinking.ts';
+import { measureReplacing } from './replacing.ts';
 import { type MeasuredTree, type Results, readResults, writeResults } from './results.ts';
 import { embedTable, writeTable } from './table.ts';
 import { factsOf } from './trees/entries.ts';
@@ -26,11 +30,11 @@ import { generateTree } from './trees/generated.ts';
 import { Place } from './trees/place.ts';
 import { type FoundTree, findInstalledPython, findRealTree } from './trees/real.ts';
 import { measureShape, readShape, writeShape } from './trees/shape.ts';
+import { measureRecording, measureVerification } from './verification.ts';
 
 /** Files of generated trees are small: their sizes are compared, their content is only ever zipped. */
 const GENERATED_SIZE = 1024;
-const BUNDLE_SIZE = 64 * 1024;
-const BUNDLE_FILES = { quick: 1000, full: 20_000 };
+const LINKED_ENTRIES = { quick: 1000, full: 20_000 };
 const ARRIVING_ENTRIES = { quick: 2000, full: 5000 };
 const PARTS = { quick: { milliseconds: 1, samples: 2 }, full: { milliseconds: 2000, samples: 5 } };
 
@@ -62,7 +66,7 @@ async function main(args: readonly string[]): Promise<void> {
 
 async function measure(options: BenchOptions, args: readonly string[]): Promise<void> {
   process.umask(0o022);
-  const tools = prepareTools(options.dist);
+  const tools = prepareTools(options.dist, options.runtimes);
   const folder = makeFolder(options.on);
   const machine = describeMachine(folder, args);
   const bench: Bench = {
@@ -72,19 +76,37 @@ async function measure(options: BenchOptions, args: readonly string[]): Promise<
     record: (job, title, results) => writeResults(options.out, { job, title, machine, ...results }),
   };
   const hasZip = isInstalled('zip', '-v');
-  if (!hasZip) say('zip is not installed: J1, J2, J6, J7 and the parts are left out');
-  const isAsked = (job: string) => options.only.includes(job) && (hasZip || ['J3', 'J4', 'J5'].includes(job));
+  if (!hasZip) say('zip is not installed: all but J3, J4, J5 and J11 is left out');
+  const isAsked = (job: string) =>
+    options.only.includes(job) && (hasZip || ['J3', 'J4', 'J5', 'J11'].includes(job));
   const jobs = listJobs(tools, options.peers).filter(({ id }) => isAsked(id));
   await measureTrees(bench, jobs, isAsked('parts'));
-  if (isAsked('J6')) measureBundle(bench);
+  measureBundles(
+    { tools, folder: join(folder, 'bundle'), rounds: options.rounds, isQuick: options.isQuick },
+    bundleJobs
+      .filter(({ id }) => isAsked(id))
+      .map(({ id, title, measure }) => ({
+        measure,
+        record: (trees) => bench.record(id, title, { trees }),
+      })),
+  );
+  const generate = (size: { quick: number; full: number }) =>
+    generateTree(readShape(), options.isQuick ? size.quick : size.full, { maxSize: GENERATED_SIZE });
   if (isAsked('J7')) {
-    const entries = generateTree(
-      readShape(),
-      options.isQuick ? ARRIVING_ENTRIES.quick : ARRIVING_ENTRIES.full,
-      { maxSize: GENERATED_SIZE },
-    );
+    const entries = generate(ARRIVING_ENTRIES);
     const arrivals = measureArrivals(tools, entries, join(folder, 'arrivals'), options.rounds);
     bench.record('J7', 'files that arrive during the pass', { arrivals });
+  }
+  if (isAsked('J10')) {
+    const entries = withLinks(generate(LINKED_ENTRIES));
+    const groups = measureRelinking(tools, entries, join(folder, 'links'), options.rounds);
+    const origin = 'generated in the measured shape, with a link beside every fourth file';
+    const trees = [{ name: 'links', origin, facts: factsOf(entries), missing: [], groups }];
+    bench.record('J10', 'links that became files, from a zip', { trees });
+  }
+  if (isAsked('J11')) {
+    const replacing = measureReplacing(tools, join(folder, 'replacing'), options.isQuick);
+    bench.record('J11', 'replaced while another process looks', { replacing });
   }
 }
 
@@ -130,17 +152,12 @@ function treesToMeasure({ isGeneratedOnly, isQuick, sizes, tree }: BenchOptions)
   return [() => real, ...(installed === undefined ? [] : [() => installed]), ...generated];
 }
 
-/** J6, on a bundle of its own. */
-function measureBundle({ options, tools, folder, record }: Bench): void {
-  const shape = readShape();
-  const files = options.isQuick ? BUNDLE_FILES.quick : BUNDLE_FILES.full;
-  const size = Math.round((files * shape.entries) / (shape.entries - shape.directories));
-  const entries = generateTree(shape, size, { links: false, maxSize: BUNDLE_SIZE });
-  const groups = measureExtraction(tools, entries, join(folder, 'bundle'), options.rounds, options.isQuick);
-  const origin = 'generated in the measured shape, without links';
-  const trees = [{ name: 'bundle', origin, facts: factsOf(entries), missing: [], groups }];
-  record('J6', 'wrapped against bare extraction', { trees });
-}
+/** What is measured on a tree with content. */
+const bundleJobs: readonly { id: string; title: string; measure: MeasureBundle }[] = [
+  { id: 'J6', title: 'wrapped against bare extraction', measure: measureExtraction },
+  { id: 'J8', title: 'compared with a manifest, and brought back', measure: measureVerification },
+  { id: 'J9', title: 'written down as a manifest', measure: measureRecording },
+];
 
 try {
   await main(process.argv.slice(2));

@@ -2,6 +2,7 @@ import type { ApplyOptions } from '../lib/index.ts';
 import type { Tools } from './measure/tools.ts';
 import { readable } from './modes.ts';
 import type { PassRequest } from './programs/pass.mts';
+import type { Runtime } from './runtimes.ts';
 import type { ModeOf } from './trees/work-tree.ts';
 
 /** What a command works on. */
@@ -16,7 +17,11 @@ export interface Contender {
   name: string;
   /** `'yardstick'`: GNU chmod, to which everything is compared. `'limit'`: does nothing but look. */
   kind: 'permwalk' | 'yardstick' | 'peer' | 'limit';
+  /** What runs permwalk, where that is another than plain Node. */
+  runtime?: string;
   command(target: Target): readonly string[];
+  /** What is added to the environment. */
+  environment?: Readonly<Record<string, string>>;
   /** Modes before the run, and what they must be after it. */
   before: ModeOf;
   after: ModeOf;
@@ -31,29 +36,49 @@ export interface Contender {
 /** Modes before and after. */
 type Modes = Pick<Contender, 'before' | 'after'>;
 
-/** The permwalk command. */
+/** permwalk on one of the runtimes. */
+export function on({ label, environment }: Runtime, name: string) {
+  return {
+    name: label === '' ? name : `${name} ${label}`,
+    kind: 'permwalk' as const,
+    environment,
+    ...(label !== '' && { runtime: label }),
+  };
+}
+
+/** The permwalk command, on every runtime. */
 export function command(
   tools: Tools,
   name: string,
   flags: (target: Target) => string[],
   modes: Modes,
-): Contender {
-  return {
-    name,
-    kind: 'permwalk',
+): Contender[] {
+  return tools.runtimes.map((runtime) => ({
+    ...on(runtime, name),
     prints: 'report',
-    command: (target) => [process.execPath, tools.cli, 'apply', ...flags(target), '--json', target.root],
+    command: (target) => [runtime.program, tools.cli, 'apply', ...flags(target), '--json', target.root],
     ...modes,
-  };
+  }));
 }
 
-/** `applyPermissions` by itself. */
-export function inside(
+/** `applyPermissions` by itself, on every runtime. */
+export function inside(tools: Tools, name: string, modes: Modes, options: ApplyOptions): Contender[] {
+  return tools.runtimes.map((runtime) => pass(tools, runtime, name, modes, options, false));
+}
+
+/** The same on plain Node, for the delay of the event loop. */
+export function watched(tools: Tools, name: string, modes: Modes, options: ApplyOptions): Contender {
+  const [plain] = tools.runtimes;
+  return pass(tools, plain, name, modes, options, true);
+}
+
+function pass(
   tools: Tools,
+  runtime: Runtime,
   name: string,
   modes: Modes,
   options: ApplyOptions,
-  watch = false,
+  watch: boolean,
 ): Contender {
   const request = ({ root, zip }: Target): PassRequest => ({
     dist: tools.index,
@@ -63,10 +88,12 @@ export function inside(
     watch,
   });
   return {
-    name,
-    kind: 'permwalk',
+    ...on(runtime, name),
     prints: 'inside',
-    command: (target) => tools.program('pass', JSON.stringify(request(target))),
+    command: (target) => [
+      runtime.program,
+      ...tools.program('pass', JSON.stringify(request(target))).slice(1),
+    ],
     ...modes,
   };
 }

@@ -1,4 +1,4 @@
-import { type Contender, chmod, command, inside, peer, slow } from './contenders.ts';
+import { type Contender, chmod, command, inside, peer, slow, watched } from './contenders.ts';
 import type { Tools } from './measure/tools.ts';
 import { archived, closed, globbed, globs, readable, restored, uniform, withoutExec } from './modes.ts';
 import type { ModeOf } from './trees/work-tree.ts';
@@ -23,8 +23,14 @@ export function listJobs(tools: Tools, more: readonly string[]): Job[] {
   const open = { before: readable(archived), after: readable(archived) };
   const opened = { before: closed, after: readable(closed) };
   const verifications = ['none', 'presence', 'size'] as const;
-  const inMemory = (watch: boolean) =>
-    verifications.map((verify) => inside(tools, `permwalk, verify: '${verify}'`, lost, { verify }, watch));
+  const inMemory = <T>(
+    make: (
+      tools: Tools,
+      name: string,
+      modes: typeof lost,
+      options: { verify: (typeof verifications)[number] },
+    ) => T,
+  ) => verifications.map((verify) => make(tools, `permwalk, verify: '${verify}'`, lost, { verify }));
   const limits = (['list', 'stat'] as const).flatMap((what): Contender[] => {
     const { limit } = tools;
     const name = what === 'list' ? 'C: list' : 'C: list and fstatat';
@@ -43,7 +49,7 @@ export function listJobs(tools: Tools, more: readonly string[]): Job[] {
       needsZip: true,
       scales: true,
       contenders: [
-        ...(['presence', 'size'] as const).map((verify) =>
+        ...(['presence', 'size'] as const).flatMap((verify) =>
           command(
             tools,
             `permwalk --verify ${verify}`,
@@ -61,8 +67,8 @@ export function listJobs(tools: Tools, more: readonly string[]): Job[] {
       title: 'exec bits, the manifest in memory, in process',
       needsZip: true,
       scales: false,
-      contenders: [...inMemory(false), chmod(withoutExec)],
-      watched: inMemory(true),
+      contenders: [...inMemory(inside).flat(), chmod(withoutExec)],
+      watched: inMemory(watched),
     },
     {
       id: 'J3',
@@ -70,12 +76,12 @@ export function listJobs(tools: Tools, more: readonly string[]): Job[] {
       needsZip: false,
       scales: false,
       contenders: [
-        command(tools, 'permwalk', () => globs.flatMap((glob) => ['--executable', glob]), named),
+        ...command(tools, 'permwalk', () => globs.flatMap((glob) => ['--executable', glob]), named),
         chmod(withoutExec),
         peer('find -exec chmod a+x {} +', ({ root }) => findByName(root), named),
         slow(peer('readdirp walk', ({ root }) => tools.program('walk-globs', root, ...globs), named)),
       ],
-      watched: [inside(tools, 'permwalk', named, { executable: globs }, true)],
+      watched: [watched(tools, 'permwalk', named, { executable: globs })],
     },
     {
       id: 'J4',
@@ -83,7 +89,7 @@ export function listJobs(tools: Tools, more: readonly string[]): Job[] {
       needsZip: false,
       scales: true,
       contenders: [...modeContenders(tools, readable(archived), uniform, more), ...limits],
-      watched: [inside(tools, 'permwalk', open, { mode: 'a+rX' }, true)],
+      watched: [watched(tools, 'permwalk', open, { mode: 'a+rX' })],
     },
     {
       id: 'J5',
@@ -91,7 +97,7 @@ export function listJobs(tools: Tools, more: readonly string[]): Job[] {
       needsZip: false,
       scales: true,
       contenders: modeContenders(tools, closed, closed, more),
-      watched: [inside(tools, 'permwalk', opened, { mode: 'a+rX' }, true)],
+      watched: [watched(tools, 'permwalk', opened, { mode: 'a+rX' })],
     },
   ];
 }
@@ -108,7 +114,7 @@ function modeContenders(
   const modes = { before, after: readable(before) };
   const numeric = { before: beforeUniform, after: uniform };
   return [
-    command(tools, 'permwalk', () => ['--mode', 'a+rX'], modes),
+    ...command(tools, 'permwalk', () => ['--mode', 'a+rX'], modes),
     chmod(before),
     peer(
       'find -exec chmod a+rX {} +',

@@ -2,9 +2,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkout } from './measure/tools.ts';
+import { runtimeIds } from './runtimes.ts';
 
 /** Every job, in the order in which they are told. */
-export const jobIds = ['J1', 'J2', 'J3', 'J4', 'J5', 'J6', 'J7', 'parts'] as const;
+export const jobIds = ['J1', 'J2', 'J3', 'J4', 'J5', 'J6', 'J7', 'J8', 'J9', 'J10', 'J11', 'parts'] as const;
 
 /** What the command line asks for. */
 export interface BenchOptions {
@@ -22,6 +23,8 @@ export interface BenchOptions {
   dist: string;
   out: string;
   peers: readonly string[];
+  /** What runs permwalk, beside plain Node. */
+  runtimes: readonly string[];
   /** Only draw charts and table from the results that are there. */
   isRendering: boolean;
   /** Only measure the shape of the real tree anew. */
@@ -42,6 +45,7 @@ export const usage = `usage: npm run bench [-- OPTIONS]
   --generated-only    no real tree
   --on DIR            where the copies to work on are made (default: the folder for temporary files)
   --peer NAME=COMMAND one more contender for a+rX, with {root} in its command; repeatable
+  --runtimes A,B      what runs permwalk: ${runtimeIds.join(', ')} (default: all; --quick: node, koffi)
   --dist DIR          the built package (default: dist)
   --out DIR           where results go (default: bench/results)
   --render            only draw charts and table from the results that are there
@@ -63,6 +67,7 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
       'generated-only': flag,
       on: text,
       peer: { type: 'string', multiple: true, default: [] },
+      runtimes: text,
       dist: text,
       out: text,
       render: flag,
@@ -72,9 +77,7 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
   });
   if (values.help) return 'help';
   const isQuick = values.quick;
-  const only = values.only?.split(',') ?? jobIds;
-  const unknown = only.find((job) => !(jobIds as readonly string[]).includes(job));
-  if (unknown !== undefined) throw new Error(`--only: ${unknown} is none of ${jobIds.join(', ')}`);
+  const only = listed('--only', values.only, jobIds) ?? jobIds;
   return {
     isQuick,
     only,
@@ -88,9 +91,18 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
     dist: resolve(values.dist ?? join(checkout, 'dist')),
     out: resolve(values.out ?? resultsFolder),
     peers: values.peer,
+    runtimes: listed('--runtimes', values.runtimes, runtimeIds) ?? (isQuick ? ['node', 'koffi'] : runtimeIds),
     isRendering: values.render,
     isMeasuringShape: values['measure-shape'],
   };
+}
+
+/** Names between commas, each of which is known. */
+function listed(flag: string, text: string | undefined, known: readonly string[]): string[] | undefined {
+  const names = text?.split(',');
+  const unknown = names?.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`${flag}: ${unknown} is none of ${known.join(', ')}`);
+  return names;
 }
 
 function whole(name: string, text: string): number {

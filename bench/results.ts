@@ -7,6 +7,7 @@ import type { Machine } from './machine.ts';
 import type { MeasuredGroup } from './measure/rounds.ts';
 import { jobIds } from './options.ts';
 import type { MeasuredPart } from './parts.ts';
+import type { MeasuredReplacing } from './replacing.ts';
 import type { SystemCalls } from './syscalls.ts';
 import type { TreeFacts } from './trees/entries.ts';
 
@@ -32,6 +33,7 @@ export interface Results {
   /** The first one is what the table tells of. */
   trees?: MeasuredTree[];
   arrivals?: MeasuredArrivals;
+  replacing?: MeasuredReplacing[];
   parts?: MeasuredPart[];
 }
 

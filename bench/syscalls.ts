@@ -3,6 +3,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Contender, Target } from './contenders.ts';
+import { environment } from './measure/process.ts';
 import { isInstalled } from './measure/tools.ts';
 import { say } from './progress.ts';
 import type { WorkTree } from './trees/work-tree.ts';
@@ -32,7 +33,11 @@ export function countSystemCalls(
     return contenders.flatMap((contender) => {
       tree.setModes(contender.before);
       const command = ['-c', '-f', '-o', output, ...contender.command(target)];
-      const { status } = spawnSync('strace', command, { stdio: 'ignore', cwd: tmpdir() });
+      const { status } = spawnSync('strace', command, {
+        stdio: 'ignore',
+        cwd: tmpdir(),
+        env: { ...environment, ...contender.environment },
+      });
       tree.differences(contender.after);
       // In some containers strace is there and may not trace.
       return status === 0 ? [parse(contender.name, readFileSync(output, 'utf8'), tree.entries.length)] : [];

@@ -29,7 +29,7 @@ export function embedTable(page: string, folder: string): void {
 }
 
 function rowsOf(results: Results): string[][] {
-  const { job, title, trees: [tree] = [], arrivals } = results;
+  const { job, title, trees: [tree] = [], arrivals, replacing = [] } = results;
   const rows: string[][] = [];
   for (const group of tree?.groups ?? []) {
     for (const ours of group.contenders.filter(({ kind }) => kind === 'permwalk')) {
@@ -44,6 +44,10 @@ function rowsOf(results: Results): string[][] {
     const ends = `ends ${spread(secondsAfter, seconds)} after the last of them`;
     rows.push([ends, `arriving takes ${seconds(arrivalSeconds.median)}`, '']);
   }
+  for (const { runtime, times, looks, nothing, seconds: taken } of replacing) {
+    const saw = `${nothing.toLocaleString('en')} of ${looks.toLocaleString('en')} looks saw nothing`;
+    rows.push([`${runtime} ${saw}`.trim(), `${times} replacements in ${seconds(taken)}`, '']);
+  }
   return rows.map((cells, index) => [index === 0 ? `${job} ${title}` : '', ...cells]);
 }
 
@@ -57,7 +61,11 @@ function row(results: Results, group: MeasuredGroup, ours: Measured, ratio: Rati
     ...(other.kind === 'limit' ? ['changes nothing'] : []),
     ...(other.note === undefined ? [] : ['0644']),
   ];
-  const name = ours.name === 'permwalk' ? '' : `\`${ours.name.replace(/^permwalk,? /, '')}\` `;
+  const how = ours.name
+    .replace(/^permwalk,? ?/, '')
+    .replace(ours.runtime ?? '', '')
+    .trim();
+  const name = `${how === '' ? '' : `\`${how}\` `}${ours.runtime === undefined ? '' : `${ours.runtime} `}`;
   const remark = remarks.length === 0 ? '' : ` (${remarks.join(', ')})`;
   return [
     `${name}${cost(ours)}`,

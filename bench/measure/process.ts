@@ -19,11 +19,15 @@ export interface Run extends Usage {
 
 const MAX_OUTPUT = 1 << 28;
 /** Node 20 parses the certificates that this names at every start, a quarter of a chmod: they are no part of what is measured. */
-const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env;
+export const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env;
 const KIB_PER_MIB = 1024;
 
 /** Run a command to its end and measure the whole of it. */
-export function runProcess(tools: Tools, command: readonly string[]): Run {
+export function runProcess(
+  tools: Tools,
+  command: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): Run {
   const { meter } = tools;
   const prefix = { wait4: (path: string) => [path], time: (path: string) => [path, '-q', '-f', '%U %S %M'] };
   const [file = '', ...args] =
@@ -31,7 +35,7 @@ export function runProcess(tools: Tools, command: readonly string[]): Run {
   const started = performance.now();
   const result = spawnSync(file, args, {
     cwd: tmpdir(),
-    env: environment,
+    env: { ...environment, ...more },
     encoding: 'utf8',
     maxBuffer: MAX_OUTPUT,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],

@@ -5,10 +5,13 @@ import { pairwise, type Spread, spreadOf } from './statistics.ts';
 import type { Tools } from './tools.ts';
 import { FailedRunError, type Turn, takeTurn } from './turn.ts';
 
+type Who = Pick<Contender, 'name' | 'kind' | 'note' | 'runtime'>;
+
 /** What one contender took in all rounds. */
 export interface Measured {
   name: string;
   kind: Contender['kind'];
+  runtime?: string;
   note?: string;
   /** Spreads over the rounds. */
   seconds: Spread;
@@ -72,13 +75,16 @@ export function runRounds(
 }
 
 /** Put together what everybody's turns say. */
-export function conclude(turns: readonly (readonly [Pick<Contender, 'name' | 'kind' | 'note'>, Turn[]])[]) {
+export function conclude(turns: readonly (readonly [Who, Turn[]])[]) {
   const contenders = turns.map(([contender, taken]) => measured(contender, taken));
   const ours = contenders.filter(({ kind }) => kind === 'permwalk');
   const yardsticks = contenders.filter(({ kind }) => kind === 'yardstick');
   const others = contenders.filter(({ kind }) => kind !== 'permwalk');
   const pairs = [
-    ...ours.flatMap((one) => others.map((other) => [one, other] as const)),
+    // Peers stand beside plain Node alone; the rest of the pairs would say nothing new.
+    ...ours.flatMap((one) =>
+      (one.runtime === undefined ? others : yardsticks).map((other) => [one, other] as const),
+    ),
     ...others
       .flatMap((one) => yardsticks.map((other) => [one, other] as const))
       .filter(([one, other]) => one !== other),
@@ -86,13 +92,14 @@ export function conclude(turns: readonly (readonly [Pick<Contender, 'name' | 'ki
   return { contenders, ratios: pairs.map(([one, other]) => ratio(one, other)) };
 }
 
-function measured({ name, kind, note }: Pick<Contender, 'name' | 'kind' | 'note'>, turns: Turn[]): Measured {
+function measured({ name, kind, note, runtime }: Who, turns: Turn[]): Measured {
   const seconds = turns.map((turn) => turn.seconds);
   const cpuSeconds = spreadOf(turns.flatMap((turn) => turn.cpuSeconds ?? []));
   const peakMiB = spreadOf(turns.flatMap((turn) => turn.peakMiB ?? []));
   return {
     name,
     kind,
+    ...(runtime !== undefined && { runtime }),
     ...(note !== undefined && { note }),
     seconds: someSpread(seconds),
     ...(cpuSeconds && { cpuSeconds }),

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { say } from '../progress.ts';
+import { findRuntimes, type Runtime } from '../runtimes.ts';
 
 /** The checkout that this benchmark is part of. */
 export const checkout = fileURLToPath(new URL('../..', import.meta.url));
@@ -14,6 +15,8 @@ export interface Tools {
   index: string;
   /** Folder of the built package. */
   dist: string;
+  /** What runs permwalk: plain Node first. */
+  runtimes: readonly [Runtime, ...Runtime[]];
   /** Command line of one of `bench/programs`. */
   program(name: string, ...args: readonly string[]): string[];
   /** The limit in C, where a compiler is here. */
@@ -23,7 +26,7 @@ export interface Tools {
 }
 
 /** Compile what the harness needs: the programs, so that no loader counts as their time, and the two in C. */
-export function prepareTools(dist: string): Tools {
+export function prepareTools(dist: string, runtimes: readonly string[]): Tools {
   const cache = join(checkout, 'node_modules/.cache/permwalk-bench');
   mkdirSync(cache, { recursive: true });
   const compiler = join(checkout, 'node_modules/typescript/bin/tsc');
@@ -36,6 +39,7 @@ export function prepareTools(dist: string): Tools {
     cli,
     index: pathToFileURL(join(folder, 'index.js')).href,
     dist: folder,
+    runtimes: findRuntimes(runtimes),
     program: (name, ...args) => [process.execPath, join(cache, 'programs', `${name}.mjs`), ...args],
     ...(limit !== undefined && { limit }),
     meter: findMeter(cache),

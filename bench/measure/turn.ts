@@ -25,7 +25,7 @@ export interface Turn extends Usage {
 export function takeTurn(tools: Tools, tree: WorkTree, target: Target, contender: Contender): Turn {
   const { name, before, after } = contender;
   tree.setModes(before);
-  const run = runProcess(tools, contender.command(target));
+  const run = runProcess(tools, contender.command(target), contender.environment);
   const differences = tree.differences(after);
   if (run.code !== 0) throw new FailedRunError(`${name} ended with ${run.code}: ${complaint(run.stderr)}`);
   if (differences.length > 0) throw new WrongResultError(`${name}: ${differences.join('; ')}`);
