@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, chmodSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -70,6 +71,28 @@ function faultsOf(root: string, specification: string): string {
 }
 
 const test = suite('mtree');
+
+test('reads a compressed specification, as pacman keeps it', async () => {
+  const text = `${'# a comment\n'.repeat(500)}#mtree\n/set type=file mode=644\n./a size=3\n./bin type=dir mode=755\n`;
+  const plain = await readText(text);
+  const packed = await readText(gzipSync(text));
+  assert.equal(packed.entries, plain.entries);
+  assert.is(packed.format, 'mtree');
+  assert.is(packed.entries.length, 2);
+  const cut = await failure(readText(gzipSync(text).subarray(0, -12)));
+  assert.match(cut.message, /cannot be decompressed \(gzip\)/);
+});
+
+const fullTest = extent({ short: test.skip, full: test });
+fullTest('a specification that is compressed and too long is refused before it is held', async () => {
+  const long = `#mtree\n${'# a comment that says nothing\n'.repeat(1 << 16)}`;
+  // Members that stand one behind the other are one text.
+  const member = gzipSync(long);
+  const members = Math.ceil((1 << 28) / long.length) + 1;
+  const error = await failure(readText(Buffer.concat(Array<Buffer>(members).fill(member))));
+  assert.instance(error, ManifestError);
+  assert.match(error.message, /more than 268435456 bytes/);
+});
 
 test('reads both dialects as one', async () => {
   const netbsd = `#	   user: someone

@@ -4,6 +4,7 @@ import { createPace } from '../pace.ts';
 import { quoted } from '../printable.ts';
 import { openArchive } from './archive.ts';
 import { EntryCollector } from './collector.ts';
+import { compressionOf, decompress } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { applyKeyword, forgetKeyword, isKeyword, type MtreeFacts } from './mtree-facts.ts';
 import { type MtreeLine, mtreeLines } from './mtree-lines.ts';
@@ -13,6 +14,8 @@ import { checkReadOptions, type ReadOptions } from './options.ts';
 
 /** Longest specification in bytes: it is held while it is read. */
 const MAX_LENGTH = 1 << 28;
+/** Bytes by which a compression is known. */
+const SIGNATURE_LENGTH = 4;
 /** What libarchive begins one with. NetBSD's mtree writes nothing of the kind. */
 const signature = '#mtree';
 const separator = /[ \t]+/;
@@ -26,7 +29,7 @@ const separator = /[ \t]+/;
  * - FIFOs, sockets and devices are left out. In NetBSD's dialect a name with `*`, `?` or `[` is a pattern, too: it is read as that name,
  *   which may be absent. `warnings` name both.
  *
- * @param source path of the specification, at most 256 MiB long
+ * @param source path of the specification, at most 256 MiB long; also compressed with gzip or zstd, at most 256 MiB decompressed
  * @throws ManifestError where it cannot be read (`code` is the errno's name), a line is broken, or a path or a fact is refused
  * @throws the signal's reason when it is aborted
  */
@@ -65,17 +68,31 @@ export function startsLikeMtree(head: Buffer): boolean {
   }
 }
 
+/** The text, which may be compressed: pacman compresses its `.MTREE`. */
 async function readText(source: string, signal: AbortSignal | undefined): Promise<Buffer> {
   const archive = await openArchive(source, signal);
   try {
-    if (archive.size > MAX_LENGTH) {
-      const fault = `is a specification of ${archive.size} bytes; at most ${MAX_LENGTH} are read`;
-      throw new ManifestError(fault, { source });
+    const compression = compressionOf(await archive.read(0, Math.min(SIGNATURE_LENGTH, archive.size)));
+    if (compression === undefined) {
+      checkLength(archive.size, source);
+      return await archive.read(0, archive.size);
     }
-    return await archive.read(0, archive.size);
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of decompress(archive, compression, () => signal?.aborted === true)) {
+      length += chunk.length;
+      checkLength(length, source);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
   } finally {
     await archive.close();
   }
+}
+
+function checkLength(length: number, source: string): void {
+  if (length <= MAX_LENGTH) return;
+  throw new ManifestError(`is a specification of more than ${MAX_LENGTH} bytes`, { source });
 }
 
 /** The words of a line, its name first; `mtree -D` puts it at the end. */

@@ -37,8 +37,8 @@ interface Sample {
 }
 const HEAD_LENGTH = 1 << 16;
 const TAIL_LENGTH = (1 << 16) + 512;
-/** A tar header, and more than any other signature. */
-const INNER_LENGTH = 512;
+/** What is decompressed to know it by: more than a tar header, and than the comments that mtree(5) begins with. */
+const INNER_LENGTH = 1 << 14;
 
 /** One kind of file that a manifest is read from. */
 interface Recogniser {
@@ -50,6 +50,7 @@ interface Recogniser {
 
 const zip = { name: 'a zip archive (.zip, .mcpb, .whl)', read: readZipManifest };
 const tar = { name: 'a tar archive (also gzip, zstd, Brotli)', read: readTarManifest };
+const mtree = { name: 'a specification of mtree(5)', read: readMtreeManifest };
 const list = { name: 'a list of paths (lines, NUL-separated, JSON)', read: readListManifest };
 
 /** In the order in which they are asked: a sure signature first. */
@@ -60,11 +61,8 @@ const recognisers: readonly Recogniser[] = [
   { ...zip, recognises: ({ tail }) => endsLikeZip(tail) },
   { ...tar, recognises: async (sample) => startsLikeTar(await sample.decompress()) },
   { ...zip, recognises: ({ hasZipDirectory }) => hasZipDirectory() },
-  {
-    name: 'a specification of mtree(5)',
-    read: readMtreeManifest,
-    recognises: ({ head }) => !hasBinarySignature(head) && startsLikeMtree(head),
-  },
+  { ...mtree, recognises: ({ head }) => !hasBinarySignature(head) && startsLikeMtree(head) },
+  { ...mtree, recognises: async (sample) => startsLikeMtree(await sample.decompress()) },
   {
     name: 'a Python RECORD (also a directory with *.dist-info/RECORD)',
     read: readRecordManifest,
@@ -95,7 +93,7 @@ function isNamedLikeArchive(name: string): boolean {
 /**
  * Read a manifest from a file, recognised by its content, not by its name: a zip archive (`.zip`, `.mcpb`, `.whl`), also
  * behind a self-extracting prefix; a tar archive, also compressed with gzip, zstd or Brotli (of these, Brotli data can be
- * known only by the name's end, `.tar.br` or `.tbr`); a specification of mtree(5); the RECORD of a Python distribution, or a directory with such; a
+ * known only by the name's end, `.tar.br` or `.tbr`); a specification of mtree(5), also compressed with gzip or zstd; the RECORD of a Python distribution, or a directory with such; a
  * list of paths, one a line, separated by NUL, or as JSON. A file that is named like an archive, and is text, is an error that
  * says what it is.
  *
