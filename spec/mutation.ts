@@ -48,7 +48,15 @@ const chosen = files.flatMap(
 );
 if (chosen.length === 0) throw new Error('nothing is mutated');
 for (const name of new Set(chosen)) {
-  const uvu = ['--import', 'tsx', 'node_modules/uvu/bin.js', '-b', '-c', 'false', 'spec'];
+  const uvu = [
+    '--import',
+    './spec/typescript/register.js',
+    'node_modules/uvu/bin.js',
+    '-b',
+    '-c',
+    'false',
+    'spec',
+  ];
   const { status } = spawnSync(process.execPath, [...uvu, `^${name}\\.spec\\.ts$`], {
     cwd: checkout,
     stdio: 'inherit',

@@ -39,6 +39,8 @@ const slowest = [
 ];
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
+/** A path for every working directory. */
+const typescript = new URL('typescript/register.js', import.meta.url).href;
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { full: { type: 'boolean' }, except: { type: 'string', multiple: true, default: [] } },
@@ -91,7 +93,11 @@ const failed: string[] = [];
 /** Run one file after the other until none is left. */
 async function work(): Promise<void> {
   for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-    const result = await runSpecs([process.execPath, '--import', 'tsx'], `^${name}\\.spec\\.ts$`, workplace);
+    const result = await runSpecs(
+      [process.execPath, '--import', typescript],
+      `^${name}\\.spec\\.ts$`,
+      workplace,
+    );
     for (const count of ['passed', 'failed', 'skipped'] as const) sum[count] += result[count];
     if (result.failed > 0) failed.push(name);
     tell(name, result);

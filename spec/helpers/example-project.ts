@@ -2,7 +2,7 @@
  * The project that the examples of the pages run in: a bundle, as a zip and as a tar, and the bundle unpacked by an
  * extractor that loses exec bits.
  *
- *     node --import tsx spec/helpers/example-project.ts <directory>
+ *     node --import ./spec/typescript/register.js spec/helpers/example-project.ts <directory>
  */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

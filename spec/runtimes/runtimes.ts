@@ -29,7 +29,7 @@ const stripping = ['--disable-warning=ExperimentalWarning'];
 
 /** The oldest Node that is promised, every line of it that lives, Bun and Deno. */
 export const runtimes: readonly Runtime[] = [
-  node('20.19.0', ['--import', 'tsx'], true),
+  node('20.19.0', ['--import', './spec/typescript/register.js'], true),
   node('22', stripping),
   node('24', stripping),
   node('26', stripping, true),
