@@ -1,7 +1,7 @@
 /**
  * Windows' own Node on Linux, under Wine.
  *
- *     node --import tsx spec/runtimes/wine.ts     fetch Node for Windows, and make what Wine works in
+ *     node --import ./spec/typescript/register.js spec/runtimes/wine.ts     fetch Node for Windows, and make what Wine works in
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
