@@ -79,7 +79,7 @@ function makeProject(): { folder: string; ground: string } {
   writeFileSync(join(ground, 'tree/x'), '');
   writeBundle(join(ground, 'a.zip'), { 'bin/run': '1', x: '2' });
   tar.create({ file: join(ground, 'a.tgz'), cwd: ground, gzip: true, sync: true }, ['tree']);
-  writeFileSync(join(ground, 'RECORD'), 'x.py,sha256=abc,8\nx-1.dist-info/RECORD,,\n');
+  writeFileSync(join(ground, 'RECORD'), 'x.py,md5=abc,8\nx-1.dist-info/RECORD,,\n');
   writeFileSync(join(ground, 'list.txt'), 'tree/x\n');
   return { folder, ground };
 }

@@ -1020,7 +1020,7 @@ extraction('what is odd in a manifest is told of, ten of a kind at most, and har
   const directory = fresh();
   const site = makeTree(join(directory, 'site'), { a: {} });
   const rows = Array.from({ length: 14 }, () => 'a,,b').join('\n');
-  writeFileSync(join(directory, 'RECORD'), `a,sha256=x,8\n${rows}\n`);
+  writeFileSync(join(directory, 'RECORD'), `a,md5=x,8\n${rows}\n`);
   const odd = await runCli(['check', '--no-retry', '--manifest', join(directory, 'RECORD'), site]);
   const notes = odd.stdout.split('\n').filter((line) => line.startsWith('note: '));
   assert.is(notes.length, 11, odd.stdout);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import fc from 'fast-check';
@@ -36,20 +37,26 @@ const file = (path: string, size?: number): ManifestEntry => ({
 
 const real = suite('RECORD: installed environments');
 
-/** What Python's own reader of CSV says of every RECORD of a directory. */
+/** What Python's own reader of CSV says of every RECORD of a directory: sizes and digests, and what lies outside. */
 const oracle = `
-import csv, glob, json, posixpath, sys
-sizes, outside = {}, set()
+import base64, csv, glob, json, posixpath, sys
+facts, outside = {}, set()
+def digest(text):
+    name, _, value = text.partition('=')
+    if name not in ('sha256', 'sha384', 'sha512'): return None
+    is_hex = len(value) == int(name[3:]) // 4
+    return name + ' ' + (value if is_hex else base64.urlsafe_b64decode(value + '=' * (-len(value) % 4)).hex())
 for record in sorted(glob.glob(glob.escape(sys.argv[1]) + '/*.dist-info/RECORD')):
     own = {}
     with open(record, newline='', encoding='utf-8') as rows:
-        for listed, _, size in csv.reader(rows):
+        for listed, hashed, size in csv.reader(rows):
             path = posixpath.normpath(listed)
             if path.startswith(('../', '/')): outside.add(listed)
-            else: own[path] = int(size) if size else None
-    for path, size in own.items():
-        sizes[path] = size if sizes.get(path, size) == size else None
-print(json.dumps([sizes, sorted(outside)]))
+            else: own[path] = [int(size) if size else None, digest(hashed)]
+    for path, fact in own.items():
+        known = facts.setdefault(path, fact)
+        facts[path] = [one if one == other else None for one, other in zip(known, fact)]
+print(json.dumps([facts, sorted(outside)]))
 `;
 const locate = `
 import json, site, sysconfig
@@ -67,13 +74,16 @@ if (environments.length === 0)
 
 for (const path of environments) {
   real(`${path}, as Python's csv module reads it`, async () => {
-    const [sizes, outside] = JSON.parse(run('python3', ['-c', oracle, path])) as [
-      Record<string, number | null>,
+    const [facts, outside] = JSON.parse(run('python3', ['-c', oracle, path])) as [
+      Record<string, [size: number | null, digest: string | null]>,
       string[],
     ];
     const manifest = await readManifest(path);
-    const read = manifest.entries.map(({ path: name, size }) => [name, size ?? null] as const);
-    assert.equal(new Map(read), new Map(Object.entries(sizes)));
+    const read = manifest.entries.map(({ path: name, size, digest }) => {
+      const said = digest === undefined ? null : `${digest.algorithm} ${digest.value}`;
+      return [name, [size ?? null, said]] as const;
+    });
+    assert.equal(new Map(read), new Map(Object.entries(facts)));
     assert.equal([...(manifest.outside ?? [])].sort(), outside);
     assert.is(manifest.format, 'record');
     assert.ok(read.length > 5);
@@ -258,7 +268,8 @@ rows('a large RECORD leaves the event loop its turns', async () => {
   const manifest = await readManifest(path);
   clearInterval(timer);
   assert.is(manifest.entries.length, 60_000);
-  assert.equal(factsOf(manifest).at(-1), file('package/module_59999.py', 59_999));
+  const digest = { algorithm: 'sha256', value: Buffer.from('x'.repeat(43), 'base64url').toString('hex') };
+  assert.equal(factsOf(manifest).at(-1), { ...file('package/module_59999.py', 59_999), digest });
   assert.ok(turns > 10, `${turns} turns`);
 });
 
@@ -307,6 +318,67 @@ directories('one without any, and what it saw', async () => {
 
 directories.run();
 
+const hashes = suite('RECORD: hashes');
+
+/** A hash of this algorithm as a RECORD has it, and in hexadecimal. */
+function hashOf(algorithm: string, content: string): { row: string; hex: string } {
+  const bytes = createHash(algorithm).update(content).digest();
+  return { row: `${algorithm}=${bytes.toString('base64url')}`, hex: bytes.toString('hex') };
+}
+
+/** The digest that rows give the path `a`, and the codes of what is odd about them. */
+async function digestOfRows(...rows: string[]): Promise<[string | undefined, string[]]> {
+  const content = `${rows.map((row) => `a,${row}`).join('\n')}\nb,,2\n`;
+  const { entries, warnings } = await readRecordManifest(recordWith(content));
+  const digest = entries.find(({ path }) => path === 'a')?.digest;
+  return [digest && `${digest.algorithm} ${digest.value}`, warnings.map(({ code }) => code)];
+}
+
+hashes('sha256, sha384 and sha512 are digests; no other is', async () => {
+  for (const algorithm of ['sha256', 'sha384', 'sha512']) {
+    const { row, hex } = hashOf(algorithm, 'x');
+    assert.equal(await digestOfRows(`${row},1`), [`${algorithm} ${hex}`, []]);
+    assert.equal(await digestOfRows(`${row.toUpperCase().slice(0, 6)}${row.slice(6)}==,1`), [
+      `${algorithm} ${hex}`,
+      [],
+    ]);
+  }
+  for (const algorithm of ['md5', 'sha1', 'sha224'])
+    assert.equal(await digestOfRows(`${hashOf(algorithm, 'x').row},1`), [undefined, []]);
+  assert.equal(await digestOfRows(',1'), [undefined, []]);
+});
+
+hashes('hexadecimal is taken, and told of once', async () => {
+  const { hex } = hashOf('sha256', 'x');
+  assert.equal(await digestOfRows(`sha256=${hex},1`), [`sha256 ${hex}`, ['record-hex']]);
+  assert.equal(await digestOfRows(`sha256=${hex.toUpperCase()},1`, `sha256=${hex},1`), [
+    `sha256 ${hex}`,
+    ['record-hex'],
+  ]);
+});
+
+hashes('what is no hash of its algorithm is ignored, and told of', async () => {
+  const { row, hex } = hashOf('sha256', 'x');
+  for (const odd of [row.slice(0, -1), `${row}AA`, `sha512=${hex}`, 'sha256=x'])
+    assert.equal(await digestOfRows(`${odd},1`), [undefined, ['record-row']], odd);
+});
+
+hashes('of two the stronger counts, of two that contradict each other none', async () => {
+  const [weak, strong, other] = [hashOf('sha256', 'x'), hashOf('sha512', 'x'), hashOf('sha256', 'y')];
+  const stronger = `sha512 ${strong.hex}`;
+  assert.equal(await digestOfRows(`${weak.row},1`, `${strong.row},1`), [stronger, []]);
+  assert.equal(await digestOfRows(`${strong.row},1`, `${weak.row},1`), [stronger, []]);
+  assert.equal(await digestOfRows(`${weak.row},1`, `${other.row},1`), [undefined, ['record-row']]);
+  assert.equal(await digestOfRows(`${weak.row},1`, ',1'), [undefined, ['record-row']]);
+  // Of two distributions.
+  recordWith(`a,${weak.row},1\n`, 'two/x-1.dist-info/RECORD');
+  recordWith(`a,${strong.row},1\n`, 'two/y-1.dist-info/RECORD');
+  const { entries } = await readManifest(at('two'));
+  assert.is(entries.find(({ path }) => path === 'a')?.digest?.value, strong.hex);
+});
+
+hashes.run();
+
 const broken = suite('RECORD: broken and hostile');
 
 const faults: [what: string, content: string, fault: RegExp][] = [
@@ -336,15 +408,15 @@ const oddRows: [what: string, row: string, taken: ManifestEntry[], said: RegExp]
   ['too many fields', 'b,,2,', [], /^row 2 has 4 fields, not path, hash and size: it is passed over$/],
   [
     'a comma that nobody quoted',
-    'b,c.dat,sha256=x,3',
+    'b,c.dat,md5=x,3',
     [file('b,c.dat', 3)],
     /^row 2 has 4 fields, .* its path is taken$/,
   ],
-  ['a blank before a size', 'b,sha256=x, 4', [file('b', 4)], /^$/],
+  ['a blank before a size', 'b,md5=x, 4', [file('b', 4)], /^$/],
   ['a size that is no number', 'b,,12k', [file('b')], /^row 2 has a size that is no number/],
   ['a negative size', 'b,,-1', [file('b')], /^row 2 has a size that is no number/],
   ['a size beyond every number', `b,,${'9'.repeat(20)}`, [file('b')], /^row 2 has a size that is no number/],
-  ['no path', ',sha256=x,1', [], /^row 2 has no path/],
+  ['no path', ',md5=x,1', [], /^row 2 has no path/],
   ['no hash', 'b,secret,1', [file('b', 1)], /^row 2 has no hash in place of one/],
   ['a quote in a field', 'b"c,,1', [file('b"c', 1)], /^$/],
   ['another size', './a,,2', [], /^row 2 has a path that stands before it with other facts/],
@@ -352,7 +424,7 @@ const oddRows: [what: string, row: string, taken: ManifestEntry[], said: RegExp]
 for (const [what, row, taken, said] of oddRows) {
   broken(`an odd row: ${what}`, async () => {
     for (const name of ['x-1.dist-info/RECORD', 'RECORD', 'some.csv']) {
-      const manifest = await readManifest(recordWith(`a,sha256=x,1\n${row}\n`, name));
+      const manifest = await readManifest(recordWith(`a,md5=x,1\n${row}\n`, name));
       const first = what === 'another size' ? file('a') : file('a', 1);
       assert.equal(factsOf(manifest), [first, ...taken]);
       assert.is(manifest.format, 'record');

@@ -76,10 +76,13 @@ export class EntryCollector {
    *   facts.
    */
   add(given: string | ManifestEntry): void {
-    this.adopt(typeof given === 'string' ? ofNothingKnown(given) : this.#copy(given));
+    if (typeof given === 'string') return this.adopt(ofNothingKnown(given));
+    const entry = this.#copy(given);
+    if (digestOf(entry) !== undefined) this.#normalizeDigest(entry);
+    this.adopt(entry);
   }
 
-  /** Add an entry that nobody else has, as it is: see {@link add}. */
+  /** Add an entry that nobody else has, as it is, whose digest is in its one spelling: see {@link add}. */
   adopt(entry: ManifestEntry): void {
     this.#normalize(entry);
     if (alternativeOf(entry) !== undefined) this.#hasAlternatives = true;
@@ -145,7 +148,6 @@ export class EntryCollector {
     if (optional !== undefined && typeof optional !== 'boolean') {
       this.#reject(path, 'optional', optional, 'is not true or false');
     }
-    if (digestOf(entry) !== undefined) this.#normalizeDigest(entry, path);
     const nlink = linksOf(entry);
     if (nlink !== undefined && !(Number.isSafeInteger(nlink) && nlink >= 1)) {
       this.#reject(path, 'nlink', nlink, 'is not a whole number from 1');
@@ -155,9 +157,13 @@ export class EntryCollector {
     if (alternativeOf(entry) !== undefined) this.#normalizeAlternative(entry, path);
   }
 
-  #normalizeDigest(entry: ManifestEntry, path: string): void {
+  #normalizeDigest(entry: ManifestEntry): void {
     const digest = normalDigest(entry.digest);
-    if (digest === undefined) this.#fail(path, 'digest is not { algorithm, value } with a hexadecimal value');
+    if (digest === undefined)
+      this.#fail(
+        this.#normalPath(entry.path).path,
+        'digest is not { algorithm, value } with a hexadecimal value',
+      );
     entry.digest = digest;
   }
 

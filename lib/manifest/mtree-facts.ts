@@ -1,5 +1,5 @@
 import { compileMode } from '../modes/mode.ts';
-import { normalDigest } from './digest.ts';
+import { isStronger, normalDigest } from './digest.ts';
 import type { ManifestDigest, ManifestEntry } from './manifest.ts';
 import { unescapeName } from './mtree-vis.ts';
 
@@ -27,7 +27,7 @@ const types: ReadonlyMap<string, MtreeFacts['type']> = new Map([
   ['socket', 'other'],
 ]);
 
-/** Digests, the strongest last, and the names that both dialects have for them. */
+/** Digests, and the names that both dialects have for them. */
 const algorithms = ['md5', 'rmd160', 'sha1', 'sha256', 'sha384', 'sha512'];
 const digests: ReadonlyMap<string, string> = new Map([
   ...algorithms.map((name) => [name, name] as const),
@@ -111,8 +111,7 @@ function parseMode(value: string): number {
 /** Of several the strongest counts. */
 function applyDigest(facts: MtreeFacts, algorithm: string, value: string): void {
   const digest = normalDigest({ algorithm, value }) ?? refuse(algorithm);
-  const known = facts.digest && algorithms.indexOf(facts.digest.algorithm);
-  if (known === undefined || known <= algorithms.indexOf(algorithm)) facts.digest = digest;
+  if (facts.digest === undefined || !isStronger(facts.digest, digest)) facts.digest = digest;
 }
 
 function refuse(keyword: string): never {

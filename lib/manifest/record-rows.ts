@@ -4,7 +4,8 @@ import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import type { Archive } from './archive.ts';
 import { chunksOf } from './decompress.ts';
-import type { ManifestEntry } from './manifest.ts';
+import { commonDigest, recordDigest } from './digest.ts';
+import type { ManifestDigest, ManifestEntry } from './manifest.ts';
 import type { Notes } from './notes.ts';
 import { tryNormalize } from './path.ts';
 
@@ -12,6 +13,8 @@ import { tryNormalize } from './path.ts';
 const MAX_ROW = 1 << 16;
 export const byteOrderMark = '\xef\xbb\xbf';
 const isAscii = /^[\0-\x7f]*$/;
+/** Hashes that a RECORD may have (PyPA). */
+const hashName = /^sha(?:256|384|512)=/i;
 const hashForm = /^(?:[a-z]\w*=[\w-]+=*)?$/i;
 /** Far below what no number holds exactly. */
 const sizeForm = /^\d{0,15}$/;
@@ -64,10 +67,11 @@ export class RecordReader {
     else if (hash === undefined || !hashForm.test(hash))
       this.#odd('has no hash in place of one: its path is taken');
     else this.#proper += 1;
-    this.#add(decodePath(path), digits !== '' && sizeForm.test(digits) ? Number(digits) : undefined);
+    const length = digits !== '' && sizeForm.test(digits) ? Number(digits) : undefined;
+    this.#add(decodePath(path), length, hash ?? '');
   }
 
-  #add(listed: string, size: number | undefined): void {
+  #add(listed: string, size: number | undefined, hash: string): void {
     const path = listed.includes('..') ? posix.normalize(listed) : listed;
     if (path === '..' || path.startsWith('../') || absolute.test(path)) {
       this.#outside.add(listed);
@@ -83,20 +87,44 @@ export class RecordReader {
       mode: undefined,
       size: normal.directory ? undefined : size,
     };
+    const digest = normal.directory ? undefined : this.#digestOf(hash, normal.path);
+    if (digest !== undefined) entry.digest = digest;
     const known = this.#entries.get(entry.path);
-    if (known === undefined) {
-      this.#entries.set(entry.path, entry);
-      return;
-    }
-    if (known.size === entry.size && known.type === entry.type) return;
-    this.#odd('has a path that stands before it with other facts: what differs is unknown');
-    if (known.size !== entry.size) known.size = undefined;
-    if (known.type !== entry.type) known.type = undefined;
+    if (known === undefined) this.#entries.set(entry.path, entry);
+    else if (!keepCommon(known, entry))
+      this.#odd('has a path that stands before it with other facts: what differs is unknown');
+  }
+
+  #digestOf(hash: string, path: string): ManifestDigest | undefined {
+    const read = recordDigest(hash);
+    if (read?.isHex === true) {
+      const message = 'has a hash in hexadecimal, as others here may have: it is read as that';
+      this.#notes.addFirst('record-hex', message, path);
+    } else if (read === undefined && hashName.test(hash))
+      this.#odd('has a hash that is none of its algorithm: it is ignored');
+    return read?.digest;
   }
 
   #odd(what: string): void {
     this.#notes.add('record-row', `${this.#where}row ${this.#rows} ${what}`);
   }
+}
+
+/**
+ * Leave of what is said twice of one path what is the same, and the stronger of two digests.
+ *
+ * @returns false where something is said that differs
+ */
+export function keepCommon(known: ManifestEntry, entry: ManifestEntry): boolean {
+  const digest = commonDigest(known.digest, entry.digest);
+  const isSame =
+    known.size === entry.size &&
+    known.type === entry.type &&
+    (digest !== undefined || (known.digest === undefined && entry.digest === undefined));
+  if (known.size !== entry.size) known.size = undefined;
+  if (known.type !== entry.type) known.type = undefined;
+  if (digest !== known.digest) known.digest = digest;
+  return isSame;
 }
 
 /** A path with commas that nobody quoted: the last two fields are hash and size. Else the row as it is. */

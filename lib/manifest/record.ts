@@ -10,7 +10,7 @@ import { type Archive, openArchive } from './archive.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { Notes } from './notes.ts';
 import { checkReadOptions, type ReadOptions } from './options.ts';
-import { byteOrderMark, RecordReader } from './record-rows.ts';
+import { byteOrderMark, keepCommon, RecordReader } from './record-rows.ts';
 
 /** A row with a hash as it stands in a RECORD: path, `algorithm=digest`, size. */
 const hashRow = /^(?:"(?:[^"]|"")+"|[^"]+),"?[a-z]\w*=[\w-]+=*"?,\s?"?\d*"?\s?$/i;
@@ -25,9 +25,11 @@ const ownRow = /\.dist-info[\\/]RECORD"?,,$/;
  * - Paths are relative to the directory that holds the `.dist-info` directory, or, where a RECORD lies elsewhere, to its
  *   own. A backslash separates as a slash does.
  * - `size` is `undefined` where the row has none; `mode` always is.
+ * - `digest` is that of the row, of sha256, sha384 or sha512; hexadecimal, which some builders wrote, is a warning.
  * - What lies outside that directory, as `../../../bin/pip`, is no entry, but one of the manifest's
  *   {@link Manifest.outside}.
- * - A path that is listed with different sizes has none: which one came last cannot be told.
+ * - A path that is listed with different sizes has none: which one came last cannot be told. Of two digests the stronger counts,
+ *   of two that contradict each other none.
  * - An odd row is a warning, as in pip: of one with too few fields, or a size that is no number, the path is taken. No message
  *   quotes what stands in the file, which may be no RECORD at all.
  *
@@ -174,10 +176,4 @@ function unreadable(source: string, error: unknown): ManifestError {
   const code = errorCode(error);
   const details = { source, ...(code && { code }), cause: error };
   return new ManifestError(`cannot be read: ${(error as Error).message}`, details);
-}
-
-/** Leave of what is said twice of one path what is the same. */
-function keepCommon(known: ManifestEntry, entry: ManifestEntry): void {
-  if (known.size !== entry.size) known.size = undefined;
-  if (known.type !== entry.type) known.type = undefined;
 }

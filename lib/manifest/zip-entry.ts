@@ -21,9 +21,13 @@ const EXTRA_ZIP64 = 0x0001;
 const EXTRA_UNICODE_PATH = 0x7075;
 const UNICODE_PATH_VERSION = 1;
 const UNICODE_PATH_NAME = 5;
+/** AES encryption (WinZip, "AES Encryption Information"): a vendor version, of which 2 has no CRC-32. */
+const EXTRA_AES = 0x9901;
+const AES_WITH_CRC = 1;
 /** Compression methods, APPNOTE 4.4.5. */
 const METHOD_STORED = 0;
 export const METHOD_DEFLATED = 8;
+const METHOD_AES = 99;
 /** What a 32-bit field says where the zip64 extra field has the number. */
 const IN_ZIP64 = 0xffffffff;
 /** Systems that an entry is made on, APPNOTE 4.4.2: those with a Unix mode in the high 16 bits of its attributes... */
@@ -37,6 +41,8 @@ export class ZipEntry {
   flags = 0;
   method = 0;
   crc32 = 0;
+  /** Whether that is the CRC-32 of its content: what is encrypted as AE-2 has none. */
+  hasCrc32 = true;
   compressedSize = 0;
   size = 0;
   /** DOS attributes, and on Unix the mode in the high 16 bits. */
@@ -89,6 +95,9 @@ export class ZipEntry {
     if (start + this.length > limit) throw new Error('would end behind the central directory');
     const zip64 = extraField(bytes, nameEnd, extraEnd, EXTRA_ZIP64);
     if (zip64 !== undefined) this.#readZip64(zip64);
+    const aes = this.method === METHOD_AES ? extraField(bytes, nameEnd, extraEnd, EXTRA_AES) : undefined;
+    this.hasCrc32 =
+      this.method !== METHOD_AES || ((aes?.length ?? 0) >= 2 && aes?.readUInt16LE(0) === AES_WITH_CRC);
     const unicode = extraField(bytes, nameEnd, extraEnd, EXTRA_UNICODE_PATH);
     // Most names read the same in every encoding.
     const latin1 = bytes.toString('latin1', start + HEADER_LENGTH, nameEnd);

@@ -1,3 +1,4 @@
+import { crc32Digest } from './digest.ts';
 import { oddities } from './file-names.ts';
 import type { EntryTraits, ManifestEntry } from './manifest.ts';
 import { setTraits } from './manifest.ts';
@@ -25,6 +26,7 @@ export function readFacts(entry: ZipEntry, notes: Notes): ManifestEntry {
     : otherFacts(entry, path, notes);
   const size = type === 'file' ? entry.size : undefined;
   const facts: ManifestEntry = { path, type, mode, size };
+  if (type === 'file' && entry.hasCrc32) facts.digest = crc32Digest(entry.crc32);
   if (alternative !== undefined) facts.alternative = alternative;
   if (traits !== undefined) setTraits(facts, traits);
   return facts;

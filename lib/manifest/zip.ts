@@ -39,6 +39,7 @@ const MAX_LINK_TARGET = 4096;
  * - `type` is that of the Unix mode, or of the DOS attributes. What is named with a `/` at its end is a directory. FIFOs,
  *   sockets and devices have none, nor has what is a link for some extractors and a file for others.
  * - `size` is the uncompressed size in bytes; only files have one.
+ * - `digest` is the CRC-32 of a file's content. What WinZip's AE-2 encrypts has none.
  * - `linkTarget` is `undefined` where the content cannot be read: encrypted, or neither stored nor deflated.
  * - Where a path stands more than once, the last entry counts.
  * - What macOS puts beside files (`__MACOSX/`, `._NAME` beside NAME) is `optional`.

@@ -62,8 +62,15 @@ export function alter(
 }
 
 /** What is known of each entry, without the keys of what is not. */
-export function factsOf(manifest: Manifest): ManifestEntry[] {
+export function allFactsOf(manifest: Manifest): ManifestEntry[] {
   return JSON.parse(JSON.stringify(manifest.entries)) as ManifestEntry[];
+}
+
+/** The same without what every file of a zip has: its CRC-32. */
+export function factsOf(manifest: Manifest): ManifestEntry[] {
+  return allFactsOf(manifest).map(({ digest, ...entry }) =>
+    digest === undefined || digest.algorithm === 'crc32' ? entry : { ...entry, digest },
+  );
 }
 
 /** The error that reading a broken manifest rejects with. */
@@ -127,7 +134,9 @@ with zipfile.ZipFile(sys.argv[1]) as archive:
         elif stat.S_ISDIR(mode) or info.is_dir(): one['type'] = 'directory'
         elif (stat.S_ISREG(mode) or stat.S_IFMT(mode) == 0) and not is_link: one['type'] = 'file'
         if mode: one['mode'] = stat.S_IMODE(mode)
-        if one.get('type') == 'file': one['size'] = info.file_size
+        if one.get('type') == 'file':
+            one['size'] = info.file_size
+            one['digest'] = {'algorithm': 'crc32', 'value': '%08x' % info.CRC}
         if one.get('type') == 'symlink': one['linkTarget'] = archive.read(info).decode()
         facts.append(one)
 print(json.dumps(facts))
