@@ -15,6 +15,8 @@ export interface EntryFacts {
   mode?: number;
   /** Text of a symbolic link. */
   linkTarget?: string;
+  /** Digest of a file's content, in hexadecimal. */
+  digest?: { readonly algorithm: string; readonly value: string };
 }
 
 /**
@@ -22,6 +24,7 @@ export interface EntryFacts {
  *
  * - `missing`: listed in the manifest but never appeared.
  * - `size-mismatch`: a file whose size is not the one in the manifest.
+ * - `content-mismatch`: a file whose content is not the one in the manifest, by its digest.
  * - `type-mismatch`: another kind of entry has its name.
  * - `link-flattened`: the manifest has a link, the disk a plain file that holds the link's text.
  * - `link-mismatch`: a link whose target is not the one in the manifest.
@@ -40,6 +43,7 @@ export interface EntryFacts {
 export type UnresolvedReason =
   | 'missing'
   | 'size-mismatch'
+  | 'content-mismatch'
   | 'type-mismatch'
   | 'link-flattened'
   | 'link-mismatch'
@@ -79,6 +83,7 @@ export interface UnresolvedEntryDetails {
 export const advice: Readonly<Record<UnresolvedReason, string>> = {
   missing: 'extract again, or wait longer with retry.maxRetryTime',
   'size-mismatch': 'extract again, or wait longer with retry.maxRetryTime',
+  'content-mismatch': 'extract again, or wait longer with retry.maxRetryTime',
   'type-mismatch': 'remove the entry that has its name and extract again',
   'link-flattened': 'use an extractor that makes symbolic links',
   'link-mismatch': 'remove the link and extract again',
@@ -107,6 +112,7 @@ export function describeFacts(given: EntryFacts): string {
     const size = facts.size === undefined ? '' : `of ${facts.size} bytes`;
     parts.push([facts.type, size].filter(Boolean).join(' '));
   }
+  if (facts.digest !== undefined) parts.push(`${facts.digest.algorithm} ${facts.digest.value}`);
   if (facts.mode !== undefined) parts.push(`mode ${formatMode(facts.mode)}`);
   if (facts.linkTarget !== undefined) parts.push(`-> ${quoted(facts.linkTarget)}`);
   return parts.join(', ');
@@ -130,13 +136,14 @@ function compactFacts(facts: EntryFacts | undefined): EntryFacts | undefined {
   if (known.size !== undefined) compact.size = known.size;
   if (known.mode !== undefined) compact.mode = known.mode;
   if (known.linkTarget !== undefined) compact.linkTarget = known.linkTarget;
+  if (known.digest !== undefined) compact.digest = known.digest;
   return compact;
 }
 
 /**
  * One entry whose mode could not be set, or that is not as the manifest says. It was not changed; only with `reason`
- * `'not-applied'` or `'io-error'` the system may have changed it, and with `'special-bits'` its permissions have been set. It has no
- * `stack`, and is an ordinary object: JSON and structuredClone keep all of it.
+ * `'not-applied'` or `'io-error'` the system may have changed it, with `'special-bits'` its permissions have been set, and with
+ * `'content-mismatch'` those of a file that its owner could not read before. It has no `stack`, and is an ordinary object: JSON and structuredClone keep all of it.
  */
 export class UnresolvedEntryError extends PlainError {
   override readonly name = 'UnresolvedEntryError';

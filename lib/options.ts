@@ -63,9 +63,11 @@ export interface ApplyOptions {
   discover?: boolean | undefined;
   /**
    * What to check for every path of the manifest. `'size'` (default): it exists, with its type and its size.
-   * `'presence'`: it exists, with its type. `'none'`: checks only entries whose mode it sets.
+   * `'content'`: also its digest, where the manifest has one (sha512, sha384, sha256, sha1, rmd160, md5 or crc32); files
+   * without one are counted in `unverified`. `'presence'`: it exists, with its type. `'none'`: checks only entries whose mode
+   * it sets.
    */
-  verify?: 'size' | 'presence' | 'none' | undefined;
+  verify?: 'size' | 'content' | 'presence' | 'none' | undefined;
   /**
    * What happens to a link whose target does not exist. `'defer'` (default): wait for the target if the manifest names
    * it; the link is unresolved if it never appears. Any other dangling link is checked once more at the end, and listed.

@@ -28,6 +28,8 @@ export interface PermissionCounts {
   absent: number;
   /** Files of which one more name exists, here or elsewhere, and whose mode was changed: for all names. They are in `changed`, too. */
   hardLinked: number;
+  /** With `verify: 'content'`: files of the manifest that are there, and whose content it says nothing of that can be verified. */
+  unverified: number;
 }
 
 /** A link that dangles, loops, leads out of the tree, or may. Links to entries of the tree are not listed. */
@@ -165,5 +167,6 @@ export function createCounts(): PermissionCounts {
     unlisted: 0,
     absent: 0,
     hardLinked: 0,
+    unverified: 0,
   };
 }

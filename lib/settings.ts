@@ -36,7 +36,7 @@ export interface Settings {
   /** Whether to read the first bytes of files of unknown mode; only in mode `'executable'`. */
   readonly detect: boolean;
   readonly discover: boolean;
-  readonly verify: 'size' | 'presence' | 'none';
+  readonly verify: 'size' | 'content' | 'presence' | 'none';
   readonly danglingLinks: 'defer' | 'skip' | 'error';
   readonly retry: RetrySettings | false;
   readonly strict: boolean;
@@ -109,7 +109,7 @@ export function resolveOptions(root: string, given: ApplyOptions): Settings {
     ignore: globs('ignore', options.ignore),
     detect: checkDetect(options.detect, mode),
     discover: boolean('discover', options.discover) ?? manifest === undefined,
-    verify: choice('verify', options.verify, ['size', 'presence', 'none']) ?? 'size',
+    verify: choice('verify', options.verify, ['size', 'content', 'presence', 'none']) ?? 'size',
     danglingLinks: choice('danglingLinks', options.danglingLinks, ['defer', 'skip', 'error']) ?? 'defer',
     retry: resolveRetry(options.retry),
     strict: boolean('strict', options.strict) ?? true,

@@ -85,8 +85,8 @@ function passFlags(): [string, Option[]][] {
         ),
         choice(
           '--verify <how>',
-          ['size', 'presence', 'none'],
-          'what to check for each path in it: size, presence or none',
+          ['size', 'content', 'presence', 'none'],
+          'what to check for each path in it: size, content (its digest, too), presence or none',
         ),
         flag('--discover', 'also visit what the manifest does not name (default without a manifest)'),
         flag('--no-discover', 'visit only what the manifest names (default with a manifest)'),

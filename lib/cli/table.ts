@@ -105,6 +105,7 @@ function renderCounts(counts: PermissionCounts, dryRun: boolean): string[] {
     [counts.ignored, 'ignored'],
     [counts.vanished, 'vanished during the walk'],
     [counts.unlisted, 'not in the manifest'],
+    [counts.unverified, 'with no digest in the manifest, so that their content was not verified'],
   ];
   const rows = [...always, ...whereAny.filter(([count]) => count > 0)];
   const cells = rows.map(([count, label]) => [formatCount(count), label] as const);

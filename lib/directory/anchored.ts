@@ -108,10 +108,11 @@ export class AnchoredDirectory implements Directory {
   open(name: string): OpenFile {
     const entry = fs.openSync(this.#named(name), OPEN_ENTRY);
     try {
-      const { type } = fstatEntry(entry);
-      if (type !== 'file') throw notRegular(name);
+      const found = fstatEntry(entry);
+      if (found.type !== 'file') throw notRegular(name);
       // Through the descriptor it is the very inode that was looked at, whatever bears the name by now.
-      return openFile(fs.openSync(descriptorPath(entry), constants.O_RDONLY | constants.O_NONBLOCK), name);
+      const fd = fs.openSync(descriptorPath(entry), constants.O_RDONLY | constants.O_NONBLOCK);
+      return openFile(fd, name, found);
     } finally {
       fs.closeSync(entry);
     }

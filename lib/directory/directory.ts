@@ -33,9 +33,16 @@ export type Trust = 'inode' | 'name';
 
 /** A regular file that is open to be read. */
 export interface OpenFile {
+  /** Its facts when it was opened. */
   readonly stats: EntryStats;
+  /** Its facts now. */
+  now(): EntryStats;
   /** So many bytes from a position (default: the first ones), or all that it has there. */
   read(maxBytes: number, position?: number): Uint8Array;
+  /** The same into memory of the caller; returns how many there were. */
+  readInto(bytes: Uint8Array, maxBytes: number, position: number): number;
+  /** As {@link Directory.chmod}, of the very inode that is open. */
+  chmod(decide: (found: EntryStats) => number | undefined): ChmodResult;
   close(): void;
 }
 

@@ -110,7 +110,7 @@ export function isExact({ dev, ino }: { dev: number; ino: number }): boolean {
 /** The facts of an entry whose numbers are larger than a number holds, from the call that gives bigints. */
 export function toExactStats(
   stats: {
-    [Name in 'mode' | 'size' | 'nlink' | 'uid' | 'dev' | 'ino' | 'mtimeMs' | 'ctimeMs']: bigint;
+    [Name in 'mode' | 'size' | 'nlink' | 'uid' | 'dev' | 'ino' | 'mtimeNs' | 'ctimeNs']: bigint;
   },
 ): EntryStats {
   const small = (value: bigint) => (value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value);
@@ -123,8 +123,8 @@ export function toExactStats(
     uid: Number(stats.uid),
     dev: volumeOf(small(stats.dev)),
     ino: small(stats.ino),
-    mtimeMs: Number(stats.mtimeMs),
-    ctimeMs: Number(stats.ctimeMs),
+    mtimeMs: Number(stats.mtimeNs) / 1e6,
+    ctimeMs: Number(stats.ctimeNs) / 1e6,
   };
 }
 

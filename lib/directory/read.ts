@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Dir, Dirent, Stats } from 'node:fs';
 import type { EntryType } from '../errors.ts';
+import { decideOn } from './decide.ts';
 import type { Directory, Listing, OpenFile } from './directory.ts';
 import { type EntryStats, isExact, toEntryStats, toExactStats } from './entry-stats.ts';
 import { errorCode, systemError } from './errors.ts';
@@ -137,16 +138,28 @@ function firstOf(directory: Dir, most: number): Dirent[] {
   }
 }
 
-/** A regular file that is open to be read. Takes the descriptor, and closes it where it is anything else (EINVAL). */
-export function openFile(fd: number, name: string): OpenFile {
+/**
+ * A regular file that is open to be read. Takes the descriptor, and closes it where it is anything else (EINVAL).
+ *
+ * @param known its facts, where they were looked at
+ */
+export function openFile(fd: number, name: string, known?: EntryStats): OpenFile {
   try {
-    const stats = fstatEntry(fd);
+    const stats = known ?? fstatEntry(fd);
     if (stats.type !== 'file') throw notRegular(name);
     return {
       stats,
+      now: () => fstatEntry(fd),
       read: (maxBytes, position = 0) => {
         const bytes = Buffer.alloc(maxBytes);
         return bytes.subarray(0, fs.readSync(fd, bytes, 0, maxBytes, position));
+      },
+      readInto: (bytes, maxBytes, position) => fs.readSync(fd, bytes, 0, maxBytes, position),
+      chmod: (decide) => {
+        const { before, mode } = decideOn(fstatEntry(fd), () => fstatEntry(fd), decide);
+        if (mode === undefined) return { before, after: undefined };
+        fs.fchmodSync(fd, mode);
+        return { before, after: modeAfterChange(fd) };
       },
       close: () => fs.closeSync(fd),
     };

@@ -70,9 +70,10 @@ export async function runSettings(
   const plan = await runInSlices(planOf(manifest, entries, slices), slices, signal);
   onPlan?.(plan);
   const ignored = await runInSlices(ignoredIn(plan, globs.ignore, slices), slices, signal);
+  const digesting = settings.verify === 'content' ? await import('../directory/digest.ts') : undefined;
   // Reading the manifest may have let the event loop run.
   signal?.throwIfAborted();
-  run.begin(plan, ignored, globs);
+  run.begin(plan, ignored, globs, digesting);
   const tree = await run.openWhenThere(open);
   try {
     const isNamed = plan.size > 1 || settings.ignore.length > 0 || settings.executable.length > 0;

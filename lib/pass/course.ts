@@ -7,6 +7,7 @@ import { isLong, SURELY_SHORT } from '../globs/bounds.ts';
 import type { Matcher, NameMatcher } from '../globs/compile.ts';
 import { type ManifestEntry, recordsSpecialBits } from '../manifest/manifest.ts';
 import type { Settings } from '../settings.ts';
+import type { Digesting } from './content.ts';
 import { Findings } from './findings.ts';
 import type { Ignored } from './ignored.ts';
 import type { Ledger } from './ledger.ts';
@@ -67,6 +68,8 @@ export interface Books {
   readonly fold: FoldName | undefined;
   readonly slots: Slots;
   readonly ledger: Ledger;
+  /** What makes digests, where the content of files is verified. */
+  readonly digesting: Digesting | undefined;
 }
 
 /** One pass from tree to ledger: what everything that takes part in it works with. */
@@ -81,25 +84,30 @@ export class Course {
   readonly ledger: Ledger;
   readonly findings: Findings;
   readonly fold: FoldName | undefined;
+  readonly digesting: Digesting | undefined;
   /** Whether there is a manifest, even an empty one. */
   readonly hasManifest: boolean;
   readonly hasGlobs: boolean;
+  /** Whether files must have the sizes that the manifest gives them. */
+  readonly checksSize: boolean;
   /** Whether entries must have the special bits that the manifest gives them. */
   readonly keepsSpecialBits: boolean;
   readonly #hasPlan: boolean;
 
   constructor(tree: Tree, settings: Settings, books: Books, slices: Slices) {
-    const { plan, ignored, globs, fold, slots, ledger } = books;
+    const { plan, ignored, globs, fold, slots, ledger, digesting } = books;
     this.tree = tree;
     this.settings = settings;
     this.plan = plan;
     this.ignored = ignored;
     this.globs = globs;
     this.fold = fold;
+    this.digesting = digesting;
     this.slices = slices;
     this.slots = slots;
     this.ledger = ledger;
     this.findings = new Findings(slots, ledger);
+    this.checksSize = settings.verify === 'size' || settings.verify === 'content';
     this.hasManifest = settings.manifest !== undefined;
     this.hasGlobs = globs.executable !== undefined || globs.ignore !== undefined;
     this.keepsSpecialBits = settings.modeFrom === 'manifest' && recordsSpecialBits(settings.manifest);

@@ -1,9 +1,9 @@
 import type { ChmodResult, Listing, OpenFile } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
-import { crossDevice, errorCode } from '../directory/errors.ts';
-import type { EntryFacts } from '../errors.ts';
-import { traitsOf } from '../manifest/manifest.ts';
+import { errorCode } from '../directory/errors.ts';
+import { type ManifestDigest, traitsOf } from '../manifest/manifest.ts';
 import { isExecutableFile } from '../modes/detect.ts';
+import type { Content } from './content.ts';
 import type { Course, Scope } from './course.ts';
 import type { Links } from './links.ts';
 import { isShared, type Modes } from './modes.ts';
@@ -23,7 +23,7 @@ export class Files {
   readonly #modes: Modes;
   readonly #links: Links;
   readonly #visitor: FileVisitor;
-  readonly #checksSize: boolean;
+  readonly #content: Content | undefined;
   /** Whether a change needs no look before it, as long as each file is changed. */
   readonly #mayChangeAtOnce: boolean;
   /** Whether every file is dealt with alike, whatever its name. */
@@ -31,13 +31,19 @@ export class Files {
   /** Whether the last file was changed. */
   #isChanging = false;
 
-  constructor(course: Course, modes: Modes, links: Links, visitor: FileVisitor) {
+  constructor(
+    course: Course,
+    modes: Modes,
+    links: Links,
+    content: Content | undefined,
+    visitor: FileVisitor,
+  ) {
     this.#course = course;
     this.#modes = modes;
     this.#links = links;
+    this.#content = content;
     this.#visitor = visitor;
     const { settings } = course;
-    this.#checksSize = settings.verify === 'size';
     this.#isNameless =
       !course.hasManifest && !course.hasGlobs && settings.modeFrom === 'all' && !settings.detect;
     this.#mayChangeAtOnce = !settings.dryRun && settings.hardLinks === 'apply';
@@ -57,7 +63,12 @@ export class Files {
       if (traitsOf(facts).isPerhapsEmptyFile === true) return this.#visitEmpty(scope, name, slot, known);
       return this.#course.findings.mismatch(new Subject(scope.place, name, slot), { type: 'file' });
     }
-    const size = this.#checksSize ? facts?.size : undefined;
+    if (this.#content !== undefined && facts !== undefined) {
+      const digest = this.#content.digestOf(facts);
+      if (digest !== undefined) return this.#verify(this.#content, scope, name, slot, digest);
+      slots.setUnverified(slot);
+    }
+    const size = this.#course.checksSize ? facts?.size : undefined;
     if (size === undefined && !this.#course.getsMode(scope, name, facts))
       return ledger.end(slot, 'unchanged');
     const isDetectable = this.#course.isDetectable(scope, name, facts);
@@ -75,6 +86,19 @@ export class Files {
       return ledger.end(NO_SLOT, 'unchanged');
     }
     this.#deal(new Subject(scope.place, name, slot), scope, stats, size, isMatched, isDetectable);
+  }
+
+  #verify(content: Content, scope: Scope, name: string, slot: number, digest: ManifestDigest): void {
+    const subject = new Subject(scope.place, name, slot);
+    const isMatched = scope.executable?.(name) === true;
+    const isDetectable = this.#course.isDetectable(scope, name, this.#course.slots.facts(slot));
+    content.verify({ subject, digest, isMatched, isDetectable }, scope.directory);
+  }
+
+  /** Whether a file is verified, so that it is opened, whatever a look at it says. */
+  isVerified(slot: number): boolean {
+    const facts = this.#course.slots.facts(slot);
+    return facts?.type === 'file' && this.#content?.digestOf(facts) !== undefined;
   }
 
   /** A file where the manifest has a directory that some extractors make an empty file of. */
@@ -130,18 +154,14 @@ export class Files {
     isMatched: boolean,
     isDetectable: boolean,
   ): void {
-    const { ledger } = this.#course;
+    const { ledger, findings } = this.#course;
     const name = subject.name as string;
     try {
-      if (this.#modes.isBeyond(subject, scope.directory, name, stats)) return this.#beyond(subject);
+      if (this.#modes.isBeyond(subject, scope.directory, name, stats)) return findings.beyond(subject);
     } catch (error) {
       return this.#course.failed(subject, error);
     }
-    if (size !== undefined && stats.size !== size) {
-      const expected = { type: 'file', size } as const;
-      const actual: EntryFacts = { type: 'file', size: stats.size };
-      return ledger.wait(subject, { reason: 'size-mismatch', expected, actual });
-    }
+    if (size !== undefined && stats.size !== size) return findings.otherSize(subject, size, stats);
     const isDetected = isDetectable && this.#detect(subject, scope, stats);
     if (isDetected === undefined) return;
     const ending = this.#modes.change(
@@ -152,14 +172,6 @@ export class Files {
     );
     this.#isChanging = ending === 'changed';
     if (ending !== undefined) ledger.end(subject.slot, ending);
-  }
-
-  /** Something on another file system: left alone, and unresolved where the manifest names it. */
-  #beyond(subject: Subject): void {
-    const { slot } = subject;
-    if (slot !== NO_SLOT && this.#course.slots.origin(slot) === 'listed') {
-      this.#course.failed(subject, crossDevice(subject.path));
-    } else this.#course.ledger.end(slot, 'ignored');
   }
 
   #look(scope: Scope, name: string, slot: number): EntryStats | undefined {
@@ -228,9 +240,7 @@ export class Files {
    * where that failed, which has been noted.
    */
   #detect(subject: Subject, { directory }: Scope, stats: EntryStats): boolean | undefined {
-    const { settings, slots } = this.#course;
-    const { mode } = stats;
-    if (settings.modeRule(mode, false, slots.facts(subject.slot)?.mode, true) === mode) return false;
+    if (!this.#modes.mayGain(subject.slot, stats)) return false;
     let file: OpenFile | undefined;
     try {
       file = directory.open(subject.name as string);

@@ -1,4 +1,6 @@
+import type { EntryStats } from '../directory/entry-stats.ts';
 import {
+  crossDevice,
   errorCode,
   isLocated,
   located,
@@ -61,6 +63,21 @@ export class Findings {
   mismatch(subject: Subject, actual: EntryFacts): void {
     const expected = this.expected(subject.slot);
     this.#ledger.fail(subject, { reason: 'type-mismatch', expected, actual });
+  }
+
+  /** A file of another size: waited for. */
+  otherSize(subject: Subject, size: number, stats: EntryStats): void {
+    const expected = { type: 'file', size } as const;
+    const actual: EntryFacts = { type: 'file', size: stats.size };
+    this.#ledger.wait(subject, { reason: 'size-mismatch', expected, actual });
+  }
+
+  /** Something on another file system: left alone, and unresolved where the manifest names it. */
+  beyond(subject: Subject): void {
+    const { slot } = subject;
+    if (slot !== NO_SLOT && this.#slots.origin(slot) === 'listed') {
+      this.failed(subject, crossDevice(subject.path));
+    } else this.#ledger.end(slot, 'ignored');
   }
 
   /** An entry that is not there: waited for where the manifest names it. */

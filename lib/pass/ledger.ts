@@ -109,8 +109,14 @@ export class Ledger {
   end(slot: number, ending: Ending): void {
     this.#counts[ending] += 1;
     if (slot === NO_SLOT) return;
+    this.#countUnverified(slot, ending, 1);
     if (ending !== 'ignored' && ending !== 'vanished') this.#slots.setEnding(slot, ending);
     this.arrived(slot);
+  }
+
+  #countUnverified(slot: number, ending: Ending, by: 1 | -1): void {
+    if ((ending === 'changed' || ending === 'unchanged') && this.#slots.isUnverified(slot))
+      this.#counts.unverified += by;
   }
 
   /** An entry that was dealt with and is not any more as it was left: it will be dealt with again. */
@@ -118,6 +124,7 @@ export class Ledger {
     const ending = this.#slots.ending(slot);
     if (ending === undefined) return;
     this.#counts[ending] -= 1;
+    this.#countUnverified(slot, ending, -1);
     if (ending === 'links') this.links.delete(this.#slots.subject(slot).path);
     this.#slots.setEnding(slot, undefined);
     this.#slots.setState(slot, 'open');

@@ -1,4 +1,4 @@
-import type { ChmodResult, Directory, Trust } from '../directory/directory.ts';
+import type { ChmodResult, Directory, OpenFile, Trust } from '../directory/directory.ts';
 import { type EntryStats, isSameEntry } from '../directory/entry-stats.ts';
 import type { EntryFacts } from '../errors.ts';
 import type { Course } from './course.ts';
@@ -13,6 +13,8 @@ const SPECIAL_BITS = 0o7000;
 export interface Handle {
   readonly directory: Directory;
   readonly name: string;
+  /** The file itself, where its content was read: nothing else is changed then, whatever bears its name. */
+  readonly file?: OpenFile;
 }
 
 /** Brings entries to their modes. */
@@ -52,6 +54,12 @@ export class Modes {
     let manifestMode = slot === NO_SLOT ? undefined : slots.facts(slot)?.mode;
     if (manifestMode !== undefined && !keepsSpecialBits) manifestMode &= 0o777;
     return settings.modeRule(mode, stats.type === 'directory', manifestMode, isMatched);
+  }
+
+  /** Whether the mode of a file would change if its first bytes said that it is executable. */
+  mayGain(slot: number, { mode }: EntryStats): boolean {
+    const { settings, slots } = this.#course;
+    return settings.modeRule(mode, false, slots.facts(slot)?.mode, true) !== mode;
   }
 
   /** The mode that a directory gets, made of the one that it had before it was opened. */
@@ -184,7 +192,7 @@ export class Modes {
 
   #set(
     subject: Subject,
-    { directory, name }: Handle,
+    { directory, name, file }: Handle,
     seen: EntryStats,
     wanted: (found: EntryStats) => number,
   ): 'changed' | 'unchanged' | undefined {
@@ -193,20 +201,18 @@ export class Modes {
     let target = 0;
     let result: ChmodResult;
     try {
-      result = directory.chmod(
-        name,
-        (found) => {
-          isOther =
-            found.type !== seen.type ||
-            found.nlink > mostLinks ||
-            this.isBeyond(subject, directory, name, found) ||
-            !this.#isOnlyHere(directory, name, found);
-          if (isOther) return undefined;
-          target = wanted(found);
-          return target === found.mode ? undefined : target;
-        },
-        mostLinks === Number.POSITIVE_INFINITY ? this.trust : 'inode',
-      );
+      const decide = (found: EntryStats) => {
+        isOther =
+          found.type !== seen.type ||
+          found.nlink > mostLinks ||
+          this.isBeyond(subject, directory, name, found) ||
+          !this.#isOnlyHere(directory, name, found);
+        if (isOther) return undefined;
+        target = wanted(found);
+        return target === found.mode ? undefined : target;
+      };
+      const trust = mostLinks === Number.POSITIVE_INFINITY ? this.trust : 'inode';
+      result = file === undefined ? directory.chmod(name, decide, trust) : file.chmod(decide);
     } catch (error) {
       this.#course.failed(subject, error);
       return undefined;

@@ -99,7 +99,7 @@ export class Pass {
         if ('error' in entered) blocked = { place, error: entered.error };
         else this.#visit.directories.end(place, slot, entered.outcome);
       }
-      if (this.#visit.links.hasRead) yield* this.#visit.links.resolveAll();
+      if (this.#visit.isBehind) yield* this.#visit.catchUp();
       if (slices.isOver()) yield;
     }
   }
@@ -123,7 +123,7 @@ export class Pass {
           this.#visit.look(
             isBelow ? new Subject(place.parent as Place, place.name, slot) : new Subject(place, name, slot),
           );
-          if (this.#visit.links.hasRead) yield* this.#visit.links.resolveAll();
+          if (this.#visit.isBehind) yield* this.#visit.catchUp();
         }
         if (slices.isOver()) yield;
       }
@@ -134,8 +134,9 @@ export class Pass {
   /** What is left for the end: links, then modes that take something away from directories, the deepest first. */
   *finish(): Generator<void> {
     for (const _ of this.#visit.links.endings()) if (this.#course.slices.isOver()) yield;
+    yield* this.#visit.catchUp();
     for (const _ of this.#visit.directories.endings()) if (this.#course.slices.isOver()) yield;
-    yield* this.#visit.links.resolveAll();
+    yield* this.#visit.catchUp();
   }
 
   /** Give up on everything that is still waited for. */
@@ -190,9 +191,9 @@ export class Pass {
         continue;
       }
       const type = found?.get(fold?.(name) ?? name);
-      if (type === undefined) this.#visit.lookIn(scope, name, slot);
+      if (type === undefined) this.#visit.meet(scope, name, slot);
       else this.#visit.entry(scope, name, slot, type);
-      if (this.#visit.links.hasRead) yield* this.#visit.links.resolveAll();
+      if (this.#visit.isBehind) yield* this.#visit.catchUp();
       if (slices.isOver()) yield;
     }
   }
@@ -234,7 +235,7 @@ export class Pass {
   }
 
   #isAsLeft(slot: number): boolean {
-    const { slots, settings } = this.#course;
+    const { slots, settings, checksSize } = this.#course;
     const ending = slots.ending(slot);
     const left = slots.left(slot);
     try {
@@ -246,7 +247,8 @@ export class Pass {
       const isFile = stats.type === 'file';
       if (type !== undefined ? stats.type !== type : !isFile && stats.type !== 'directory') return false;
       const size = slots.facts(slot)?.size;
-      if (isFile && settings.verify === 'size' && size !== undefined && stats.size !== size) return false;
+      if (isFile && checksSize && size !== undefined && stats.size !== size) return false;
+      if (isFile && this.#visit.content?.isAsVerified(slot, stats) === false) return false;
       return settings.dryRun || left === undefined || left === stats.mode;
     } catch {
       // Dealing with it again says what is wrong.

@@ -9,6 +9,7 @@ import type { PermissionProgress, PermissionReport, SettleReport } from '../repo
 import { UnresolvedEntriesError } from '../report.ts';
 import type { Settings } from '../settings.ts';
 import { collisionsIn } from './collisions.ts';
+import type { Digesting } from './content.ts';
 import { type Books, Course, type Globs } from './course.ts';
 import { globWarnings } from './glob-warnings.ts';
 import { type Ignored, ignoredIn } from './ignored.ts';
@@ -39,10 +40,10 @@ export class Run {
   }
 
   /** Open the books. */
-  begin(plan: Plan, ignored: Ignored, globs: Globs): void {
+  begin(plan: Plan, ignored: Ignored, globs: Globs, digesting?: Digesting): void {
     const slots = new Slots(plan);
     const ledger = new Ledger(slots, this.#settings.maxEntries);
-    this.#books = { plan, ignored, globs, fold: undefined, slots, ledger };
+    this.#books = { plan, ignored, globs, fold: undefined, slots, ledger, digesting };
     ledger.meet(1);
     ledger.expect(ignored.listed);
     if (!this.#settings.discover) ledger.countIgnored(ignored.topmost);
@@ -50,10 +51,10 @@ export class Run {
 
   /** Open the books anew for a file system that folds names; what is listed twice in two spellings is unresolved. */
   async fold(fold: FoldName, globs: Globs, slices: Slices): Promise<void> {
-    const { plan } = this.#books;
+    const { plan, digesting } = this.#books;
     const { signal } = this.#settings;
     const ignored = await runInSlices(ignoredIn(plan, globs.ignore, slices), slices, signal);
-    this.begin(plan, ignored, globs);
+    this.begin(plan, ignored, globs, digesting);
     this.#books = { ...this.#books, fold };
     const { slots, ledger } = this.#books;
     for (const slot of await runInSlices(collisionsIn(plan, ignored, fold, slices), slices, signal)) {

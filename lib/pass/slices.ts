@@ -1,5 +1,7 @@
 /** Longest stretch of synchronous work, in milliseconds. */
 const SLICE_MS = 4;
+/** Bytes of files that are read in one slice at most. */
+export const SLICE_BYTES = 1 << 20;
 /** The clock is looked at once in so many questions: asking it costs as much as a few of the smallest steps. */
 const QUESTIONS = 8;
 
@@ -10,17 +12,30 @@ const QUESTIONS = 8;
 export class Slices {
   #end = performance.now() + SLICE_MS;
   #questions = 0;
+  #bytes = 0;
 
   /** True where the slice has used up its time. Cheap enough to ask for every entry. */
   isOver(): boolean {
+    if (this.#bytes >= SLICE_BYTES) return true;
     this.#questions += 1;
     if (this.#questions < QUESTIONS) return false;
     this.#questions = 0;
     return performance.now() >= this.#end;
   }
 
+  /** Note that so many bytes were read. */
+  spend(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  /** Whether so many more bytes may be read in this slice; a slice in which none were has room for any number. */
+  hasRoomFor(bytes: number): boolean {
+    return this.#bytes === 0 || this.#bytes + bytes <= SLICE_BYTES;
+  }
+
   /** Begin a new slice. */
   begin(): void {
+    this.#bytes = 0;
     this.#end = performance.now() + SLICE_MS;
   }
 }
@@ -51,11 +66,16 @@ export async function runInSlices<T>(
   signal?: AbortSignal,
   onPause = () => {},
 ): Promise<T> {
-  let step = work.next();
-  while (step.done !== true) {
-    onPause();
-    await pause(slices, signal);
-    step = work.next();
+  try {
+    let step = work.next();
+    while (step.done !== true) {
+      onPause();
+      await pause(slices, signal);
+      step = work.next();
+    }
+    return step.value;
+  } finally {
+    // What it holds open is closed, where it is ended before its end.
+    work.return(undefined as T);
   }
-  return step.value;
 }

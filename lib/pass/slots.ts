@@ -43,6 +43,7 @@ const endings: readonly (VisitedEnding | undefined)[] = [
 
 const UNKNOWN_MODE = 0xffff;
 const WALKED_BIT = 0x80;
+const UNVERIFIED_BIT = 0x40;
 const STATE_BITS = 0x0f;
 
 /** An entry that no manifest names and that has to be come back to. */
@@ -54,7 +55,7 @@ interface Walked {
 /** What one pass knows of each slot of its plan, in a few bytes each; and of what it found besides and has to come back to. */
 export class Slots {
   readonly #plan: Plan;
-  /** State, and whether the walk has been through. */
+  /** State, whether the walk has been through, and whether there is no digest to verify. */
   #states: Uint8Array;
   #endings: Uint8Array;
   #left: Uint16Array;
@@ -77,7 +78,7 @@ export class Slots {
   }
 
   setState(slot: number, state: State): void {
-    this.#states[slot] = ((this.#states[slot] as number) & WALKED_BIT) | states.indexOf(state);
+    this.#states[slot] = ((this.#states[slot] as number) & ~STATE_BITS) | states.indexOf(state);
   }
 
   /** Whether the walk has been through this directory. */
@@ -87,6 +88,15 @@ export class Slots {
 
   setWalked(slot: number): void {
     this.#states[slot] = (this.#states[slot] as number) | WALKED_BIT;
+  }
+
+  /** Whether it is a file whose content cannot be verified. */
+  isUnverified(slot: number): boolean {
+    return ((this.#states[slot] as number) & UNVERIFIED_BIT) !== 0;
+  }
+
+  setUnverified(slot: number): void {
+    this.#states[slot] = (this.#states[slot] as number) | UNVERIFIED_BIT;
   }
 
   /** How it was counted, once it was dealt with. */

@@ -4,6 +4,7 @@ import { swapped } from '../directory/errors.ts';
 import { isDecodable } from '../directory/names.ts';
 import type { Place } from '../directory/place.ts';
 import type { EntryType } from '../errors.ts';
+import { Content } from './content.ts';
 import type { Course, Scope } from './course.ts';
 import { Directories, type Entered } from './directories.ts';
 import { Files } from './files.ts';
@@ -14,10 +15,12 @@ import { NO_SLOT, Subject } from './slots.ts';
 /** How often an entry may turn into another kind while it is being dealt with. */
 const MAX_RELOOKS = 3;
 
-/** Deals with one entry at a time: what is it, and who deals with its kind. Where links lead is left to {@link Links.resolveAll}. */
+/** Deals with one entry at a time: what is it, and who deals with its kind. What takes long is left to {@link Visit.catchUp}. */
 export class Visit {
   readonly directories: Directories;
   readonly links: Links;
+  /** Verifies the content of files, where that is asked for. */
+  readonly content: Content | undefined;
   readonly #course: Course;
   readonly #files: Files;
   /** How often an entry turned into something else. */
@@ -31,7 +34,22 @@ export class Visit {
     const modes = new Modes(course, lookAgain);
     this.links = new Links(course, lookAgain);
     this.directories = new Directories(course, modes, { other, lookAgain });
-    this.#files = new Files(course, modes, this.links, { other, lookAgain });
+    const { digesting } = course;
+    this.content = digesting && new Content(course, modes, digesting, lookAgain);
+    this.#files = new Files(course, modes, this.links, this.content, { other, lookAgain });
+  }
+
+  /** Whether there is something for {@link catchUp}. */
+  get isBehind(): boolean {
+    return this.links.hasRead || this.content?.hasPromised === true;
+  }
+
+  /** Verify the content of the files that were met, and find out where the links lead. Yields where a slice is over. */
+  *catchUp(): Generator<void> {
+    while (this.isBehind) {
+      if (this.content !== undefined) yield* this.content.verifyAll();
+      yield* this.links.resolveAll();
+    }
   }
 
   /** Look for an entry, and deal with it. */
@@ -47,7 +65,13 @@ export class Visit {
     this.lookIn(scope, name, slot);
   }
 
-  /** The same in a directory that is held. */
+  /** Deal with an entry of which nothing is known but what the manifest says. */
+  meet(scope: Scope, name: string, slot: number): void {
+    if (this.#files.isVerified(slot)) this.entry(scope, name, slot, 'file');
+    else this.lookIn(scope, name, slot);
+  }
+
+  /** Look for an entry in a directory that is held, and deal with it. */
   lookIn(scope: Scope, name: string, slot: number): void {
     let stats: EntryStats | undefined;
     try {
@@ -116,7 +140,7 @@ export class Visit {
         if (type === 'directory') this.#find(scope, name, below);
         else this.#visitFound(scope, name, type);
       }
-      if (this.links.hasRead) yield* this.links.resolveAll();
+      if (this.isBehind) yield* this.catchUp();
       if (slices.isOver()) yield;
     }
     return below;

@@ -47,13 +47,13 @@ export async function recordTree(
   const { signal, onProgress } = settings;
   signal?.throwIfAborted();
   await compileGlobs('ignore', settings.ignore);
-  const digestFile = settings.digest === 'none' ? undefined : (await import('./digest.ts')).digestFile;
+  const digesting = settings.digest === 'none' ? undefined : await import('../directory/digest.ts');
   const tree = open(path);
   try {
     const folds = settings.ignore.length > 0 && tree.folding() !== undefined;
     const ignore = await compileGlobs('ignore', settings.ignore, folds);
     const slices = new Slices();
-    const recorder = new Recorder(tree, settings, { ignore, output }, digestFile, slices);
+    const recorder = new Recorder(tree, settings, { ignore, output }, digesting, slices);
     const tell = () => onProgress?.(recorder.progress);
     const entries = await runInSlices(recorder.run(), slices, signal, tell);
     tell();

@@ -1,3 +1,4 @@
+import type * as digests from '../directory/digest.ts';
 import type { Directory, OpenFile } from '../directory/directory.ts';
 import { type EntryStats, type Identity, isSameEntry } from '../directory/entry-stats.ts';
 import { errorCode, located, swapped } from '../directory/errors.ts';
@@ -10,12 +11,8 @@ import { Notes } from '../manifest/notes.ts';
 import { isSafePath } from '../manifest/path.ts';
 import type { Slices } from '../pass/slices.ts';
 import { quoted } from '../printable.ts';
-import type { digestFile } from './digest.ts';
 import type { RecordProgress, RecordSettings } from './options.ts';
 import { sortNames } from './sort.ts';
-
-/** Bytes that are digested before the event loop has its turn, whatever the clock says. */
-const BYTES_IN_A_SLICE = 1 << 20;
 
 /** What is in one directory, sorted, and how much of it has been recorded. */
 interface Level {
@@ -32,7 +29,7 @@ interface LeftOut {
 }
 
 /** What digests a file: loaded only where it is asked for. */
-type DigestFile = typeof digestFile;
+type Digesting = Pick<typeof digests, 'digestAtOnce' | 'digestInChunks' | 'CHUNK'>;
 
 /** Records a tree that is held open, a directory at a time. */
 export class Recorder {
@@ -42,23 +39,22 @@ export class Recorder {
   readonly #tree: Tree;
   readonly #settings: RecordSettings;
   readonly #leftOut: LeftOut;
-  readonly #digestFile: DigestFile | undefined;
+  readonly #digesting: Digesting | undefined;
   readonly #slices: Slices;
   readonly #entries: ManifestEntry[] = [];
   /** Digests of files that have more than one name, by inode. */
   readonly #shared = new Map<string, ManifestDigest>();
   #looked = 0;
   #bytes = 0;
-  #bytesInSlice = 0;
 
   constructor(
     tree: Tree,
     settings: RecordSettings,
     leftOut: LeftOut,
-    digest: DigestFile | undefined,
+    digesting: Digesting | undefined,
     slices: Slices,
   ) {
-    this.#digestFile = digest;
+    this.#digesting = digesting;
     this.#tree = tree;
     this.#settings = settings;
     this.#leftOut = leftOut;
@@ -112,19 +108,14 @@ export class Recorder {
     for (const name of yield* sortNames(names, this.#slices)) {
       if (isIgnored?.(name) === true) continue;
       let found = this.#look(directory, name, pathOf(place, entry.path, name));
-      if (found?.type === 'file' && this.#digestFile !== undefined) {
-        found = yield* this.#digested(directory, name, found.path, this.#digestFile);
+      if (found?.type === 'file' && this.#digesting !== undefined) {
+        found = yield* this.#digested(directory, name, found.path, this.#digesting);
       }
       if (found !== undefined) entries.push(found);
       this.#looked += 1;
-      if (this.#slices.isOver() || this.#bytesInSlice >= BYTES_IN_A_SLICE) yield* this.#rest();
+      if (this.#slices.isOver()) yield;
     }
     return { place, entries, recorded: 0 };
-  }
-
-  *#rest(): Generator<void> {
-    this.#bytesInSlice = 0;
-    yield;
   }
 
   /** What is to be recorded of an entry; of a directory, its mode follows when it is entered. */
@@ -171,12 +162,12 @@ export class Recorder {
     directory: Directory,
     name: string,
     path: string,
-    digestFile: DigestFile,
+    digesting: Digesting,
   ): Generator<void, ManifestEntry | undefined> {
     let file: OpenFile | undefined;
     try {
       file = directory.open(name);
-      return this.#fileEntry(path, file.stats, yield* this.#digest(file, path, digestFile));
+      return this.#fileEntry(path, file.stats, yield* this.#digest(file, path, digesting));
     } catch (error) {
       const code = errorCode(error) ?? '';
       if (code === 'ENOENT') return this.#vanished(path);
@@ -187,15 +178,21 @@ export class Recorder {
     }
   }
 
-  *#digest(file: OpenFile, path: string, digestFile: DigestFile): Generator<void, ManifestDigest> {
-    const { dev, ino, nlink } = file.stats;
+  *#digest(
+    file: OpenFile,
+    path: string,
+    { digestAtOnce, digestInChunks, CHUNK }: Digesting,
+  ): Generator<void, ManifestDigest> {
+    const { dev, ino, nlink, size } = file.stats;
     const key = nlink > 1 ? `${dev}:${ino}` : undefined;
     const known = key === undefined ? undefined : this.#shared.get(key);
     if (known !== undefined) return known;
-    const value = yield* digestFile(file, (bytes) => {
+    const onRead = (bytes: number) => {
       this.#bytes += bytes;
-      this.#bytesInSlice += bytes;
-    });
+      this.#slices.spend(bytes);
+    };
+    if (size < CHUNK) onRead(size);
+    const value = size < CHUNK ? digestAtOnce(file, 'sha256') : yield* digestInChunks(file, 'sha256', onRead);
     if (value === undefined) throw changed(path);
     const digest = { algorithm: 'sha256', value };
     if (key !== undefined) this.#shared.set(key, digest);

@@ -1,0 +1,63 @@
+import { type EntryStats, type Identity, isSameEntry } from '../directory/entry-stats.ts';
+
+/** What changed so many milliseconds ago or less may change again without another time: clocks of file systems are coarse. */
+const CLOCK_MS = 20;
+/** Times that differ by less are one, in milliseconds: not every call gives as many digits. */
+const SAME_MS = 0.002;
+
+/** What tells a file from what it was before. */
+type Version = Identity & Pick<EntryStats, 'size' | 'mtimeMs' | 'ctimeMs'>;
+
+/** What was read of a file. */
+export interface Reading {
+  readonly version: Version;
+  /** Its digest; `undefined` where it changed while it was read. */
+  readonly value: string | undefined;
+  /** Whether it need not be read again before its version changes. */
+  readonly isFinal: boolean;
+}
+
+/**
+ * What came of reading a file.
+ *
+ * @param stats its facts before it was read
+ * @param begun when that began, in milliseconds since 1970
+ */
+export function readingOf(stats: EntryStats, begun: number, value: string | undefined): Reading {
+  const { dev, ino, size, mtimeMs, ctimeMs } = stats;
+  const isFinal = value !== undefined && Math.abs(begun - ctimeMs) > CLOCK_MS;
+  return { version: { dev, ino, size, mtimeMs, ctimeMs }, value, isFinal };
+}
+
+/** What was read of the files that are waited for, by slot: they are read again only after they changed. */
+export class Readings {
+  readonly #last = new Map<number, Reading>();
+
+  /** What was read of a file, where it has not changed since. */
+  known(slot: number, stats: EntryStats): Reading | undefined {
+    const last = this.#last.get(slot);
+    return last?.isFinal === true && isSameVersion(last.version, stats) ? last : undefined;
+  }
+
+  /** Note what was read; true where it is not what was read before. */
+  note(slot: number, reading: Reading): boolean {
+    const last = this.#last.get(slot);
+    this.#last.set(slot, reading);
+    if (last === undefined) return false;
+    return last.value !== reading.value || !isSameVersion(last.version, reading.version);
+  }
+
+  forget(slot: number): void {
+    if (this.#last.size > 0) this.#last.delete(slot);
+  }
+}
+
+function isSameVersion(one: Version, other: Version): boolean {
+  const isOne = isSameEntry(one, other) && one.size === other.size;
+  return isOne && isSameTime(one.mtimeMs, other.mtimeMs) && isSameTime(one.ctimeMs, other.ctimeMs);
+}
+
+/** Whether two times are one, as exactly as every call gives them. */
+export function isSameTime(one: number, other: number): boolean {
+  return Math.abs(one - other) < SAME_MS;
+}
