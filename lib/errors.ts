@@ -35,6 +35,7 @@ export interface EntryFacts {
  * - `not-applied`: chmod succeeded, but the mode is another one (vfat, FUSE, some network mounts).
  * - `special-bits`: it lacks setuid, setgid or sticky, which was recorded, and which is never added.
  * - `hard-linked`: a file with more than one link, and `hardLinks` is `'error'`.
+ * - `unlisted`: it is not in the manifest, and `unlisted` is `'error'`.
  * - `undecodable-name`: its name is not UTF-8, and a manifest or glob would have to name it.
  * - `path-too-long`: its path is longer than 4095 bytes, so that no glob is held against it, or longer than the system takes.
  * - `unsafe-path`: it is on another device, or was replaced during processing.
@@ -54,6 +55,7 @@ export type UnresolvedReason =
   | 'not-applied'
   | 'special-bits'
   | 'hard-linked'
+  | 'unlisted'
   | 'undecodable-name'
   | 'path-too-long'
   | 'unsafe-path'
@@ -94,6 +96,7 @@ export const advice: Readonly<Record<UnresolvedReason, string>> = {
   'not-applied': 'the file system does not keep modes: mount it with the modes you need',
   'special-bits': 'add it with chmod, as root or the owner, if it is wanted',
   'hard-linked': "replace it by a copy, or set hardLinks to 'apply'",
+  unlisted: 'remove it, or leave it out with ignore',
   'undecodable-name': 'rename it, or use neither manifest nor globs',
   'path-too-long': 'move it to a shorter path, or work without globs',
   'unsafe-path': 'set crossDevice if it is a mount point; otherwise find out which process replaced it',

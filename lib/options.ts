@@ -69,6 +69,12 @@ export interface ApplyOptions {
    */
   verify?: 'size' | 'content' | 'presence' | 'none' | undefined;
   /**
+   * What is done about entries that the manifest does not name. `'count'` (default): where the tree is walked (`discover`), they
+   * are visited like the others, and counted. `'list'`: the tree is walked, they are left as they are, and `report.unlisted` names
+   * them. `'error'`: the same, and each is unresolved. What `ignore` matches is not unlisted. The last two need a manifest.
+   */
+  unlisted?: 'count' | 'list' | 'error' | undefined;
+  /**
    * What happens to a link whose target does not exist. `'defer'` (default): wait for the target if the manifest names
    * it; the link is unresolved if it never appears. Any other dangling link is checked once more at the end, and listed.
    * `'skip'`: list it at once. `'error'`: it is unresolved if it still dangles at the end.

@@ -22,7 +22,10 @@ export interface PermissionCounts {
   special: number;
   /** Entries that the manifest does not name and that disappeared during the walk; this is no error. */
   vanished: number;
-  /** Entries that were found but are not in the manifest. They count here and in one of the others. */
+  /**
+   * Entries that were found but are not in the manifest. They count here and in one of the others; with `unlisted: 'error'`, they
+   * are unresolved.
+   */
   unlisted: number;
   /** Entries of the manifest that may be absent, and are. They count in none of the others. */
   absent: number;
@@ -75,6 +78,8 @@ export interface PermissionReport {
   dryRun: boolean;
   counts: PermissionCounts;
   links: LinkReport[];
+  /** Paths of entries that the manifest does not name, with `unlisted: 'list'`. */
+  unlisted: string[];
   unresolved: UnresolvedEntryError[];
   settle: SettleReport;
   /** What was odd in the manifest, and in how it was used; the first 1,000 of the manifest's. Globs that named nothing. */

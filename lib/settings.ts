@@ -36,6 +36,7 @@ export interface Settings {
   /** Whether to read the first bytes of files of unknown mode; only in mode `'executable'`. */
   readonly detect: boolean;
   readonly discover: boolean;
+  readonly unlisted: 'count' | 'list' | 'error';
   readonly verify: 'size' | 'content' | 'presence' | 'none';
   readonly danglingLinks: 'defer' | 'skip' | 'error';
   readonly retry: RetrySettings | false;
@@ -73,6 +74,7 @@ export const optionNames: ReadonlySet<string> = new Set<keyof ApplyOptions>([
   'detect',
   'discover',
   'verify',
+  'unlisted',
   'danglingLinks',
   'retry',
   'strict',
@@ -108,7 +110,7 @@ export function resolveOptions(root: string, given: ApplyOptions): Settings {
     executable: globs('executable', options.executable),
     ignore: globs('ignore', options.ignore),
     detect: checkDetect(options.detect, mode),
-    discover: boolean('discover', options.discover) ?? manifest === undefined,
+    ...checkWalk(options, manifest),
     verify: choice('verify', options.verify, ['size', 'content', 'presence', 'none']) ?? 'size',
     danglingLinks: choice('danglingLinks', options.danglingLinks, ['defer', 'skip', 'error']) ?? 'defer',
     retry: resolveRetry(options.retry),
@@ -196,6 +198,19 @@ function checkDetect(value: boolean | undefined, mode: ApplyOptions['mode']): bo
   throw new RangeError(
     `detect: works in mode 'executable' alone, and mode is ${show(mode)}: leave one of them out`,
   );
+}
+
+/** Whether the tree is walked, and what becomes of what the manifest does not name. */
+function checkWalk(
+  options: ApplyOptions,
+  manifest: ManifestInput | undefined,
+): Pick<Settings, 'discover' | 'unlisted'> {
+  const unlisted = choice('unlisted', options.unlisted, ['count', 'list', 'error']) ?? 'count';
+  const discover = boolean('discover', options.discover);
+  if (unlisted === 'count') return { unlisted, discover: discover ?? manifest === undefined };
+  if (manifest === undefined) throw new TypeError(`unlisted: '${unlisted}' needs a manifest`);
+  if (discover !== false) return { unlisted, discover: true };
+  throw new TypeError(`unlisted: '${unlisted}' walks the tree, and discover is false: leave one of them out`);
 }
 
 const manifestExpected = 'a Manifest or an iterable of paths or entries';

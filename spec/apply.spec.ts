@@ -400,6 +400,7 @@ for (const { backend, title, apply } of allPasses) {
       'dryRun',
       'counts',
       'links',
+      'unlisted',
       'unresolved',
       'settle',
       'warnings',

@@ -1204,6 +1204,7 @@ rendering('the whole report', () => {
       { path: 'a', target: '../x', kind: 'outside' },
       { path: 'b', target: 'b', kind: 'loop' },
     ],
+    unlisted: ['extra', 'more\nof it'],
     unresolved: [
       new UnresolvedEntryError({
         path: 'deps/a.dylib',
@@ -1251,6 +1252,10 @@ waited 1.4 s in 1 round, 2 recovered
 links that lead nowhere or out of the tree
   outside   a -> ../x
   loop      b -> b
+
+not in the manifest
+  extra
+  more\x0aof it
 
 unresolved
   size-mismatch      deps/a.dylib  expected file of 12 bytes; found file of 7 bytes

@@ -88,6 +88,12 @@ function passFlags(): [string, Option[]][] {
           ['size', 'content', 'presence', 'none'],
           'what to check for each path in it: size, content (its digest, too), presence or none',
         ),
+        choice(
+          '--unlisted <how>',
+          ['count', 'list', 'error'],
+          'what is not in it: count it where the tree is walked; list: walk, name it, leave it as it is; ' +
+            'error: the same, and it is unresolved',
+        ),
         flag('--discover', 'also visit what the manifest does not name (default without a manifest)'),
         flag('--no-discover', 'visit only what the manifest names (default with a manifest)'),
       ],

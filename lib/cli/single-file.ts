@@ -42,6 +42,7 @@ export async function applyToFile(path: string, options: ApplyOptions): Promise<
     dryRun: settings.dryRun,
     counts: createCounts(),
     links: [],
+    unlisted: [],
     unresolved: [],
     settle: { rounds: 0, recovered: 0, waitedMs: 0 },
     warnings: [],

@@ -41,7 +41,7 @@ export interface Remarks {
 
 /** The report for a person: a few blocks, one line for each unresolved entry. */
 export function renderReport(report: PermissionReport, paint: Paint, remarks: Remarks = {}): string {
-  const { root, backend, dryRun, counts, settle, links, unresolved } = report;
+  const { root, backend, dryRun, counts, settle, links, unlisted, unresolved } = report;
   const { leftAs, changes = [], hardLinked = [] } = remarks;
   const outcome = dryRun ? 'dry run' : 'outcome' in report ? String(report.outcome) : '';
   const note = leftAs ?? [backend, outcome].filter(Boolean).join(', ');
@@ -51,6 +51,7 @@ export function renderReport(report: PermissionReport, paint: Paint, remarks: Re
     renderSettle(settle),
     renderChanges(changes, counts.changed),
     renderLinks(links, paint),
+    renderUnlisted(unlisted),
     renderUnresolved(unresolved, paint),
     renderNotes(report, hardLinked),
     [
@@ -126,6 +127,17 @@ function renderLinks(links: readonly LinkReport[], paint: Paint): string[] {
     return `  ${column}  ${printableName(path)} -> ${printableName(target)}`;
   });
   return ['links that lead nowhere or out of the tree', ...lines];
+}
+
+function renderUnlisted(unlisted: readonly string[]): string[] {
+  if (unlisted.length === 0) return [];
+  const lines = unlisted.slice(0, MAX_LISTED).map((path) => `  ${printableName(path)}`);
+  const left = unlisted.length - lines.length;
+  return [
+    'not in the manifest',
+    ...lines,
+    ...(left > 0 ? [`  and ${formatCount(left)} more; --json lists all`] : []),
+  ];
 }
 
 function renderChanges(changes: readonly PermissionChange[], changed: number): string[] {

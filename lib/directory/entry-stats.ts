@@ -9,6 +9,7 @@ const DIRECTORY = 0o040000;
 const SYMLINK = 0o120000;
 /** Permission bits with setuid, setgid and sticky. */
 export const MODE_BITS = 0o7777;
+const SAME_MS = 0.002;
 
 /** Which entry of which file system it is. Exact: inode numbers above 2^53 are bigints. */
 export interface Identity {
@@ -131,4 +132,9 @@ export function toExactStats(
 /** True where both are the same inode of the same file system. Only an open descriptor keeps a number from being reused. */
 export function isSameEntry(one: Identity, other: Identity): boolean {
   return one.ino === other.ino && one.dev === other.dev;
+}
+
+/** True where two times are one, as exactly as every call gives them: in milliseconds, a number holds four digits more. */
+export function isSameTime(one: number, other: number): boolean {
+  return Math.abs(one - other) < SAME_MS;
 }

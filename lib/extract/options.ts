@@ -132,12 +132,10 @@ function resolveCommon(
   if (Object.hasOwn(pass, 'dryRun'))
     throw new TypeError(`dryRun: not for ${name}, because an extraction changes the disk`);
   checkNames('option', options, known);
-  const isInput = manifest !== false && typeof manifest !== 'function';
-  // The root is not known yet; any path will do.
-  const { retry } = resolveOptions(
-    '.',
-    isInput ? { ...pass, manifest: manifest as ManifestInput | undefined } : pass,
-  );
+  // The root is not known yet, nor is a manifest that is still to be read; any path and any manifest will do.
+  const isRead = typeof manifest === 'function' || (manifest === undefined && known === wrapNames);
+  const input = manifest === false ? undefined : (manifest as ManifestInput | undefined);
+  const { retry } = resolveOptions('.', { ...pass, manifest: isRead ? [] : input });
   return {
     existing: choice('existing', existing, ['error', 'keep', 'replace']) ?? 'error',
     durable: boolean('durable', durable) ?? false,

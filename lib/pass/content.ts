@@ -1,13 +1,13 @@
 import type { canDigest, digestAtOnce, digestInChunks } from '../directory/digest.ts';
 import type { Directory, OpenFile } from '../directory/directory.ts';
-import { type EntryStats, isSameEntry } from '../directory/entry-stats.ts';
+import { type EntryStats, isSameEntry, isSameTime } from '../directory/entry-stats.ts';
 import { errorCode } from '../directory/errors.ts';
 import type { EntryFacts } from '../errors.ts';
 import { digestOf, type ManifestDigest, type ManifestEntry } from '../manifest/manifest.ts';
 import { isExecutableFile } from '../modes/detect.ts';
 import type { Course } from './course.ts';
 import type { Modes } from './modes.ts';
-import { isSameTime, type Reading, Readings, readingOf } from './readings.ts';
+import { type Reading, Readings, readingOf } from './readings.ts';
 import { SLICE_BYTES } from './slices.ts';
 import type { Subject } from './slots.ts';
 

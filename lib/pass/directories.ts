@@ -52,23 +52,33 @@ export class Directories {
   /** Go into a directory, and open it where its final mode would: what that takes away waits for the end. */
   enter(place: Place, slot: number): Entered {
     const subject = new Subject(place, undefined, slot);
+    const entered = this.#goInto(subject);
+    if ('error' in entered) return entered;
+    const { scope, stats } = entered;
+    const outcome = this.#setMode(subject, { directory: scope.directory, name: '.' }, stats);
+    return { scope, outcome };
+  }
+
+  /** Go into a directory whose mode is not changed. */
+  enterAsItIs(place: Place, slot: number): Entered {
+    const entered = this.#goInto(new Subject(place, undefined, slot));
+    return 'error' in entered ? entered : { scope: entered.scope, outcome: 'unchanged' };
+  }
+
+  #goInto(subject: Subject): { scope: Scope; stats: EntryStats } | { error: unknown } {
+    const { place } = subject;
     let isAbove = true;
-    let stats: EntryStats;
-    let scope: Scope;
     try {
       if (place.parent !== undefined) this.#course.tree.goTo(place.parent);
       isAbove = false;
-      const entered = this.#course.tree.enter(place);
-      stats = entered.stats;
-      if (this.#modes.isBeyond(subject, entered.directory, '.', stats)) throw crossDevice(place.path);
-      scope = this.#course.scope(place, entered.directory);
+      const { directory, stats } = this.#course.tree.enter(place);
+      if (this.#modes.isBeyond(subject, directory, '.', stats)) throw crossDevice(place.path);
+      return { scope: this.#course.scope(place, directory), stats };
     } catch (error) {
       if (errorCode(error) === crossDeviceCode) this.#beyond.set(place.path, { error });
       this.#notEntered(subject, error, isAbove);
       return { error };
     }
-    const outcome = this.#setMode(subject, { directory: scope.directory, name: '.' }, stats);
-    return { scope, outcome };
   }
 
   /** Deal with a directory of which nothing is asked but its mode: it need not be gone into. */

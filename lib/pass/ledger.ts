@@ -20,6 +20,8 @@ export type Ending = VisitedEnding | 'ignored' | 'vanished';
 export class Ledger {
   readonly unresolved = new Map<string, UnresolvedEntryError>();
   readonly links = new Map<string, LinkReport>();
+  /** Paths of what the manifest does not name, where they are to be listed. */
+  readonly unlisted: string[] = [];
   /** Listed entries that were waited for and came. */
   recovered = 0;
   /** Whether anything that is waited for came or changed since this was last set to false. */
@@ -81,6 +83,12 @@ export class Ledger {
   /** Count an entry that is there and that the manifest does not name. */
   countUnlisted(): void {
     this.#counts.unlisted += 1;
+  }
+
+  /** Count and name an entry that is there and that the manifest does not name. */
+  listUnlisted(path: string): void {
+    this.countUnlisted();
+    this.unlisted.push(path);
   }
 
   /** Count a file with more than one name that was changed. */

@@ -1,9 +1,7 @@
-import { type EntryStats, type Identity, isSameEntry } from '../directory/entry-stats.ts';
+import { type EntryStats, type Identity, isSameEntry, isSameTime } from '../directory/entry-stats.ts';
 
 /** What changed so many milliseconds ago or less may change again without another time: clocks of file systems are coarse. */
 const CLOCK_MS = 20;
-/** Times that differ by less are one, in milliseconds: not every call gives as many digits. */
-const SAME_MS = 0.002;
 
 /** What tells a file from what it was before. */
 type Version = Identity & Pick<EntryStats, 'size' | 'mtimeMs' | 'ctimeMs'>;
@@ -55,9 +53,4 @@ export class Readings {
 function isSameVersion(one: Version, other: Version): boolean {
   const isOne = isSameEntry(one, other) && one.size === other.size;
   return isOne && isSameTime(one.mtimeMs, other.mtimeMs) && isSameTime(one.ctimeMs, other.ctimeMs);
-}
-
-/** Whether two times are one, as exactly as every call gives them. */
-export function isSameTime(one: number, other: number): boolean {
-  return Math.abs(one - other) < SAME_MS;
 }

@@ -138,7 +138,7 @@ export class Run {
    */
   conclude(tree: Tree | undefined): PermissionReport {
     const { dryRun, strict, modes } = this.#settings;
-    const { unresolved, counts, links, recovered } = this.#books.ledger;
+    const { unresolved, counts, links, unlisted, recovered } = this.#books.ledger;
     const report: PermissionReport = {
       root: tree?.path ?? this.#rootPath,
       ok: unresolved.size === 0,
@@ -147,6 +147,7 @@ export class Run {
       dryRun,
       counts,
       links: [...links.values()].sort(byPath),
+      unlisted: unlisted.sort(),
       unresolved: [...unresolved.values()].sort(byPath),
       settle: { ...this.#settled, recovered },
       warnings: [

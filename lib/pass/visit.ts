@@ -11,6 +11,7 @@ import { Files } from './files.ts';
 import { Links } from './links.ts';
 import { Modes } from './modes.ts';
 import { NO_SLOT, Subject } from './slots.ts';
+import { Unlisted } from './unlisted.ts';
 
 /** How often an entry may turn into another kind while it is being dealt with. */
 const MAX_RELOOKS = 3;
@@ -23,6 +24,7 @@ export class Visit {
   readonly content: Content | undefined;
   readonly #course: Course;
   readonly #files: Files;
+  readonly #unlisted: Unlisted;
   /** How often an entry turned into something else. */
   readonly #turned = new Map<string, number>();
 
@@ -32,6 +34,7 @@ export class Visit {
     const other = (scope: Scope, name: string, slot: number, stats: EntryStats) =>
       this.entry(scope, name, slot, stats.type, stats);
     const modes = new Modes(course, lookAgain);
+    this.#unlisted = new Unlisted(course);
     this.links = new Links(course, lookAgain);
     this.directories = new Directories(course, modes, { other, lookAgain });
     const { digesting } = course;
@@ -115,8 +118,9 @@ export class Visit {
   *explore(place: Place): Generator<void, Place[]> {
     const { ledger, slots, slices } = this.#course;
     const slot = this.#course.slotOfPlace(place);
-    if (place.parent !== undefined && slot === NO_SLOT) this.#countUnlisted();
-    const entered = this.#enterToList(place, slot);
+    const isSpared = this.#unlisted.isSpared(place, slot);
+    if (place.parent !== undefined && slot === NO_SLOT && !isSpared) this.#countUnlisted();
+    const entered = this.#enterToList(place, slot, isSpared);
     if (!('scope' in entered)) return [];
     const { scope, outcome } = entered;
     let listing: Listing;
@@ -127,7 +131,8 @@ export class Visit {
       return [];
     }
     ledger.meet(listing.size);
-    this.directories.end(place, slot, outcome);
+    if (isSpared) this.#unlisted.found(new Subject(place, undefined, slot), 'directory');
+    else this.directories.end(place, slot, outcome);
     if (slot !== NO_SLOT) slots.setWalked(slot);
     const below: Place[] = [];
     while (listing.next()) {
@@ -147,9 +152,10 @@ export class Visit {
   }
 
   /** Go into a directory that the walk found; one that was dealt with before only to list it. */
-  #enterToList(place: Place, slot: number): Entered {
+  #enterToList(place: Place, slot: number, isSpared: boolean): Entered {
     const beyond = this.directories.reached(place);
     if (beyond !== undefined) return beyond;
+    if (isSpared) return this.directories.enterAsItIs(place, slot);
     if (slot === NO_SLOT || this.#course.slots.state(slot) !== 'done')
       return this.directories.enter(place, slot);
     try {
@@ -177,7 +183,10 @@ export class Visit {
     let slot = this.#course.slotOf(scope, name);
     if (slot !== NO_SLOT && slots.state(slot) === 'done') return;
     if (slot !== NO_SLOT && slots.origin(slot) === 'implied') slot = NO_SLOT;
-    if (slot === NO_SLOT) this.#countUnlisted();
+    if (slot === NO_SLOT) {
+      if (this.#unlisted.spares) return this.#unlisted.found(new Subject(scope.place, name, slot), type);
+      this.#countUnlisted();
+    }
     this.entry(scope, name, slot, type);
   }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EntryType, UnresolvedReason } from '../../lib/errors.ts';
@@ -34,6 +35,8 @@ export interface ModelOptions {
   detect: boolean;
   discover: boolean;
   verify: NonNullable<ApplyOptions['verify']>;
+  /** Default: `'count'`. */
+  unlisted?: NonNullable<ApplyOptions['unlisted']>;
   danglingLinks: NonNullable<ApplyOptions['danglingLinks']>;
   hardLinks: NonNullable<ApplyOptions['hardLinks']>;
   dryRun: boolean;
@@ -60,6 +63,10 @@ export interface Expectation {
   unlisted: number;
   /** How many files with more than one name were changed. */
   hardLinked: number;
+  /** Paths of what the manifest does not name, where they are listed. */
+  listed: string[];
+  /** How many files have no digest to verify. */
+  unverified: number;
   /** Paths of which the first look says the last word, whatever comes later. */
   final: Set<string>;
   /** What each link that dangles waits for. */
@@ -67,8 +74,8 @@ export interface Expectation {
 }
 
 /** What is expected of the report's counts. */
-export function countsOf({ endings, unlisted, hardLinked }: Expectation): PermissionCounts {
-  const counts = { ...createCounts(), unlisted, hardLinked };
+export function countsOf({ endings, unlisted, hardLinked, unverified }: Expectation): PermissionCounts {
+  const counts = { ...createCounts(), unlisted, hardLinked, unverified };
   for (const ending of endings.values()) if (isCounted(ending)) counts[ending] += 1;
   counts.visited = counts.changed + counts.unchanged + counts.links + counts.special;
   return counts;
@@ -82,6 +89,11 @@ export function reasonsIn({ endings }: Expectation): string[] {
 
 function isCounted(ending: ModelEnding): ending is Exclude<ModelEnding, UnresolvedReason> {
   return ['changed', 'unchanged', 'links', 'special', 'ignored', 'absent'].includes(ending);
+}
+
+/** sha256 of a text, in hexadecimal. */
+export function sha256(content: string): string {
+  return createHash('sha256').update(content).digest('hex');
 }
 
 /** The order in which two names of one file are dealt with decides: nothing is promised. */
@@ -173,6 +185,8 @@ class Model {
       links: [],
       unlisted: 0,
       hardLinked: 0,
+      listed: [],
+      unverified: 0,
       final: new Set(),
       awaited: new Map(),
     };
@@ -191,6 +205,8 @@ class Model {
       if (!this.#met.has(path) && !this.#isIrrelevant(listed)) this.#visit(path, listed);
     }
     this.#changeFiles();
+    this.#expected.listed.sort();
+    if (this.#options.verify === 'content') this.#countUnverified();
     this.#expected.links.sort((one, other) => (one.path < other.path ? -1 : 1));
     return this.#expected;
   }
@@ -223,9 +239,36 @@ class Model {
       const { type } = this.#tree.get(path) as ModelEntry;
       const listed = this.#listed.get(path);
       const isNamed = listed !== undefined || (type === 'directory' && this.#implied.has(path));
-      if (this.#options.manifest !== undefined && !isNamed) this.#expected.unlisted += 1;
+      if (this.#options.manifest !== undefined && !isNamed) {
+        if ((this.#options.unlisted ?? 'count') !== 'count') {
+          this.#leave(path, type);
+          continue;
+        }
+        this.#expected.unlisted += 1;
+      }
       const isTaken = this.#visit(path, listed);
       if (type === 'directory' && isTaken) this.#walk(path);
+    }
+  }
+
+  /** An entry that the manifest does not name is left as it is, with all that is below it. */
+  #leave(path: string, type: EntryType): void {
+    const { manifest = [], unlisted } = this.#options;
+    const isOnTheWay = type === 'directory' && manifest.some((one) => one.path.startsWith(`${path}/`));
+    if (!isOnTheWay) this.#expected.unlisted += 1;
+    if (!isOnTheWay && unlisted === 'list') this.#expected.listed.push(path);
+    const ending = type === 'symlink' ? 'links' : type === 'other' ? 'special' : 'unchanged';
+    if (!isOnTheWay && unlisted === 'error') this.#fail(path, 'unlisted', true);
+    else this.#end(path, ending);
+    if (type === 'directory') this.#walk(path);
+  }
+
+  #countUnverified(): void {
+    for (const [path, { digest }] of this.#listed) {
+      const ending = this.#expected.endings.get(path);
+      const isThere = ending === 'changed' || ending === 'unchanged';
+      if (isThere && digest === undefined && this.#tree.get(path)?.type === 'file')
+        this.#expected.unverified += 1;
     }
   }
 
@@ -263,10 +306,17 @@ class Model {
       return this.#fail(path, isFlattened ? 'link-flattened' : 'type-mismatch', true);
     }
     if (listed?.type === 'directory') return this.#fail(path, 'type-mismatch', true);
-    if (verify === 'size' && listed?.size !== undefined && listed.size !== entry.size) {
+    if (
+      (verify === 'size' || verify === 'content') &&
+      listed?.size !== undefined &&
+      listed.size !== entry.size
+    ) {
       return this.#fail(path, 'size-mismatch', false);
     }
-    const { inode } = entry;
+    const { inode, content } = entry;
+    if (verify === 'content' && listed?.digest !== undefined && listed.digest.value !== sha256(content)) {
+      return this.#fail(path, 'content-mismatch', false);
+    }
     const names = this.#files.get(inode) ?? [];
     names.push({ path, before: entry.mode, rule: (mode) => this.#fileMode(path, mode, entry, listed) });
     this.#files.set(inode, names);

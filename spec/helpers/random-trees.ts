@@ -14,7 +14,7 @@ import fc from 'fast-check';
 import type { ManifestEntry } from '../../lib/manifest/manifest.ts';
 import type { ApplyOptions } from '../../lib/options.ts';
 import { isRoot } from './child.ts';
-import type { ModelOptions, ModelRule, ModelTree } from './model.ts';
+import { type ModelOptions, type ModelRule, type ModelTree, sha256 } from './model.ts';
 import { tempDirectory } from './tree.ts';
 
 /** A random thing to make. */
@@ -182,7 +182,10 @@ export function manifestOf(tree: ModelTree, { claims, beside }: Claims): Manifes
     const type = path === '.' ? 'directory' : one.type === 'right' ? rightType : one.type;
     const size = one.size === 'right' ? entry.size : one.size;
     const linkTarget = one.linkTarget === 'right' ? entry.target || undefined : one.linkTarget;
-    entries.set(path, { path, type, mode: one.mode, size, linkTarget, optional: one.optional });
+    const facts: ManifestEntry = { path, type, mode: one.mode, size, linkTarget, optional: one.optional };
+    const content = one.size === 'right' ? entry.content : 'another';
+    if (one.mode !== undefined) facts.digest = { algorithm: 'sha256', value: sha256(content) };
+    entries.set(path, facts);
   }
   return [...entries.values()];
 }
@@ -304,7 +307,8 @@ export const passOptions: fc.Arbitrary<RandomOptions> = fc
     ignore: fc.constantFrom(...globs),
     detect: fc.boolean(),
     discover: fc.boolean(),
-    verify: fc.constantFrom('size', 'size', 'presence', 'none'),
+    verify: fc.constantFrom('size', 'content', 'content', 'presence', 'none'),
+    unlisted: fc.constantFrom('count', 'count', 'list', 'error'),
     danglingLinks: fc.constantFrom('defer', 'skip', 'error'),
     hardLinks: fc.constantFrom('apply', 'skip', 'error'),
     umask: fc.constantFrom(0o022, 0o077, 0),

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type EntryStats, toExactStats } from '../entry-stats.ts';
+import { type EntryStats, isSameTime, toExactStats } from '../entry-stats.ts';
 import { constants, fs } from '../fs.ts';
 import { decodeName, encodeName } from '../names.ts';
 import { ITSELF, type Kernel } from './kernel.ts';
@@ -104,7 +104,6 @@ function lookAt(path: string): BigIntStats {
 
 function isAlike(one: EntryStats | undefined, stats: BigIntStats): boolean {
   const other = toExactStats(stats);
-  const times = one && [one.mtimeMs, one.ctimeMs].map(Math.trunc);
   return (
     one?.type === other.type &&
     one.mode === other.mode &&
@@ -113,8 +112,8 @@ function isAlike(one: EntryStats | undefined, stats: BigIntStats): boolean {
     one.uid === other.uid &&
     one.dev === other.dev &&
     one.ino === other.ino &&
-    times?.[0] === other.mtimeMs &&
-    times[1] === other.ctimeMs
+    isSameTime(one.mtimeMs, other.mtimeMs) &&
+    isSameTime(one.ctimeMs, other.ctimeMs)
   );
 }
 
