@@ -160,7 +160,10 @@ usage('wrong usage is named on stderr, exits 2 and touches nothing', async () =>
     [['apply', root, ...glob, '--mode', '4755'], /option --mode: .*4755.*setuid/],
     [['apply', root, ...glob, '--mode', 'u+s'], /option --mode: .*u\+s.*setuid/],
     [['apply', root, ...glob, '--mode', ''], /option --mode: ""/],
-    [['apply', root, ...glob, '--verify', 'all'], /'--verify <how>' argument 'all'.*size, presence, none/],
+    [
+      ['apply', root, ...glob, '--verify', 'all'],
+      /'--verify <how>' argument 'all'.*size, content, presence, none/,
+    ],
     [['apply', root, ...glob, '--dangling-links', 'x'], /'--dangling-links <how>'.*defer, skip, error/],
     [['apply', root, ...glob, '--hard-links', 'x'], /'--hard-links <how>'.*apply, skip, error/],
     [['apply', root, ...glob, '--retries', '12abc'], /'--retries <n>' argument '12abc'.*whole number/],
@@ -309,6 +312,33 @@ flags('--verify', async () => {
   assert.equal(await reasons('--manifest', zip, '--verify', 'presence'), []);
   assert.equal(await reasons('--manifest', lacking, '--verify', 'presence'), ['missing']);
   assert.equal(await reasons('--manifest', lacking, '--verify', 'none'), []);
+  const other = makeZip(join(folder, 'other.zip'), { 'short.txt': { content: 'abd' } });
+  assert.equal(await reasons('--manifest', other), []);
+  assert.equal(await reasons('--manifest', other, '--verify', 'content'), ['content-mismatch']);
+  const check = await runCli(['check', root, ...quick, '--manifest', other, '--verify', 'content']);
+  assert.is(check.code, 1);
+  assert.match(
+    check.stdout,
+    /content-mismatch +short\.txt +expected file of 3 bytes, crc32 [\da-f]{8}; found/,
+  );
+  assert.match(check.stdout, /extract again, or wait longer with --max-retry-time/);
+});
+
+flags('--unlisted', async () => {
+  const folder = fresh();
+  const root = makeTree(join(folder, 'tree'), { f: { content: 'x' }, extra: { mode: 0o600 } });
+  const zip = makeZip(join(folder, 'bundle.zip'), { f: { content: 'x' } });
+  const listed = await runCli(['check', root, '--manifest', zip, '--unlisted', 'list', '--mode', 'a+r']);
+  assert.equal([listed.code, modeOf(join(root, 'extra'))], [0, 0o600]);
+  assert.match(listed.stdout, /not in the manifest\n {2}extra\n/);
+  const { code, report } = await runJson(['check', root, '--manifest', zip, '--unlisted', 'error']);
+  assert.equal(
+    [code, report.unresolved.map(({ path, reason }) => `${path}: ${reason}`)],
+    [1, ['extra: unlisted']],
+  );
+  const refused = await runCli(['check', root, '--unlisted', 'list']);
+  assert.is(refused.code, 2);
+  assert.match(refused.stderr, /option --unlisted: 'list' needs a manifest/);
 });
 
 flags('--dangling-links', async () => {
@@ -580,6 +610,7 @@ output('--json is one whole document and nothing else', async () => {
     'dryRun',
     'counts',
     'links',
+    'unlisted',
     'unresolved',
     'settle',
     'warnings',
@@ -1255,7 +1286,7 @@ links that lead nowhere or out of the tree
 
 not in the manifest
   extra
-  more\x0aof it
+  more\nof it
 
 unresolved
   size-mismatch      deps/a.dylib  expected file of 12 bytes; found file of 7 bytes

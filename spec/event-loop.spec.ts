@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -39,6 +40,9 @@ function makeLargeTree(directories: number, filesEach: number): LargeTree {
 const many = makeLargeTree(DIRECTORIES, FILES_EACH);
 const one = makeLargeTree(1, FILES_IN_ONE);
 const manifest = many.paths.map((path) => ({ path, type: 'file' as const, size: 0 }));
+
+const nothing = { algorithm: 'sha256', value: createHash('sha256').digest('hex') };
+const digested = manifest.map((entry) => ({ ...entry, digest: nothing }));
 
 const directories = memoryDirectory(TREE_SPACE);
 const links = memoryDirectory(TREE_SPACE);
@@ -112,6 +116,10 @@ for (const { backend, apply } of tested) {
     'a walk that changes each file': () => [many.root, { mode: anotherMode() }],
     'a manifest that changes each file': () => [many.root, { manifest, mode: anotherMode() }],
     'a manifest that each file has the size of': () => [many.root, { manifest }],
+    'a manifest that each file has the content of': () => [
+      many.root,
+      { manifest: digested, verify: 'content' },
+    ],
     'a walk whose directories are closed when all else is done': () => [
       directories,
       // What the other backends have not taken away.

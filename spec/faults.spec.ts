@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, linkSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import 'p-retry';
@@ -33,6 +34,13 @@ const shape: TreeShape = {
   'b/out': '-> ../../outside',
   'c/': 0o700,
 };
+/** The same, with the digests of the files. */
+const digested = manifest.map((path) => {
+  if (typeof shape[path] === 'number' && path.endsWith('/')) return path;
+  const content = shape[path] === 0o600 ? '' : (shape[path] as string | undefined);
+  if (content === undefined || content.startsWith('->')) return path;
+  return { path, digest: { algorithm: 'sha256', value: createHash('sha256').update(content).digest('hex') } };
+});
 /** What is looked at to find out where a link leads, beside what lies above it. */
 const passedByLinks: Record<string, string[]> = {
   'a/d/l': ['a/f'],
@@ -47,6 +55,8 @@ const variants: Record<string, ApplyOptions> = {
   'a manifest': { mode: 'go+r', manifest },
   'a manifest that only has to be there': { verify: 'presence', manifest },
   'a manifest and a walk': { mode: 'go+r', manifest, discover: true },
+  'a manifest whose contents are verified': { mode: 'go+r', manifest: digested, verify: 'content' },
+  'a walk that lists what no manifest names': { mode: 'go+r', manifest, unlisted: 'list' },
 };
 
 const lentVariants = ['a walk that looks into files', 'a manifest'];

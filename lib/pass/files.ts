@@ -66,7 +66,7 @@ export class Files {
     if (this.#content !== undefined && facts !== undefined) {
       const digest = this.#content.digestOf(facts);
       if (digest !== undefined) return this.#verify(this.#content, scope, name, slot, digest);
-      slots.setUnverified(slot);
+      slots.setUnverified(slot, true);
     }
     const size = this.#course.checksSize ? facts?.size : undefined;
     if (size === undefined && !this.#course.getsMode(scope, name, facts))

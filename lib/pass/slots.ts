@@ -95,8 +95,9 @@ export class Slots {
     return ((this.#states[slot] as number) & UNVERIFIED_BIT) !== 0;
   }
 
-  setUnverified(slot: number): void {
-    this.#states[slot] = (this.#states[slot] as number) | UNVERIFIED_BIT;
+  setUnverified(slot: number, isUnverified: boolean): void {
+    const others = (this.#states[slot] as number) & ~UNVERIFIED_BIT;
+    this.#states[slot] = isUnverified ? others | UNVERIFIED_BIT : others;
   }
 
   /** How it was counted, once it was dealt with. */

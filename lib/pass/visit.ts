@@ -100,6 +100,7 @@ export class Visit {
    */
   entry(scope: Scope, name: string, slot: number, type: EntryType, stats?: EntryStats): void {
     if (type === 'file') return this.#files.visit(scope, name, slot, stats);
+    if (this.content !== undefined && slot !== NO_SLOT) this.#course.slots.setUnverified(slot, false);
     if (type === 'symlink') return this.links.visit(scope, name, slot);
     const wanted = this.#course.slots.type(slot);
     if (wanted !== undefined && wanted !== type) {
