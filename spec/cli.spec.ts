@@ -329,7 +329,7 @@ flags('--unlisted', async () => {
   const root = makeTree(join(folder, 'tree'), { f: { content: 'x' }, extra: { mode: 0o600 } });
   const zip = makeZip(join(folder, 'bundle.zip'), { f: { content: 'x' } });
   const listed = await runCli(['check', root, '--manifest', zip, '--unlisted', 'list', '--mode', 'a+r']);
-  assert.equal([listed.code, modeOf(join(root, 'extra'))], [0, 0o600]);
+  assert.equal([listed.code, modeOf(join(root, 'extra'))], [0, '0600']);
   assert.match(listed.stdout, /not in the manifest\n {2}extra\n/);
   const { code, report } = await runJson(['check', root, '--manifest', zip, '--unlisted', 'error']);
   assert.equal(
