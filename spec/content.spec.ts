@@ -27,7 +27,7 @@ import { isRoot, NOBODY, outputOf, passInChild, startScript } from './helpers/ch
 import { whileExchanging } from './helpers/exchange.ts';
 import { extent } from './helpers/extent.ts';
 import { watchCalls } from './helpers/faults.ts';
-import { anchoredPass, attackedPasses, passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
+import { anchoredPass, passes, pathPass, reasonsOf, rejectedReport } from './helpers/passes.ts';
 import { addToTree, makeTree, modeOf, type TreeShape, tempDirectory } from './helpers/tree.ts';
 import { hasCommand, run } from './helpers/zip.ts';
 
@@ -517,15 +517,18 @@ reading('memory is flat, however large a file is', async () => {
   const root = makeTree({ small: 'x', large: 'x' });
   truncateSync(join(root, 'small'), MIB);
   truncateSync(join(root, 'large'), extent({ short: 192, full: 2048 }) * MIB);
-  const script = join(tempDirectory(), 'peak.ts');
-  const pass = new URL('../lib/pass/apply.ts', import.meta.url).href;
+  // What is built: to compile would take more than all else.
+  const script = join(tempDirectory(), 'peak.js');
+  const library = new URL('../dist/index.js', import.meta.url).href;
   writeFileSync(
     script,
-    `import { applyPermissions } from ${JSON.stringify(pass)};
-     const [root, path] = process.argv.slice(2);
-     const manifest = [{ path, digest: { algorithm: 'crc32', value: '00000000' } }];
-     applyPermissions(root, { manifest, verify: 'content', retry: false, strict: false }).then(({ unresolved }) =>
-       console.log(unresolved.length, process.resourceUsage().maxRSS));`,
+    `import(${JSON.stringify(library)}).then(async ({ applyPermissions }) => {
+       const [root, path] = process.argv.slice(2);
+       const manifest = [{ path, digest: { algorithm: 'crc32', value: '00000000' } }];
+       const options = { manifest, verify: 'content', retry: false, strict: false };
+       const { unresolved } = await applyPermissions(root, options);
+       console.log(unresolved.length, process.resourceUsage().maxRSS);
+     });`,
   );
   const peaks: number[] = [];
   for (const path of ['small', 'large']) {
@@ -539,33 +542,60 @@ reading('memory is flat, however large a file is', async () => {
 
 reading.run();
 
-for (const { title, apply } of attackedPasses) {
-  const attacked = suite(`content, attacked (${title})`);
+const attacked = suite('content: attacked');
 
-  attacked('what gets the mode is what was read, whatever bears its name by then', async () => {
-    const closed = { mode: 0o600 };
-    const root = makeTree({ f: { ...closed, content: 'right' }, g: { ...closed, content: 'wrong' } });
-    const [right, wrong] = ['f', 'g'].map((name) => openSync(join(root, name), 'r')) as [number, number];
-    const manifest = [fileOf('f', 'right', { mode: 0o755 })];
-    const options = {
-      manifest,
-      mode: 'manifest',
-      umask: 0,
-      verify: 'content',
-      retry: false,
-      strict: false,
-    } as const;
-    let given = 0;
-    const exchanges = await whileExchanging([[join(root, 'f'), join(root, 'g')]], async () => {
-      while (given < extent({ short: 30, full: 3000 })) {
-        given += (await apply(root, options)).counts.changed;
-        assert.is(fstatSync(wrong).mode & 0o777, 0o600);
-        fchmodSync(right, 0o600);
-      }
-    });
-    assert.ok(exchanges > 10, `${exchanges} exchanges`);
-    for (const descriptor of [right, wrong]) closeSync(descriptor);
-  });
-
-  attacked.run();
+/** Two files, of which only one is as promised, and a pass over them; what has the mode is told by descriptors. */
+function makePair() {
+  const closed = { mode: 0o600 };
+  const root = makeTree({ f: { ...closed, content: 'right' }, g: { ...closed, content: 'wrong' } });
+  const [right, wrong] = ['f', 'g'].map((name) => openSync(join(root, name), 'r')) as [number, number];
+  const manifest = [fileOf('f', 'right', { mode: 0o755 })];
+  const options = {
+    ...{ manifest, mode: 'manifest', umask: 0, verify: 'content', retry: false, strict: false },
+  } as const satisfies ApplyOptions;
+  const modes = () => [right, wrong].map((descriptor) => fstatSync(descriptor).mode & 0o777);
+  const close = () => [right, wrong].forEach(closeSync);
+  return { root, right, options, modes, close };
 }
+
+for (const { title, apply } of [anchoredPass, pathPass]) {
+  attacked(
+    `another file gets the name before each call: what gets the mode is what was read (${title})`,
+    async () => {
+      const calls = watchCalls();
+      try {
+        let [position, most, given] = [0, 1, 0];
+        for (; position < most; position += 1) {
+          const { root, options, modes, close } = makePair();
+          calls.begin(position, () => renameSync(join(root, 'g'), join(root, 'f')));
+          await apply(root, options);
+          calls.end();
+          most = calls.calls.length;
+          assert.is(modes()[1], 0o600, `before call ${position}, ${calls.calls[position]?.name}`);
+          given += Number(modes()[0] === 0o755);
+          close();
+        }
+        // Exchanged after it was opened, it still is what was promised.
+        assert.ok(given >= 3 && given < most, `${given} of ${most}`);
+      } finally {
+        calls.restore();
+      }
+    },
+  );
+}
+
+attacked('two files change names all the time: only what was read gets the mode', async () => {
+  const { root, right, options, modes, close } = makePair();
+  let given = 0;
+  const exchanges = await whileExchanging([[join(root, 'f'), join(root, 'g')]], async () => {
+    while (given < extent({ short: 20, full: 3000 })) {
+      given += (await anchoredPass.apply(root, options)).counts.changed;
+      assert.is(modes()[1], 0o600);
+      fchmodSync(right, 0o600);
+    }
+  });
+  assert.ok(exchanges > 10, `${exchanges} exchanges`);
+  close();
+});
+
+attacked.run();
