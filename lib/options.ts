@@ -80,7 +80,10 @@ export interface ApplyOptions {
    * `'skip'`: list it at once. `'error'`: it is unresolved if it still dangles at the end.
    */
   danglingLinks?: 'defer' | 'skip' | 'error' | undefined;
-  /** How long to wait for entries of the manifest; `false`: look once. */
+  /**
+   * How long to wait for entries of the manifest; `false`: look once. Around an extractor on Windows also how long to try renames while
+   * another process has something open; `false`: once.
+   */
   retry?: RetryOptions | false | undefined;
   /** Reject with `UnresolvedEntriesError` if anything is unresolved, after everything else is done. Default true. */
   strict?: boolean | undefined;

@@ -85,9 +85,8 @@ function refused(command: string, word: string, what: string): CommandFailure {
 function findBatchFile(command: string, environment: NodeJS.ProcessEnv): string | undefined {
   const isPath = /[\\/:]/.test(command);
   // PATH alone: who works among files of others would start theirs.
-  const folders = isPath
-    ? ['']
-    : (environment.Path ?? environment.PATH ?? '').split(delimiter).filter(Boolean);
+  const inPath = (environment.Path ?? environment.PATH ?? '').replaceAll('"', '').split(delimiter);
+  const folders = isPath ? [''] : inPath.filter(Boolean);
   for (const folder of folders) {
     for (const extension of ['', ...PROGRAMS, ...BATCH_FILES]) {
       const path = folder === '' ? command + extension : join(folder, command + extension);

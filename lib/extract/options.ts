@@ -20,7 +20,7 @@ export interface StageOptions extends Omit<ApplyOptions, 'manifest' | 'dryRun'> 
    * both are exchanged; elsewhere it takes two renames, between which nothing is there.
    */
   existing?: 'error' | 'keep' | 'replace' | undefined;
-  /** fsync every file and directory before the rename, and the parent directory after it. Default false. */
+  /** fsync every file and directory before the rename, and the parent directory after it; on Windows files alone. Default false. */
   durable?: boolean | undefined;
   /**
    * Names what the tree is made of, as a digest does. Calls of this process for one destination that have the same key, and the

