@@ -11,10 +11,13 @@
  */
 import fs, { type BigIntStats, type Stats } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { tmpdir } from 'node:os';
 
 type Call = (...parameters: unknown[]) => unknown;
 type Options = { bigint?: boolean } | undefined;
 
+// Windows looks there for the temporary directory.
+process.env.TEMP = tmpdir();
 Object.defineProperty(process, 'platform', { value: 'win32' });
 
 const chmods: string[] = [];
