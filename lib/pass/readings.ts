@@ -23,7 +23,8 @@ export interface Reading {
  */
 export function readingOf(stats: EntryStats, begun: number, value: string | undefined): Reading {
   const { dev, ino, size, mtimeMs, ctimeMs } = stats;
-  const isFinal = value !== undefined && Math.abs(begun - ctimeMs) > CLOCK_MS;
+  const isOld = [mtimeMs, ctimeMs].every((time) => Math.abs(begun - time) > CLOCK_MS);
+  const isFinal = value !== undefined && isOld;
   return { version: { dev, ino, size, mtimeMs, ctimeMs }, value, isFinal };
 }
 
