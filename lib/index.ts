@@ -32,7 +32,9 @@ export { formatManifest } from './record/format.ts';
 export type { RecordOptions, RecordProgress } from './record/options.ts';
 export { recordManifest } from './record/record.ts';
 export type {
+  LinkChange,
   LinkReport,
+  ModeChange,
   PermissionChange,
   PermissionCounts,
   PermissionProgress,

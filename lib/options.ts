@@ -75,6 +75,14 @@ export interface ApplyOptions {
    */
   unlisted?: 'count' | 'list' | 'error' | undefined;
   /**
+   * What happens to a plain file that holds exactly the text of a link that the manifest has in its place, which many extractors
+   * leave. `'error'` (default): it is unresolved (`link-flattened`). `'restore'`: it becomes that link, once everything else is
+   * there, if the link stays inside the tree: its target is relative, has `..` at its start alone, and, followed through all that is
+   * there, leads neither outside nor in a circle. Files with more than one name, files of another user, and files with `verify: 'none'`
+   * stay. On Windows, every file does.
+   */
+  flattenedLinks?: 'error' | 'restore' | undefined;
+  /**
    * What happens to a link whose target does not exist. `'defer'` (default): wait for the target if the manifest names
    * it; the link is unresolved if it never appears. Any other dangling link is checked once more at the end, and listed.
    * `'skip'`: list it at once. `'error'`: it is unresolved if it still dangles at the end.
@@ -107,6 +115,6 @@ export interface ApplyOptions {
   signal?: Signal | undefined;
   /** Called between slices of work. If it throws, the pass rejects with that error. */
   onProgress?: ((progress: PermissionProgress) => void) | undefined;
-  /** Called for every mode that was changed (or would be, in a dry run). If it throws, the pass rejects with that error. */
+  /** Called for every mode that was changed, and every file that became a link (or would be, in a dry run). If it throws, the pass rejects with that error. */
   onChange?: ((change: PermissionChange) => void) | undefined;
 }

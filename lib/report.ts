@@ -33,6 +33,8 @@ export interface PermissionCounts {
   hardLinked: number;
   /** With `verify: 'content'`: files of the manifest that are there, and whose content it says nothing of that can be verified. */
   unverified: number;
+  /** Plain files that became the links whose text they held (or would, in a dry run). They are not in `changed`. */
+  restored: number;
 }
 
 /** A link that dangles, loops, leads out of the tree, or may. Links to entries of the tree are not listed. */
@@ -143,8 +145,11 @@ export interface PermissionProgress {
   list(): UnresolvedEntryError[];
 }
 
+/** One change: of a mode, or of a file that became a link. Only the latter has a `linkTarget`. */
+export type PermissionChange = ModeChange | LinkChange;
+
 /** One change of a mode. */
-export interface PermissionChange {
+export interface ModeChange {
   /** Path below the root. */
   path: string;
   /** Mode before, setuid, setgid and sticky included. */
@@ -153,6 +158,18 @@ export interface PermissionChange {
   to: number;
   /** How many names the file has, where it has more than one: all of them have the new mode. */
   names?: number;
+  linkTarget?: undefined;
+}
+
+/** A plain file that became the link whose text it held. */
+export interface LinkChange {
+  /** Path below the root. */
+  path: string;
+  /** Text of the link. */
+  linkTarget: string;
+  from?: undefined;
+  to?: undefined;
+  names?: undefined;
 }
 
 /**
@@ -173,5 +190,6 @@ export function createCounts(): PermissionCounts {
     absent: 0,
     hardLinked: 0,
     unverified: 0,
+    restored: 0,
   };
 }

@@ -38,6 +38,7 @@ export interface Settings {
   readonly discover: boolean;
   readonly unlisted: 'count' | 'list' | 'error';
   readonly verify: 'size' | 'content' | 'presence' | 'none';
+  readonly flattenedLinks: 'error' | 'restore';
   readonly danglingLinks: 'defer' | 'skip' | 'error';
   readonly retry: RetrySettings | false;
   readonly strict: boolean;
@@ -75,6 +76,7 @@ export const optionNames: ReadonlySet<string> = new Set<keyof ApplyOptions>([
   'discover',
   'verify',
   'unlisted',
+  'flattenedLinks',
   'danglingLinks',
   'retry',
   'strict',
@@ -112,6 +114,7 @@ export function resolveOptions(root: string, given: ApplyOptions): Settings {
     detect: checkDetect(options.detect, mode),
     ...checkWalk(options, manifest),
     verify: choice('verify', options.verify, ['size', 'content', 'presence', 'none']) ?? 'size',
+    flattenedLinks: choice('flattenedLinks', options.flattenedLinks, ['error', 'restore']) ?? 'error',
     danglingLinks: choice('danglingLinks', options.danglingLinks, ['defer', 'skip', 'error']) ?? 'defer',
     retry: resolveRetry(options.retry),
     strict: boolean('strict', options.strict) ?? true,

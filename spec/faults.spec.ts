@@ -220,8 +220,9 @@ for (const { backend, title, openTree: open } of canWatch ? watchable : []) {
       outcome.opening ||= watched.calls.length;
       return held;
     };
-    const onChange: ApplyOptions['onChange'] = ({ path, from, to }) => {
-      outcome.told[path] = [outcome.told[path]?.[0] ?? from.toString(8), to.toString(8)];
+    const onChange: ApplyOptions['onChange'] = ({ path, from, to, linkTarget }) => {
+      const [before, after] = linkTarget === undefined ? [from.toString(8), to.toString(8)] : ['', linkTarget];
+      outcome.told[path] = [outcome.told[path]?.[0] ?? before, after];
     };
     const all: ApplyOptions = { umask: 0o022, retry, strict: false, onChange, ...options };
     watched.begin(position, event);

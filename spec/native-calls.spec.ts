@@ -88,8 +88,9 @@ async function outcomeOf(
 ): Promise<Outcome> {
   const told: string[] = [];
   // In which order a directory is listed is not said: either of two hard links may be the first.
-  const onChange: ApplyOptions['onChange'] = ({ path, from, to }) => {
-    told.push(`${path.replace('same', 'f')}: ${from.toString(8)} to ${to.toString(8)}`);
+  const onChange: ApplyOptions['onChange'] = ({ path, from, to, linkTarget }) => {
+    const change = linkTarget ?? `${from.toString(8)} to ${to.toString(8)}`;
+    told.push(`${path.replace('same', 'f')}: ${change}`);
   };
   const all: ApplyOptions = { umask: 0o022, retry, strict: false, onChange };
   const report = comparable(await pass({ ...all, ...options }));

@@ -51,7 +51,8 @@ export function flagOf(option: string): string {
 }
 
 /** Names of options in the words of the library, where it says what to do. */
-const optionWords = /\b(?:danglingLinks|hardLinks|existing|publish)\b(?= to )|\bretry\.\w+|\bcrossDevice\b/g;
+const optionWords =
+  /\b(?:flattenedLinks|danglingLinks|hardLinks|existing|publish)\b(?= to )|\bretry\.\w+|\bcrossDevice\b/g;
 
 /** What the library advises, in flags: `set danglingLinks to 'skip'` becomes `set --dangling-links to skip`. */
 export function inFlags(advice: string): string {
@@ -93,6 +94,12 @@ function passFlags(): [string, Option[]][] {
           ['count', 'list', 'error'],
           'what is not in it: count it where the tree is walked; list: walk, name it, leave it as it is; ' +
             'error: the same, and it is unresolved',
+        ),
+        choice(
+          '--flattened-links <how>',
+          ['error', 'restore'],
+          'files that hold the text of a link that it names: error: report them as unresolved; restore: make them ' +
+            'links again, where these stay inside the tree',
         ),
         flag('--discover', 'also visit what the manifest does not name (default without a manifest)'),
         flag('--no-discover', 'visit only what the manifest names (default with a manifest)'),

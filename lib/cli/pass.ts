@@ -162,6 +162,7 @@ function watchPass(flags: PassFlags, progressLine: ProgressLine | undefined): Pa
   const isListed = flags.dryRun === true && flags.verbose !== true;
   let reported: PermissionProgress | undefined;
   let changed = 0;
+  let restored = 0;
   const changes: PermissionChange[] = [];
   const hardLinked: string[] = [];
   return {
@@ -172,7 +173,8 @@ function watchPass(flags: PassFlags, progressLine: ProgressLine | undefined): Pa
         progressLine?.update(progress);
       },
       onChange(change) {
-        changed += 1;
+        if (change.linkTarget === undefined) changed += 1;
+        else restored += 1;
         if (isListed && changes.length < MAX_LISTED) changes.push(change);
         if (change.names !== undefined && hardLinked.length < MAX_NAMED) hardLinked.push(change.path);
         if (flags.verbose) lines.add(renderChange(change));
@@ -181,7 +183,8 @@ function watchPass(flags: PassFlags, progressLine: ProgressLine | undefined): Pa
     counts() {
       const counts = reported?.counts ?? createCounts();
       const since = Math.max(0, changed - counts.changed);
-      return { ...counts, visited: counts.visited + since, changed: counts.changed + since };
+      const sum = { visited: counts.visited + since, changed: counts.changed + since };
+      return { ...counts, ...sum, restored: Math.max(counts.restored, restored) };
     },
     list: () => reported?.list() ?? [],
     remarks: () => ({ changes, hardLinked }),

@@ -10,7 +10,7 @@ import { inFlags } from './flags.ts';
 import { renderWarnings } from './notes.ts';
 import type { Paint } from './output.ts';
 import { printableName, printableText } from './printable.ts';
-import { changedWord, formatCount, formatDuration, plural } from './words.ts';
+import { changedWord, formatCount, formatDuration, plural, restoredWord } from './words.ts';
 
 const reasonWidth = 'permission-denied'.length;
 const kindWidth = 'dangling'.length;
@@ -49,7 +49,7 @@ export function renderReport(report: PermissionReport, paint: Paint, remarks: Re
     [renderRoot(root, note, paint)],
     leftAs === undefined ? renderCounts(counts, dryRun) : [],
     renderSettle(settle),
-    renderChanges(changes, counts.changed),
+    renderChanges(changes, counts.changed + counts.restored),
     renderLinks(links, paint),
     renderUnlisted(unlisted),
     renderUnresolved(unresolved, paint),
@@ -79,8 +79,10 @@ export function renderInterruption(
   ]);
 }
 
-/** One change, the path last: `0644 -> 0755  bin/tool`. */
-export function renderChange({ path, from, to }: PermissionChange): string {
+/** One change, the path last: `0644 -> 0755  bin/tool`, or `file -> link  bin/run -> tool`. */
+export function renderChange(change: PermissionChange): string {
+  const { path, from, to, linkTarget } = change;
+  if (linkTarget !== undefined) return `file -> link  ${printableName(path)} -> ${printableName(linkTarget)}`;
   return `${formatMode(from)} -> ${formatMode(to)}  ${printableName(path)}`;
 }
 
@@ -101,6 +103,7 @@ function renderCounts(counts: PermissionCounts, dryRun: boolean): string[] {
     [counts.unchanged, 'unchanged'],
   ];
   const whereAny: [number, string][] = [
+    [counts.restored, `${restoredWord(dryRun)} links: files that held the text of one`],
     [counts.links, 'symbolic links, never changed'],
     [counts.special, 'FIFOs, sockets and devices, never changed'],
     [counts.ignored, 'ignored'],
@@ -212,8 +215,10 @@ function renderOutcome(
   { ok, counts, dryRun, unresolved, durationMs }: PermissionReport,
   paint: Paint,
 ): string {
-  const done = `${formatCount(counts.changed)} ${changedWord(dryRun)}`;
+  const { changed, restored } = counts;
+  const links = restored > 0 ? `, ${formatCount(restored)} ${restoredWord(dryRun)} links` : '';
+  const done = `${formatCount(changed)} ${changedWord(dryRun)}${links}`;
   const words = ok ? done : `${formatCount(unresolved.length)} unresolved, ${done}`;
-  const style = ok ? (dryRun && counts.changed > 0 ? 'yellow' : 'green') : 'red';
+  const style = ok ? (dryRun && changed + restored > 0 ? 'yellow' : 'green') : 'red';
   return `${paint(style, words)} ${paint('dim', `(${formatDuration(durationMs)})`)}`;
 }

@@ -8,6 +8,11 @@ export function changedWord(isDryRun: boolean): string {
   return isDryRun ? 'would change' : 'changed';
 }
 
+/** What became of a file that held the text of a link. */
+export function restoredWord(isDryRun: boolean): string {
+  return isDryRun ? 'would become' : 'became';
+}
+
 export function formatDuration(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

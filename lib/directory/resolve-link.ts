@@ -30,6 +30,9 @@ export function leadsBelow(path: string, target: string): boolean {
   return splitTarget(target).includes(basename(path));
 }
 
+/** Text of a link that a file is taken for, by its name in a directory. */
+export type Pretended = (place: Place, name: string) => string | undefined;
+
 /**
  * Follows links by looking at one name after the other in directories that are held. `..` above the root is outside; an absolute
  * target is outside unless it names the root or something below it. Nothing outside is looked at.
@@ -37,12 +40,17 @@ export function leadsBelow(path: string, target: string): boolean {
 export class LinkResolver {
   readonly #tree: Tree;
   readonly #rootNames: readonly string[];
+  readonly #pretended: Pretended;
   /** Places that were made for names on the way, so that the same way has the same places. */
   readonly #below = new WeakMap<Place, Map<string, Place>>();
   #looks = FREE_LOOKS;
 
-  /** @param tree a chain of its own: it stays where the last link led */
-  constructor(tree: Tree) {
+  /**
+   * @param tree a chain of its own: it stays where the last link led
+   * @param pretended asked for files only
+   */
+  constructor(tree: Tree, pretended: Pretended = () => undefined) {
+    this.#pretended = pretended;
     this.#tree = tree.fork(MAX_OPEN);
     this.#rootNames = namesOfPath(tree.path);
   }
@@ -116,8 +124,9 @@ export class LinkResolver {
     try {
       const directory = this.#tree.goTo(place);
       const found = directory.lstat(name);
-      if (found?.type !== 'symlink') return found && { isDirectory: found.type === 'directory' };
-      return { linkTarget: directory.readlink(name), isDirectory: false };
+      if (found === undefined || found.type === 'directory') return found && { isDirectory: true };
+      const linkTarget = found.type === 'symlink' ? directory.readlink(name) : this.#pretended(place, name);
+      return linkTarget === undefined ? { isDirectory: false } : { linkTarget, isDirectory: false };
     } catch (error) {
       const code = errorCode(error);
       if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;

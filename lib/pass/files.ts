@@ -5,7 +5,7 @@ import { type ManifestDigest, traitsOf } from '../manifest/manifest.ts';
 import { isExecutableFile } from '../modes/detect.ts';
 import type { Content } from './content.ts';
 import type { Course, Scope } from './course.ts';
-import type { Links } from './links.ts';
+import type { FlattenedLinks } from './flattened.ts';
 import { isShared, type Modes } from './modes.ts';
 import { NO_SLOT, Subject } from './slots.ts';
 
@@ -21,7 +21,7 @@ export interface FileVisitor {
 export class Files {
   readonly #course: Course;
   readonly #modes: Modes;
-  readonly #links: Links;
+  readonly #flattened: FlattenedLinks;
   readonly #visitor: FileVisitor;
   readonly #content: Content | undefined;
   /** Whether a change needs no look before it, as long as each file is changed. */
@@ -34,13 +34,13 @@ export class Files {
   constructor(
     course: Course,
     modes: Modes,
-    links: Links,
+    flattened: FlattenedLinks,
     content: Content | undefined,
     visitor: FileVisitor,
   ) {
     this.#course = course;
     this.#modes = modes;
-    this.#links = links;
+    this.#flattened = flattened;
     this.#content = content;
     this.#visitor = visitor;
     const { settings } = course;
@@ -58,7 +58,7 @@ export class Files {
     const { slots, ledger } = this.#course;
     const facts = slot === NO_SLOT ? undefined : slots.facts(slot);
     const type = slot === NO_SLOT ? undefined : slots.type(slot);
-    if (type === 'symlink') return this.#links.flattened(scope, name, slot);
+    if (type === 'symlink') return this.#flattened.visit(scope, name, slot);
     if (type === 'directory') {
       if (traitsOf(facts).isPerhapsEmptyFile === true) return this.#visitEmpty(scope, name, slot, known);
       return this.#course.findings.mismatch(new Subject(scope.place, name, slot), { type: 'file' });

@@ -96,6 +96,11 @@ export class Ledger {
     this.#counts.hardLinked += 1;
   }
 
+  /** Count a file that became a link. */
+  countRestored(): void {
+    this.#counts.restored += 1;
+  }
+
   /** Count paths of the manifest that the options ignore. */
   countIgnored(paths: number): void {
     this.#counts.ignored += paths;

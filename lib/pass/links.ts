@@ -1,8 +1,5 @@
-import { Buffer } from 'node:buffer';
-import type { OpenFile } from '../directory/directory.ts';
 import { errorCode } from '../directory/errors.ts';
 import { isSameTarget } from '../directory/link-target.ts';
-import { encodeName } from '../directory/names.ts';
 import { type LinkResolution, LinkResolver, leadsBelow } from '../directory/resolve-link.ts';
 import type { EntryFacts } from '../errors.ts';
 import { traitsOf } from '../manifest/manifest.ts';
@@ -28,11 +25,16 @@ export class Links {
   /** Links that dangle and that nothing waits for, to be looked at once more at the end. */
   readonly #dangling = new Map<string, Subject>();
 
-  /** @param lookAgain called for what is no link or no file any more */
+  /** Files that are taken for links, with the text that these have, by path: those that would be restored. */
+  readonly pretended = new Map<string, string>();
+
+  /** @param lookAgain called for what is no link any more */
   constructor(course: Course, lookAgain: (subject: Subject) => void) {
     this.#course = course;
     this.#lookAgain = lookAgain;
-    this.#resolver = new LinkResolver(course.tree);
+    this.#resolver = new LinkResolver(course.tree, (place, name) =>
+      this.pretended.size === 0 ? undefined : this.pretended.get(place.pathOf(name)),
+    );
   }
 
   /** Whether there is something for {@link resolveAll}. */
@@ -61,31 +63,6 @@ export class Links {
     }
   }
 
-  /** A file where the manifest has a link: the link's text as its content is what many extractors leave. */
-  flattened({ place, directory }: Scope, name: string, slot: number): void {
-    const { findings, ledger, slots } = this.#course;
-    const subject = new Subject(place, name, slot);
-    const linkTarget = slots.facts(slot)?.linkTarget;
-    if (linkTarget === undefined) return findings.mismatch(subject, { type: 'file' });
-    let file: OpenFile | undefined;
-    try {
-      const text = Buffer.from(encodeName(linkTarget));
-      file = directory.open(name);
-      const content = file.read(text.length + 1);
-      if (!text.equals(content)) return findings.mismatch(subject, { type: 'file' });
-      ledger.fail(subject, {
-        reason: 'link-flattened',
-        expected: findings.expected(slot),
-        actual: { type: 'file', size: content.length },
-        target: linkTarget,
-      });
-    } catch (error) {
-      this.#readFailed(subject, error);
-    } finally {
-      file?.close();
-    }
-  }
-
   /** Deal with a link; where it leads is found out by {@link resolveAll}. */
   visit(scope: Scope, name: string, slot: number): void {
     this.#readLink(scope, new Subject(scope.place, name, slot), false);
@@ -98,7 +75,7 @@ export class Links {
       this.#read = [];
       for (const { subject, target, isEnd } of read) {
         try {
-          const resolution = yield* this.#resolve(subject, target);
+          const resolution = yield* this.resolve(subject, target);
           if (isEnd) this.#end(subject, target, resolution);
           else this.#conclude(subject, target, resolution);
         } catch (error) {
@@ -108,7 +85,8 @@ export class Links {
     }
   }
 
-  *#resolve({ place }: Subject, target: string): Generator<void, LinkResolution> {
+  /** Find out where a text leads. Yields where a slice is over. */
+  *resolve({ place }: Subject, target: string): Generator<void, LinkResolution> {
     const steps = this.#resolver.resolve(place, target);
     let step = steps.next();
     while (step.done !== true) {
@@ -118,15 +96,21 @@ export class Links {
     return step.value;
   }
 
+  /** Deal with a link whose text is known. */
+  take(subject: Subject, target: string, isEnd = false): void {
+    this.#read.push({ subject, target, isEnd });
+  }
+
   #readLink({ directory }: Scope, subject: Subject, isEnd: boolean): void {
     try {
-      const target = directory.readlink(subject.name as string);
+      const pretended = this.pretended.size === 0 ? undefined : this.pretended.get(subject.path);
+      const target = pretended ?? directory.readlink(subject.name as string);
       const type = this.#course.slots.type(subject.slot);
       if (!isEnd && (type === 'file' || type === 'directory')) {
         return this.#course.findings.mismatch(subject, { type: 'symlink', linkTarget: target });
       }
       if (this.#isOther(subject, target) || this.#isTemporary(subject, target)) return;
-      this.#read.push({ subject, target, isEnd });
+      this.take(subject, target, isEnd);
     } catch (error) {
       this.#readFailed(subject, error);
     }
@@ -209,7 +193,7 @@ export class Links {
     ledger.end(subject.slot, 'links');
   }
 
-  /** Reading says EINVAL or ELOOP of what is no file or link any more. */
+  /** Reading says EINVAL of what is no link any more. */
   #readFailed(subject: Subject, error: unknown): void {
     const code = errorCode(error);
     if (code === 'EINVAL' || code === 'ELOOP') this.#lookAgain(subject);

@@ -131,8 +131,9 @@ export class Pass {
     }
   }
 
-  /** What is left for the end: links, then modes that take something away from directories, the deepest first. */
+  /** What is left for the end: files that become links, links, then modes that take something away from directories, the deepest first. */
   *finish(): Generator<void> {
+    yield* this.#visit.flattened.restore();
     for (const _ of this.#visit.links.endings()) if (this.#course.slices.isOver()) yield;
     yield* this.#visit.catchUp();
     for (const _ of this.#visit.directories.endings()) if (this.#course.slices.isOver()) yield;

@@ -8,6 +8,7 @@ import { Content } from './content.ts';
 import type { Course, Scope } from './course.ts';
 import { Directories, type Entered } from './directories.ts';
 import { Files } from './files.ts';
+import { FlattenedLinks } from './flattened.ts';
 import { Links } from './links.ts';
 import { Modes } from './modes.ts';
 import { NO_SLOT, Subject } from './slots.ts';
@@ -20,6 +21,7 @@ const MAX_RELOOKS = 3;
 export class Visit {
   readonly directories: Directories;
   readonly links: Links;
+  readonly flattened: FlattenedLinks;
   /** Verifies the content of files, where that is asked for. */
   readonly content: Content | undefined;
   readonly #course: Course;
@@ -36,10 +38,11 @@ export class Visit {
     const modes = new Modes(course, lookAgain);
     this.#unlisted = new Unlisted(course);
     this.links = new Links(course, lookAgain);
+    this.flattened = new FlattenedLinks(course, this.links, lookAgain);
     this.directories = new Directories(course, modes, { other, lookAgain });
     const { digesting } = course;
     this.content = digesting && new Content(course, modes, digesting, lookAgain);
-    this.#files = new Files(course, modes, this.links, this.content, { other, lookAgain });
+    this.#files = new Files(course, modes, this.flattened, this.content, { other, lookAgain });
   }
 
   /** Whether there is something for {@link catchUp}. */

@@ -302,8 +302,11 @@ class Model {
   #file(path: string, entry: ModelEntry, listed: ManifestEntry | undefined): boolean {
     const { verify } = this.#options;
     if (listed?.type === 'symlink') {
-      const isFlattened = listed.linkTarget === entry.content;
-      return this.#fail(path, isFlattened ? 'link-flattened' : 'type-mismatch', true);
+      const { linkTarget } = listed;
+      if (linkTarget === entry.content) return this.#fail(path, 'link-flattened', true);
+      // The start of its text may be followed by the rest.
+      const isStart = linkTarget?.startsWith(entry.content) === true;
+      return this.#fail(path, 'type-mismatch', !isStart);
     }
     if (listed?.type === 'directory') return this.#fail(path, 'type-mismatch', true);
     if (

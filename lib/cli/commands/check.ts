@@ -29,7 +29,11 @@ export function fillCheckCommand(command: Command): void {
     .action(async (root: string, flags: PassFlags) => {
       const { runPass } = await import('../pass.ts');
       setExitCode(
-        await runPass(root, { ...flags, dryRun: true }, { isWell: ({ counts }) => counts.changed === 0 }),
+        await runPass(
+          root,
+          { ...flags, dryRun: true },
+          { isWell: ({ counts }) => counts.changed + counts.restored === 0 },
+        ),
       );
     });
 }
