@@ -87,7 +87,8 @@ export const advice: Readonly<Record<UnresolvedReason, string>> = {
   'size-mismatch': 'extract again, or wait longer with retry.maxRetryTime',
   'content-mismatch': 'extract again, or wait longer with retry.maxRetryTime',
   'type-mismatch': 'remove the entry that has its name and extract again',
-  'link-flattened': "set flattenedLinks to 'restore', or use an extractor that makes symbolic links",
+  'link-flattened':
+    "set flattenedLinks to 'restore', which makes links that stay inside the tree, or use an extractor that makes links",
   'link-mismatch': 'remove the link and extract again',
   'dangling-link': "extract its target, or set danglingLinks to 'skip'",
   'symlink-in-path': 'a directory on the way is a link, which is never followed: remove it and extract again',

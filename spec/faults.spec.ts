@@ -221,7 +221,8 @@ for (const { backend, title, openTree: open } of canWatch ? watchable : []) {
       return held;
     };
     const onChange: ApplyOptions['onChange'] = ({ path, from, to, linkTarget }) => {
-      const [before, after] = linkTarget === undefined ? [from.toString(8), to.toString(8)] : ['', linkTarget];
+      const [before, after] =
+        linkTarget === undefined ? [from.toString(8), to.toString(8)] : ['', linkTarget];
       outcome.told[path] = [outcome.told[path]?.[0] ?? before, after];
     };
     const all: ApplyOptions = { umask: 0o022, retry, strict: false, onChange, ...options };

@@ -103,7 +103,7 @@ function renderCounts(counts: PermissionCounts, dryRun: boolean): string[] {
     [counts.unchanged, 'unchanged'],
   ];
   const whereAny: [number, string][] = [
-    [counts.restored, `${restoredWord(dryRun)} links: files that held the text of one`],
+    [counts.restored, `plain files that ${restoredWord(dryRun)} links`],
     [counts.links, 'symbolic links, never changed'],
     [counts.special, 'FIFOs, sockets and devices, never changed'],
     [counts.ignored, 'ignored'],

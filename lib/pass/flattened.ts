@@ -77,16 +77,19 @@ export class FlattenedLinks {
         one.path < other.path ? -1 : 1,
       );
       this.#candidates.clear();
+      this.#links.rewind();
       // Each is judged as if all the others were links already: what comes of it does not depend on their order.
-      for (const { path, target } of candidates) this.#links.pretended.set(path, target);
+      for (const { path, target } of candidates) this.#links.pretended.add(path, target);
+      const refused: Candidate[] = [];
       for (const candidate of candidates) {
         const staysInside = yield* this.#staysInside(candidate);
-        if (!staysInside) this.#links.pretended.delete(candidate.path);
+        if (!staysInside) refused.push(candidate);
         else if (this.#course.settings.dryRun) this.#wouldRestore(candidate);
         else this.#restore(candidate);
         if (this.#course.slices.isOver()) yield;
       }
       if (!this.#course.settings.dryRun) this.#links.pretended.clear();
+      for (const { path } of refused) this.#links.pretended.remove(path);
       yield* this.#lookAtTurned();
       yield* this.#links.resolveAll();
     }
@@ -103,8 +106,8 @@ export class FlattenedLinks {
   }
 
   #keep(subject: Subject, target: string): void {
-    const { path, slot } = subject;
-    if (this.#links.pretended.get(path) === target) return this.#links.take(subject, target);
+    const { path, slot, place, name } = subject;
+    if (this.#links.pretended.at(place, name as string) === target) return this.#links.take(subject, target);
     this.#candidates.set(slot, { subject, path, target });
     this.#course.ledger.arrived(slot);
   }

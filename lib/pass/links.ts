@@ -5,6 +5,7 @@ import type { EntryFacts } from '../errors.ts';
 import { traitsOf } from '../manifest/manifest.ts';
 import type { Course, Scope } from './course.ts';
 import type { Finding } from './ledger.ts';
+import { PretendedLinks } from './pretended.ts';
 import { NO_SLOT, Subject } from './slots.ts';
 
 /** A link that leads into the staging directory, which will be gone. */
@@ -25,16 +26,15 @@ export class Links {
   /** Links that dangle and that nothing waits for, to be looked at once more at the end. */
   readonly #dangling = new Map<string, Subject>();
 
-  /** Files that are taken for links, with the text that these have, by path: those that would be restored. */
-  readonly pretended = new Map<string, string>();
+  /** Files that are taken for links, as they would be once these are restored. */
+  readonly pretended: PretendedLinks;
 
   /** @param lookAgain called for what is no link any more */
   constructor(course: Course, lookAgain: (subject: Subject) => void) {
     this.#course = course;
     this.#lookAgain = lookAgain;
-    this.#resolver = new LinkResolver(course.tree, (place, name) =>
-      this.pretended.size === 0 ? undefined : this.pretended.get(place.pathOf(name)),
-    );
+    this.pretended = new PretendedLinks(course.fold);
+    this.#resolver = new LinkResolver(course.tree, (place, name) => this.pretended.at(place, name));
   }
 
   /** Whether there is something for {@link resolveAll}. */
@@ -103,8 +103,8 @@ export class Links {
 
   #readLink({ directory }: Scope, subject: Subject, isEnd: boolean): void {
     try {
-      const pretended = this.pretended.size === 0 ? undefined : this.pretended.get(subject.path);
-      const target = pretended ?? directory.readlink(subject.name as string);
+      const name = subject.name as string;
+      const target = this.pretended.at(subject.place, name) ?? directory.readlink(name);
       const type = this.#course.slots.type(subject.slot);
       if (!isEnd && (type === 'file' || type === 'directory')) {
         return this.#course.findings.mismatch(subject, { type: 'symlink', linkTarget: target });
