@@ -100,13 +100,14 @@ class Replacement {
 
   run(): Restoration {
     if (!this.#isFile(this.#name)) return { isRestored: false };
+    // Asked before anything is made: to find out may take a while.
+    const canExchange = this.#directory.renames.has('exchange');
     try {
       this.#directory.symlink(this.#temporary, this.#target);
     } catch (error) {
       return { isRestored: false, error, left: this.#clear() };
     }
-    const exchanged = this.#directory.renames.has('exchange') ? this.#exchange() : undefined;
-    return exchanged ?? this.#replace();
+    return (canExchange ? this.#exchange() : undefined) ?? this.#replace();
   }
 
   /** `undefined` where the two cannot be exchanged, and nothing was done. */
@@ -188,7 +189,11 @@ class Replacement {
     let last: unknown;
     for (const _ of [1, 2]) {
       try {
-        if (this.#directory.lstat(name) === undefined) return undefined;
+        if (this.#directory.lstat(name) === undefined) {
+          // By path it may have been looked for elsewhere: then this throws.
+          this.#directory.stats();
+          return undefined;
+        }
         if (!this.#isLink(name)) return { name, error: swapped(name), advice: MOVE_BACK };
         this.#directory.unlink(name);
         return undefined;

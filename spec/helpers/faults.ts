@@ -16,6 +16,9 @@ const faultable = [
   'readSync',
   'chmodSync',
   'fchmodSync',
+  'symlinkSync',
+  'renameSync',
+  'unlinkSync',
 ] as const;
 
 /** What a fault is injected with. */
@@ -85,7 +88,9 @@ export function watchCalls(): WatchedCalls {
     (name: string, original: Call, done: (path: string, result: unknown) => void): Call =>
     (...parameters) => {
       if (!isWatching) return original(...parameters);
-      const path = withoutDescriptors(parameters[0], opened, workingDirectory);
+      // The first parameter of symlink is the text.
+      const named = parameters[name === 'symlinkSync' ? 1 : 0];
+      const path = withoutDescriptors(named, opened, workingDirectory);
       const position = calls.push({ name: name.replace(/Sync$/, ''), path }) - 1;
       if (planned?.position === position) {
         if (typeof planned.event === 'string') return failWith(planned.event, name, parameters);
