@@ -14,7 +14,9 @@ import {
   extractors,
   hasCommand,
   links,
+  macLinks,
   makeArchive,
+  makeMacArchive,
   makers,
   type TestedExtractor,
   unpackWithMcpb,
@@ -130,6 +132,13 @@ for (const extractor of extractors) {
 
     if (alone.links === 'kept') continue;
 
+    test(`${extractor.name} wrapped, ${name}: flattened links restored, the whole tree`, async () => {
+      const restoring = { umask: 0o022, flattenedLinks: 'restore', danglingLinks: 'error' } as const;
+      const report = await extractWrapped(extractor, archiveOf(name), restoring);
+      assertComplete(report.destination, name, { ...alone, links: 'kept' });
+      assert.is(report.counts.restored, linksOf(name).length);
+    });
+
     test(`${extractor.name} wrapped, ${name}: strict, nothing is published`, async () => {
       const error = await rejectionOf(extractor, archiveOf(name));
       assert.instance(error, UnresolvedEntriesError);
@@ -140,6 +149,24 @@ for (const extractor of extractors) {
       );
     });
   }
+}
+
+let macZip: string | undefined;
+
+for (const extractor of extractors.filter(({ alone }) => alone.links === 'flattened')) {
+  const isMissing = missing.includes('zip') || missing.includes(extractor.command ?? '');
+  const test = isMissing ? table.skip : table;
+
+  test(`${extractor.name} wrapped: a framework of macOS and libraries of Pillow, whole again`, async () => {
+    macZip ??= makeMacArchive('zip');
+    const report = await extractWrapped(extractor, macZip, { umask: 0o022, flattenedLinks: 'restore' });
+    assert.equal([report.counts.restored, report.links], [Object.keys(macLinks).length, []]);
+    for (const [path, target] of Object.entries(macLinks)) {
+      assert.is(readlinkSync(join(report.destination, path)), target);
+      assert.ok(existsSync(join(report.destination, path)), path);
+    }
+    assert.ok(isExecutable(report.destination, 'App.framework/Versions/A/App'));
+  });
 }
 
 const withZip = missing.includes('zip') ? table.skip : table;

@@ -146,6 +146,8 @@ for (const { title, backend, openTree: open } of canWatch ? allPasses : []) {
     const rename = calls.findIndex(({ name }) => name === 'rename');
     const isLook = ({ name, path }: SystemCall) => name === 'lstat' && path.endsWith('/d/l');
     const look = calls.slice(0, rename).findLastIndex(isLook);
+    const symlink = calls.findIndex(({ name }) => name === 'symlink');
+    assert.ok(rename === -1 || look > symlink, 'it is looked at again once the link is made');
     return (position) => rename !== -1 && look < position && position <= rename;
   }
 

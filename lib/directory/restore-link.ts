@@ -183,24 +183,18 @@ class Replacement {
     return found?.type === 'symlink' && this.#directory.readlink(name) === this.#target;
   }
 
-  /** Remove the link, unless something else bears its name by now. A passing error does not leave it. */
+  /** Remove the link, unless something else bears its name by now. */
   #clear(): Left | undefined {
     const name = this.#temporary;
-    let last: unknown;
-    for (const _ of [1, 2]) {
-      try {
-        if (this.#directory.lstat(name) === undefined) {
-          // By path it may have been looked for elsewhere: then this throws.
-          this.#directory.stats();
-          return undefined;
-        }
-        if (!this.#isLink(name)) return { name, error: swapped(name), advice: MOVE_BACK };
-        this.#directory.unlink(name);
-        return undefined;
-      } catch (error) {
-        last = error;
-      }
+    try {
+      if (this.#isLink(name)) this.#directory.unlink(name);
+      else if (this.#directory.lstat(name) !== undefined)
+        return { name, error: swapped(name), advice: MOVE_BACK };
+      // By path it may have been looked for elsewhere: then this throws.
+      else this.#directory.stats();
+      return undefined;
+    } catch (error) {
+      return { name, error, advice: REMOVE };
     }
-    return { name, error: last, advice: REMOVE };
   }
 }

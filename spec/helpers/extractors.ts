@@ -254,6 +254,30 @@ export function unpackWithMcpb(archive: string, directory: string): ChildProcess
   return spawn(join(checkout, 'node_modules/.bin/mcpb'), ['unpack', archive, directory]);
 }
 
+/** What macOS and Pillow have links in, and their links: to a link, through a link, to a file beside it. */
+const macShape: TreeShape = {
+  'App.framework/Versions/A/App': { content: '#!/bin/sh\necho app\n', mode: 0o755 },
+  'App.framework/Versions/A/Resources/Info.plist': { content: 'plist', mode: 0o644 },
+  'PIL/.dylibs/libwebp.7.dylib': { content: 'webp', mode: 0o644 },
+};
+export const macLinks = {
+  'App.framework/App': 'Versions/Current/App',
+  'App.framework/Resources': 'Versions/Current/Resources',
+  'App.framework/Versions/Current': 'A',
+  'PIL/.dylibs/libwebp.dylib': 'libwebp.7.dylib',
+};
+
+/** An archive of a framework and of libraries as Pillow has them; in this order, whatever the order of a directory. */
+export function makeMacArchive(kind: 'zip' | 'tar'): string {
+  const withLinks = Object.entries(macLinks).map(([path, target]) => [path, `-> ${target}`]);
+  const tree = makeTree({ ...macShape, ...Object.fromEntries(withLinks) });
+  const archive = join(tempDirectory(), `mac.${kind}`);
+  const paths = [...Object.keys(macShape), ...Object.keys(macLinks).reverse()];
+  const flags = kind === 'zip' ? ['-q', '-y', archive] : ['-c', '-f', archive];
+  execFileSync(kind, [...flags, ...paths], { cwd: tree });
+  return archive;
+}
+
 /** Let an extractor do its work without permwalk, and wait as its users do: for its promise, or for `close`. */
 export async function extractAlone({ extract }: TestedExtractor, archive: string): Promise<string> {
   const directory = tempDirectory();
