@@ -169,6 +169,18 @@ for (const extractor of extractors.filter(({ alone }) => alone.links === 'flatte
   });
 }
 
+const withTar = missing.includes('tar') ? table.skip : table;
+
+withTar('links through links: tar.x does not make them, which is named; tar-fs refuses them', async () => {
+  const archive = makeMacArchive('tar');
+  const [byTar, byTarFs] = ['tar.x, promise', 'tar-fs'].map(
+    (name) => extractors.find((extractor) => extractor.name === name) as TestedExtractor,
+  );
+  const report = await extractWrapped(byTar as TestedExtractor, archive, { strict: false, retry: false });
+  assert.equal(reasonsOf(report), ['App.framework/App: missing', 'App.framework/Resources: missing']);
+  assert.match((await rejectionOf(byTarFs as TestedExtractor, archive)).message, 'not a valid symlink');
+});
+
 const withZip = missing.includes('zip') ? table.skip : table;
 
 withZip('mcpb unpack fails on entries of directories: its own words, and nothing is published', async () => {

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { encodeName } from '../lib/directory/names.ts';
+import { decodeName, encodeName } from '../lib/directory/names.ts';
 import type { UnresolvedReason } from '../lib/errors.ts';
 import {
   formatManifest,
@@ -35,6 +35,7 @@ const restoring = {
   strict: false,
   retry: impatient,
   danglingLinks: 'skip',
+  flattenedLinks: 'restore',
 } as const;
 
 async function readBack(manifest: Iterable<ManifestEntry>, format: 'mtree' | 'json'): Promise<Manifest> {
@@ -43,11 +44,34 @@ async function readBack(manifest: Iterable<ManifestEntry>, format: 'mtree' | 'js
   return readManifest(file);
 }
 
-/** Something that happens to an entry, and what a pass says of it; `undefined` where it brings it back. */
+/**
+ * Something that happens to an entry, and what a pass says of it: `undefined` where it brings it back, several where that depends on
+ * what else there is.
+ */
 interface Damage {
   readonly kinds: readonly ManifestEntry['type'][];
   readonly act: (path: Buffer | string) => void;
-  readonly reason: (entry: ManifestEntry) => UnresolvedReason | undefined;
+  readonly reason: (
+    entry: ManifestEntry,
+    root: string,
+  ) => UnresolvedReason | undefined | readonly (UnresolvedReason | undefined)[];
+}
+
+/** Whether a link that was flattened comes back: for sure where it leads to one name beside it that nothing has. */
+function comesBack({ path, linkTarget = '' }: ManifestEntry, root: string): ReturnType<Damage['reason']> {
+  const names = linkTarget.split('/').filter((name) => name !== '' && name !== '.');
+  const isUp = names.map((name) => name === '..');
+  const goesUpLate = isUp.lastIndexOf(true) >= isUp.filter(Boolean).length;
+  const goesUpFar = isUp.filter(Boolean).length > path.split('/').length - 1;
+  if (linkTarget.startsWith('/') || goesUpLate || goesUpFar) return 'link-flattened';
+  const [only = ''] = names;
+  const beside = [...path.split('/').slice(0, -1), only].join('/');
+  const isNowhere = names.length === 1 && only !== '..' && !isThere(fullPath(root, beside));
+  return isNowhere ? undefined : [undefined, 'link-flattened'];
+}
+
+function isThere(path: Buffer | string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 const damages: readonly Damage[] = [
@@ -71,7 +95,7 @@ const damages: readonly Damage[] = [
       unlinkSync(path);
       writeFileSync(path, text);
     },
-    reason: () => 'link-flattened',
+    reason: comesBack,
   },
   {
     kinds: ['file'],
@@ -110,6 +134,8 @@ for (const { title, apply } of allPasses) {
         const recorded = await recordManifest(root);
         const manifest = await readBack(recorded, format);
         const expected = new Map<string, UnresolvedReason>();
+        const undecided = new Map<string, UnresolvedReason>();
+        const flattened: ManifestEntry[] = [];
         const touched = new Set<string>();
         for (const [which, how] of chosen) {
           // Another name of a file would be damaged, too.
@@ -121,11 +147,22 @@ for (const { title, apply } of allPasses) {
           const damage = fitting[how % fitting.length];
           if (entry === undefined || damage === undefined) continue;
           touched.add(entry.path);
+          const reason = damage.reason(entry, root);
           damage.act(fullPath(root, entry.path));
-          const reason = damage.reason(entry);
-          if (reason !== undefined) expected.set(entry.path, reason);
+          if (damage.reason === comesBack) flattened.push(entry);
+          if (typeof reason === 'object') undecided.set(entry.path, 'link-flattened');
+          else if (reason !== undefined) expected.set(entry.path, reason);
         }
         const report = await apply(root, { ...restoring, manifest });
+        for (const { path, reason } of report.unresolved) {
+          if (undecided.get(path) === reason) expected.set(path, reason);
+        }
+        for (const { path, linkTarget } of flattened) {
+          if (expected.has(path)) continue;
+          const text = readlinkSync(fullPath(root, path), { encoding: 'buffer' });
+          assert.is(decodeName(text), linkTarget);
+        }
+        assert.is(report.counts.restored, flattened.filter(({ path }) => !expected.has(path)).length);
         assert.equal(
           Object.fromEntries(report.unresolved.map(({ path, reason }) => [path, reason])),
           Object.fromEntries([...expected].sort(([one], [other]) => (one < other ? -1 : 1))),
@@ -135,7 +172,8 @@ for (const { title, apply } of allPasses) {
           assert.is(lstatSync(fullPath(root, path)).mode & 0o7777, mode, JSON.stringify(path));
         }
         const check = await apply(root, { ...restoring, manifest, dryRun: true });
-        assert.equal([check.counts.changed, check.unresolved.length], [0, expected.size]);
+        const { changed, restored } = check.counts;
+        assert.equal([changed, restored, check.unresolved.length], [0, 0, expected.size]);
       },
     );
     await fc.assert(property, { numRuns: RUNS });
@@ -218,6 +256,9 @@ for (const { title, apply } of allPasses) {
       'etc/secret': 0o600,
       'etc/': 0o700,
       'lib/x.so': 0o644,
+      'lib/libx.so.1': '-> x.so',
+      'lib/current': '-> .',
+      'bin/x': '-> ../lib/current/libx.so.1',
     });
     const manifest = await readBack(await recordManifest(root), 'json');
     const before = [...formatManifest(manifest, 'mtree')].join('');
@@ -225,6 +266,11 @@ for (const { title, apply } of allPasses) {
       const content = readFileSync(join(root, path));
       rmSync(join(root, path));
       writeFileSync(join(root, path), content, { mode: 0o666 });
+    }
+    for (const path of ['lib/libx.so.1', 'lib/current', 'bin/x']) {
+      const text = readlinkSync(join(root, path));
+      rmSync(join(root, path));
+      writeFileSync(join(root, path), text);
     }
     for (const path of ['bin', 'etc', 'lib']) chmodSync(join(root, path), 0o777);
     assert.ok((await apply(root, { ...restoring, manifest })).ok);
