@@ -1,5 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { suite } from 'uvu';
@@ -75,6 +84,7 @@ usage('--help says what each flag means, within 80 columns, on stdout', async ()
   const flags = [
     '--manifest <file>',
     '--verify <how>',
+    '--flattened-links <how>',
     '--discover',
     '--no-discover',
     '--mode <mode>',
@@ -534,6 +544,51 @@ flags('check lists the first twenty changes, and all with --verbose', async () =
   assert.is(listed(verbose.stdout), 25);
   assert.not.match(verbose.stdout, /more; --verbose/);
 });
+
+flags(
+  '--flattened-links restore: check lists the links and exits 1, apply makes them, then all is well',
+  async () => {
+    const root = join(fresh(), 'tree');
+    mkdirSync(join(root, 'lib/\u001b'), { recursive: true });
+    const texts: Record<string, string> = { 'lib/\u001b/l': '../f', 'lib/current': '.', out: '/etc' };
+    for (const [path, text] of Object.entries(texts)) writeFileSync(join(root, path), text);
+    writeFileSync(join(root, 'lib/f'), '');
+    const list = join(fresh(), 'list.json');
+    const entries = Object.entries(texts).map(([path, linkTarget]) => ({
+      path,
+      type: 'symlink',
+      linkTarget,
+    }));
+    writeFileSync(list, JSON.stringify(entries));
+    const flag = ['--flattened-links', 'restore', '--ignore', 'out'];
+    const check = ['check', root, '--manifest', list];
+    const unasked = await runCli([...check, '--no-retry', '--ignore', 'out']);
+    assert.is(unasked.code, 1);
+    assert.match(
+      unasked.stdout,
+      /\n {2}link-flattened {5}set --flattened-links to restore, which makes links/,
+    );
+    const first = await runCli([...check, ...flag]);
+    assert.is(first.code, 1);
+    assert.match(
+      first.stdout,
+      '\nwould change\n  file -> link  lib/\\x1b/l -> ../f\n  file -> link  lib/current -> .\n',
+    );
+    assert.match(first.stdout, / 2 {2}plain files that would become links\n/);
+    assert.match(first.stdout, /0 would change, 2 would become links/);
+    assert.ok(lstatSync(join(root, 'lib/current')).isFile());
+    const applied = await runCli(['apply', root, '--manifest', list, ...flag, '--verbose']);
+    assert.is(applied.code, 0);
+    assert.match(applied.stdout, 'file -> link  lib/current -> .\n');
+    assert.match(applied.stdout, /0 changed, 2 became links/);
+    assert.is(readlinkSync(join(root, 'lib/current')), '.');
+    const { report } = await runJson([...check, ...flag]);
+    assert.equal([report.ok, report.counts.restored, report.counts.links], [true, 0, 2]);
+    const outside = await runCli([...check, '--flattened-links', 'restore', '--no-retry']);
+    assert.is(outside.code, 1);
+    assert.match(outside.stdout, /\n {2}link-flattened {5}out {2}expected symlink -> \/etc/);
+  },
+);
 
 flags('a glob that matches nothing is noted, in the report, too', async () => {
   const root = makePlainTree();

@@ -17,10 +17,16 @@ const MOVE_BACK = 'another process put it where a link was restored: move it bac
 /** What came of restoring a link. */
 export interface Restoration {
   readonly isRestored: boolean;
-  /** What kept it from that; absent where the file is not the one that it was. */
-  readonly error?: unknown;
+  /** What kept it from that; `undefined` where the file is not the one that it was. */
+  readonly error: unknown;
   /** An entry beside it that stays: why, and what to do about it. */
-  readonly left?: Left | undefined;
+  readonly left: Left | undefined;
+}
+
+const restored: Restoration = { isRestored: true, error: undefined, left: undefined };
+
+function notRestored(left: Left | undefined, error?: unknown): Restoration {
+  return { isRestored: false, error, left };
 }
 
 /** An entry that could not be removed, or put back. */
@@ -99,13 +105,13 @@ class Replacement {
   }
 
   run(): Restoration {
-    if (!this.#isFile(this.#name)) return { isRestored: false };
+    if (!this.#isFile(this.#name)) return notRestored(undefined);
     // Asked before anything is made: to find out may take a while.
     const canExchange = this.#directory.renames.has('exchange');
     try {
       this.#directory.symlink(this.#temporary, this.#target);
     } catch (error) {
-      return { isRestored: false, error, left: this.#clear() };
+      return notRestored(this.#clear(), error);
     }
     return (canExchange ? this.#exchange() : undefined) ?? this.#replace();
   }
@@ -115,26 +121,25 @@ class Replacement {
     try {
       this.#directory.rename(this.#temporary, this.#directory, this.#name, 'exchange');
     } catch (error) {
-      return errorCode(error) === 'ENOTSUP' ? undefined : { isRestored: false, error, left: this.#clear() };
+      return errorCode(error) === 'ENOTSUP' ? undefined : notRestored(this.#clear(), error);
     }
     try {
-      if (!this.#isFile(this.#temporary)) return this.#putBack({});
+      if (!this.#isFile(this.#temporary)) return this.#putBack();
       this.#directory.unlink(this.#temporary);
-      return { isRestored: true };
+      return restored;
     } catch (error) {
-      return this.#putBack({ error });
+      return this.#putBack(error);
     }
   }
 
   /** Give what was exchanged its name again, and remove the link. */
-  #putBack(why: { error?: unknown }): Restoration {
+  #putBack(why?: unknown): Restoration {
     try {
       this.#exchangeBack();
     } catch (error) {
-      const left = { name: this.#temporary, error, advice: MOVE_BACK };
-      return { isRestored: false, error, ...why, left };
+      return notRestored({ name: this.#temporary, error, advice: MOVE_BACK }, why ?? error);
     }
-    return { isRestored: false, ...why, left: this.#clear() };
+    return notRestored(this.#clear(), why);
   }
 
   #exchangeBack(): void {
@@ -150,12 +155,12 @@ class Replacement {
 
   #replace(): Restoration {
     try {
-      if (!this.#isFile(this.#name)) return { isRestored: false, left: this.#clear() };
+      if (!this.#isFile(this.#name)) return notRestored(this.#clear());
       this.#directory.rename(this.#temporary, this.#directory, this.#name);
-      return { isRestored: true };
+      return restored;
     } catch (error) {
-      if (this.#hasTakenPlace()) return { isRestored: true };
-      return { isRestored: false, error, left: this.#clear() };
+      if (this.#hasTakenPlace()) return restored;
+      return notRestored(this.#clear(), error);
     }
   }
 
