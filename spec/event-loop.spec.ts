@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, symlinkSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -52,6 +52,20 @@ for (let index = 0; index < FILES_IN_ONE / 100; index += 1) {
     mkdirSync(join(directories, `${index}`, `${below}`), { recursive: true });
     symlinkSync('nowhere', join(links, `${index}`, `${below}`));
   }
+}
+
+const flattened = Array.from({ length: FILES_IN_ONE }, (_, index) => ({
+  path: `${index % 20}/${index}`,
+  type: 'symlink' as const,
+  linkTarget: 'nowhere',
+}));
+
+/** Files that hold the text of a link. */
+function makeFlattened(): string {
+  const root = memoryDirectory(TREE_SPACE);
+  for (let index = 0; index < 20; index += 1) mkdirSync(join(root, `${index}`));
+  for (const { path, linkTarget } of flattened) writeFileSync(join(root, path), linkTarget);
+  return root;
 }
 
 let modesGiven = 0;
@@ -126,6 +140,10 @@ for (const { backend, apply } of tested) {
       { mode: { anchored: 'g-x', native: 'o-x', path: 'go-r' }[backend] },
     ],
     'a walk that looks at links once more at the end': () => [links, {}],
+    'a manifest whose flattened links are restored': () => [
+      makeFlattened(),
+      { manifest: flattened, flattenedLinks: 'restore', danglingLinks: 'skip' },
+    ],
     'one directory': () => [one.root, { mode: anotherMode(), executable: '**/*1' }],
   };
   for (const [kind, pass] of Object.entries(kinds)) {

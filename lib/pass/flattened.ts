@@ -70,16 +70,17 @@ export class FlattenedLinks {
     }
   }
 
-  /** Make links of the files that were found to hold one's text, by path. Yields where a slice is over. */
+  /** Make links of the files that were found to hold one's text. Yields where a slice is over. */
   *restore(): Generator<void> {
     while (this.#candidates.size > 0) {
-      const candidates = [...this.#candidates.values()].sort((one, other) =>
-        one.path < other.path ? -1 : 1,
-      );
+      const candidates = [...this.#candidates.values()];
       this.#candidates.clear();
       this.#links.rewind();
       // Each is judged as if all the others were links already: what comes of it does not depend on their order.
-      for (const { path, target } of candidates) this.#links.pretended.add(path, target);
+      for (const { path, target } of candidates) {
+        this.#links.pretended.add(path, target);
+        if (this.#course.slices.isOver()) yield;
+      }
       const refused: Candidate[] = [];
       for (const candidate of candidates) {
         const staysInside = yield* this.#staysInside(candidate);

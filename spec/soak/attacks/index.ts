@@ -5,6 +5,7 @@ import { churn } from './churn.ts';
 import { deepTree } from './deep-tree.ts';
 import { exchangeDirectory } from './exchange-directory.ts';
 import { exchangeFile } from './exchange-file.ts';
+import { exchangeFlattened } from './exchange-flattened.ts';
 import { exchangeParent } from './exchange-parent.ts';
 import { exchangeRoot } from './exchange-root.ts';
 import { exchangeStaging } from './exchange-staging.ts';
@@ -27,6 +28,7 @@ export const attacks: ReadonlyMap<string, Attack> = new Map<string, Attack>([
   ['long-names', longNames],
   ['exchange-directory', exchangeDirectory],
   ['exchange-file', exchangeFile],
+  ['exchange-flattened', exchangeFlattened],
   ['exchange-root', exchangeRoot],
   ['exchange-parent', exchangeParent],
   ['exchange-staging', exchangeStaging],
