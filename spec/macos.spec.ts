@@ -14,6 +14,8 @@ const all = [
   'chmodr',
   'detect',
   'extract',
+  'flattened',
+  'flattened-model',
   'hostile',
   'model',
   'record',

@@ -1,6 +1,7 @@
 import type { OpenFile } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
 import { errorCode, UnsafePathError } from '../directory/errors.ts';
+import { isWindows } from '../directory/platform.ts';
 import {
   isInnerTarget,
   type Left,
@@ -117,7 +118,7 @@ export class FlattenedLinks {
   #refusal(subject: Subject, scope: Scope, target: string, found: EntryStats): string | undefined {
     const { flattenedLinks, verify, crossDevice } = this.#course.settings;
     if (flattenedLinks === 'error') return '';
-    if (process.platform === 'win32') return 'links are not restored on Windows';
+    if (isWindows) return 'links are not restored on Windows';
     if (verify === 'none') return "nothing is restored where verify is 'none'";
     if (!isInnerTarget(target, scope.place.depth)) return 'its target may lead out of the tree';
     if (found.nlink !== 1) return 'the file has other names, too';
