@@ -570,10 +570,10 @@ flags(
     );
     const first = await runCli([...check, ...flag]);
     assert.is(first.code, 1);
-    assert.match(
-      first.stdout,
-      '\nwould change\n  file -> link  lib/\\x1b/l -> ../f\n  file -> link  lib/current -> .\n',
-    );
+    assert.match(first.stdout, '\nwould change\n  file -> link  lib/');
+    for (const line of ['lib/\\x1b/l -> ../f', 'lib/current -> .']) {
+      assert.match(first.stdout, `\n  file -> link  ${line}\n`);
+    }
     assert.match(first.stdout, / 2 {2}plain files that would become links\n/);
     assert.match(first.stdout, /0 would change, 2 would become links/);
     assert.ok(lstatSync(join(root, 'lib/current')).isFile());
