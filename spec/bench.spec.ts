@@ -12,14 +12,22 @@ import { tempDirectory } from './helpers/tree.ts';
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 const [program, ...args] = scriptCommand;
 /** What each job leaves behind. */
-const files = { J5: ['J5.json', 'jobs.svg', 'table.md', 'time.svg'], J1: ['J1.json', 'memory.svg'] };
-const jobs = (['J5', 'J1'] as const).slice(0, extent({ short: 1, full: 2 }));
+const files = {
+  J5: ['J5.json', 'jobs.svg', 'table.md', 'time.svg'],
+  J1: ['J1.json', 'memory.svg'],
+  J8: ['J8.json'],
+  J9: ['J9.json'],
+  J10: ['J10.json'],
+  J11: ['J11.json'],
+};
+const jobs = (['J5', 'J1', 'J8', 'J9', 'J10', 'J11'] as const).slice(0, extent({ short: 1, full: 6 }));
 
 /** Run the benchmark on a generated tree of 1,000 entries, one round. */
 function bench(out: string, ...more: string[]) {
   const tiny = ['--quick', '--generated-only', '--sizes', '1000', '--rounds', '1', '--out', out];
+  const runtimes = ['--runtimes', extent({ short: 'node', full: 'node,koffi' })];
   const on = ['--on', tempDirectory()];
-  const command = [...args, join(checkout, 'bench/bench.ts'), ...tiny, ...on, ...more];
+  const command = [...args, join(checkout, 'bench/bench.ts'), ...tiny, ...runtimes, ...on, ...more];
   return spawnSync(program, command, { cwd: checkout, encoding: 'utf8' });
 }
 

@@ -96,6 +96,9 @@ export function run(command: string, args: readonly string[], cwd?: string): str
   return result.stdout;
 }
 
+/** Python without what a site adds to it: that may take longer than a whole oracle. */
+export const bare = ['-I', '-S'];
+
 const pythonPrelude = `
 import stat, sys, warnings, zipfile
 warnings.simplefilter('ignore')
@@ -117,7 +120,7 @@ def entry(name, mode=None, system=3, flag=0, encoding=None, method=zipfile.ZIP_D
 
 /** Make an archive with Python's zipfile; `path` and `entry()` are at hand in the script. */
 export function makeWithPython(path: string, script: string): string {
-  run('python3', ['-c', pythonPrelude + script, path]);
+  run('python3', [...bare, '-c', pythonPrelude + script, path]);
   return path;
 }
 
@@ -144,5 +147,5 @@ print(json.dumps(facts))
 
 /** What Python's zipfile says of every entry of an archive, in its order. */
 export function askPython(path: string): ManifestEntry[] {
-  return JSON.parse(run('python3', ['-c', pythonOracle, path])) as ManifestEntry[];
+  return JSON.parse(run('python3', [...bare, '-c', pythonOracle, path])) as ManifestEntry[];
 }
