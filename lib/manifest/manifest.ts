@@ -48,16 +48,6 @@ export interface ManifestWarning {
   readonly message: string;
 }
 
-/** Something odd and harmless in a source: it was read as most extractors read it. */
-export interface ManifestWarning {
-  /** Stable name of the kind of oddity: `'duplicate'`, `'no-end-mark'`, … */
-  readonly code: string;
-  /** The entry that it is about, where it is about one. */
-  readonly path?: string;
-  /** What is odd, and how it was read, as a sentence. */
-  readonly message: string;
-}
-
 /** What an archive or list says must exist. Iterating it yields its entries. */
 export interface Manifest extends Iterable<ManifestEntry> {
   /** What kind of source it was read from. */
