@@ -7,7 +7,7 @@ import { digestOf, type ManifestDigest, type ManifestEntry } from '../manifest/m
 import { isExecutableFile } from '../modes/detect.ts';
 import type { Course } from './course.ts';
 import type { Modes } from './modes.ts';
-import { type Reading, Readings, readingOf } from './readings.ts';
+import { isSameVersion, isUnwritten, type Reading, Readings, readingOf } from './readings.ts';
 import { SLICE_BYTES } from './slices.ts';
 import type { Subject } from './slots.ts';
 
@@ -41,7 +41,7 @@ export class Content {
   readonly #lookAgain: (subject: Subject) => void;
   #promised: Promised[] = [];
   readonly #readings = new Readings();
-  /** Files that got their mode first, so that they can be read. */
+  /** Files that were changed before they could be read, or were written to while they were changed. */
   readonly #granted = new Set<number>();
   /** When a file that was verified had changed last, by slot; 0 for any other. */
   readonly #verified: Float64Array;
@@ -201,9 +201,7 @@ export class Content {
       const value = yield* this.#digesting.digestInChunks(file, digest.algorithm, (bytes) =>
         slices.spend(bytes),
       );
-      const { size, mtimeMs } = file.now();
-      const isSame = size === file.stats.size && isSameTime(mtimeMs, file.stats.mtimeMs);
-      return readingOf(file.stats, begun, isSame ? value : undefined);
+      return readingOf(file.stats, begun, isUnwritten(file.now(), file.stats) ? value : undefined);
     } catch (error) {
       return this.#failed(subject, error);
     }
@@ -228,7 +226,8 @@ export class Content {
   }
 
   /** A file whose content is the promised one gets its mode. */
-  #end({ subject, isMatched, isDetectable }: Promised, directory: Directory, file: OpenFile): void {
+  #end(promised: Promised, directory: Directory, file: OpenFile): void {
+    const { subject, isMatched, isDetectable } = promised;
     const { slot } = subject;
     const name = subject.name as string;
     this.#readings.forget(slot);
@@ -237,15 +236,24 @@ export class Content {
       return this.#lookAgain(subject);
     }
     const { stats } = file;
-    let isDetected: boolean;
+    let isRun = isMatched;
+    let isAsRead = true;
     try {
-      isDetected = isDetectable && this.#modes.mayGain(slot, stats) && isExecutableFile(file.read);
+      isRun ||= isDetectable && this.#modes.mayGain(slot, stats) && isExecutableFile(file.read);
+      // Where the mode is at stake: what was written since it was read is in no digest.
+      const isChanging = this.#modes.target(slot, stats, isRun) !== this.#modes.present(stats);
+      if (isChanging) isAsRead = isSameVersion(file.now(), stats);
     } catch (error) {
       return this.#failed(subject, error);
     }
-    const ending = this.#modes.change(subject, { directory, name, file }, stats, isMatched || isDetected);
+    if (!isAsRead) return this.#wait(promised, changedSince(stats));
+    const ending = this.#modes.change(subject, { directory, name, file }, stats, isRun);
     if (ending === undefined) return;
-    this.#verified[slot] = ending === 'changed' ? lastChangeOf(file) : stats.ctimeMs;
+    if (ending === 'changed') this.#granted.add(slot);
+    const after = ending === 'changed' ? factsNow(file) : stats;
+    if (after !== undefined && !isUnwritten(after, stats)) return this.#wait(promised, changedSince(stats));
+    // No time at all counts as changed where everything is looked at once more.
+    this.#verified[slot] = after?.ctimeMs ?? Number.NaN;
     this.#course.ledger.end(slot, this.#granted.delete(slot) ? 'changed' : ending);
   }
 
@@ -266,11 +274,16 @@ function isNamed(directory: Directory, name: string, file: OpenFile): boolean {
   }
 }
 
-/** When a file changed last; no time at all where that cannot be told, so that it counts as changed. */
-function lastChangeOf(file: OpenFile): number {
+/** Facts of a file now; `undefined` where that cannot be told. */
+function factsNow(file: OpenFile): EntryStats | undefined {
   try {
-    return file.now().ctimeMs;
+    return file.now();
   } catch {
-    return Number.NaN;
+    return undefined;
   }
+}
+
+/** What counts as read of a file that changed after it was read. */
+function changedSince(stats: EntryStats): Reading {
+  return readingOf(stats, 0, undefined);
 }

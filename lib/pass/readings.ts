@@ -28,6 +28,16 @@ export function readingOf(stats: EntryStats, begun: number, value: string | unde
   return { version: { dev, ino, size, mtimeMs, ctimeMs }, value, isFinal };
 }
 
+/** Whether nothing was written to a file between two looks at it, as far as its size and its time of writing tell. */
+export function isUnwritten(one: Version, other: Version): boolean {
+  return one.size === other.size && isSameTime(one.mtimeMs, other.mtimeMs);
+}
+
+/** The same, and nothing else was done to it: whoever writes can set the time of writing back. */
+export function isSameVersion(one: Version, other: Version): boolean {
+  return isSameEntry(one, other) && isUnwritten(one, other) && isSameTime(one.ctimeMs, other.ctimeMs);
+}
+
 /** What was read of the files that are waited for, by slot: they are read again only after they changed. */
 export class Readings {
   readonly #last = new Map<number, Reading>();
@@ -49,9 +59,4 @@ export class Readings {
   forget(slot: number): void {
     if (this.#last.size > 0) this.#last.delete(slot);
   }
-}
-
-function isSameVersion(one: Version, other: Version): boolean {
-  const isOne = isSameEntry(one, other) && one.size === other.size;
-  return isOne && isSameTime(one.mtimeMs, other.mtimeMs) && isSameTime(one.ctimeMs, other.ctimeMs);
 }
