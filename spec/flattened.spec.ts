@@ -181,6 +181,37 @@ for (const { title, backend, apply } of allPasses) {
     assert.equal([reasonsOf(report), report.links, report.counts.restored], [[], [], 1]);
   });
 
+  test('links that were there lead where they do once files have become links', async () => {
+    const tree = {
+      'd/gone': 'nowhere',
+      'd/top': '..',
+      'd/deep': 'a/b',
+      'd/a/b/f': '',
+      ...{ 'd/dangles': '-> gone', 'd/outside': '-> top/../x', 'd/inside': '-> deep/f' },
+      'd/in-deep': '-> deep/../../../f',
+      f: '',
+    };
+    const entries = Object.entries(tree).map(([path, content]) =>
+      path.endsWith('f') || path === 'f' || path === 'd/in-deep'
+        ? path
+        : link(path, content.replace(/^-> /, '')),
+    );
+    for (const discover of [false, true]) {
+      for (const danglingLinks of ['defer', 'skip'] as const) {
+        for (const dryRun of [true, false]) {
+          const listed = discover ? entries.filter((entry) => entry !== 'd/in-deep') : entries;
+          const options = { ...restoring, manifest: listed, danglingLinks, discover };
+          const root = makeTree(tree);
+          const report = await apply(root, { ...options, dryRun });
+          assert.equal([reasonsOf(report), report.counts.restored, report.counts.links], [[], 3, 7]);
+          const kinds = report.links.map(({ path, kind }) => `${path}: ${kind}`);
+          assert.equal(kinds, ['d/dangles: dangling', 'd/gone: dangling', 'd/outside: outside']);
+          if (!dryRun) assert.equal((await apply(root, options)).links, report.links);
+        }
+      }
+    }
+  });
+
   test('a directory that is closed at the end is written to before', async () => {
     const root = makeTree({ 'd/l': 'f', 'd/f': 0o644 });
     const entries: ManifestEntry[] = [{ path: 'd', type: 'directory', mode: 0o555 }, link('d/l', 'f')];

@@ -73,6 +73,7 @@ export class FlattenedLinks {
 
   /** Make links of the files that were found to hold one's text. Yields where a slice is over. */
   *restore(): Generator<void> {
+    this.#links.endTurning();
     while (this.#candidates.size > 0) {
       const candidates = [...this.#candidates.values()];
       this.#candidates.clear();

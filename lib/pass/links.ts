@@ -23,8 +23,10 @@ export class Links {
   readonly #resolver: LinkResolver;
   /** Links that were read, and of which it is not yet known where they lead. */
   #read: { subject: Subject; target: string; isEnd: boolean }[] = [];
-  /** Links that dangle and that nothing waits for, to be looked at once more at the end. */
-  readonly #dangling = new Map<string, Subject>();
+  /** Links to be looked at once more at the end: those that dangle and that nothing waits for, and those that lead elsewhere by then. */
+  readonly #late = new Map<string, Subject>();
+  /** Whether files may still become links, so that a link that leads through one leads elsewhere then. */
+  #mayTurn: boolean;
 
   /** Files that are taken for links, as they would be once these are restored. */
   readonly pretended: PretendedLinks;
@@ -33,6 +35,7 @@ export class Links {
   constructor(course: Course, lookAgain: (subject: Subject) => void) {
     this.#course = course;
     this.#lookAgain = lookAgain;
+    this.#mayTurn = course.settings.flattenedLinks === 'restore';
     this.pretended = new PretendedLinks(course.fold);
     this.#resolver = new LinkResolver(course.tree, (place, name) => this.pretended.at(place, name));
   }
@@ -47,11 +50,16 @@ export class Links {
     this.#resolver.rewind();
   }
 
-  /** Look once more at the links that dangled and that nothing waited for. */
+  /** From now on, files become links, and what is met leads where it will. */
+  endTurning(): void {
+    this.#mayTurn = false;
+  }
+
+  /** Look once more at the links that were left for the end. */
   *endings(): Generator<void> {
-    for (const [path, subject] of this.#dangling) {
+    for (const [path, subject] of this.#late) {
       // One that is looked at again may come back to the end of the map.
-      this.#dangling.delete(path);
+      this.#late.delete(path);
       try {
         const scope = this.#course.goTo(subject.place);
         this.#readLink(scope, subject, true);
@@ -144,19 +152,23 @@ export class Links {
     // What cannot be looked at yet may lie in a directory that is still to be opened.
     const isOpen = kind === 'dangling' || kind === 'loop' || kind === 'unknown';
     if (!isOpen || (settings.danglingLinks === 'skip' && kind !== 'unknown')) {
-      return this.#list(subject, target, resolution);
+      return this.#mayTurn ? this.#leaveForEnd(subject) : this.#list(subject, target, resolution);
     }
     const awaited = this.#awaited(resolution);
     if (kind === 'unknown' || (awaited === undefined && !this.#mustLead(subject))) {
       // Nothing that is promised can mend it, so nothing waits for it.
-      this.#dangling.set(subject.path, subject);
-      return ledger.arrived(subject.slot);
+      return this.#leaveForEnd(subject);
     }
     const finding = danglingLink(target, resolution);
     const isHopeless =
       kind === 'loop' || (awaited !== undefined && ledger.unresolved.has(slots.subject(awaited).path));
     if (isHopeless) ledger.fail(subject, finding);
     else ledger.wait(slots.adopt(subject, 'symlink'), finding);
+  }
+
+  #leaveForEnd(subject: Subject): void {
+    this.#late.set(subject.path, subject);
+    this.#course.ledger.arrived(subject.slot);
   }
 
   /** Slot of what the manifest names in the place that a link dangles to, unless the options ignore it. */
