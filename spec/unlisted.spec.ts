@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,7 +9,7 @@ import { applyPermissions } from '../lib/pass/apply.ts';
 import { isRoot, NOBODY, passInChild } from './helpers/child.ts';
 import { passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
 import { canUseByteNames } from './helpers/runtime.ts';
-import { addToTree, makeTree, modesBelow, tempDirectory } from './helpers/tree.ts';
+import { addToTree, makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';
 import { run } from './helpers/zip.ts';
 
 const manifest = [{ path: 'bin/run', mode: 0o755 }, 'lib/'];
@@ -112,6 +112,39 @@ for (const { title, apply } of passes) {
       },
     });
     assert.equal([found, settle.recovered], [['late/h'], 1]);
+  });
+
+  test('what comes or goes while others are waited for is as it is at the end', async () => {
+    for (const how of ['list', 'error'] as const) {
+      const root = makeTree({
+        'd/f': 0o644,
+        'part.tmp': 0o644,
+        'stays/s': 0o600,
+        'on/way': 0o600,
+        left: 0o600,
+      });
+      let isMade = false;
+      const report = await apply(root, {
+        ...{ manifest: ['d/f', 'whole', 'on/way'], ignore: ['left', 'on/way'], unlisted: how, strict: false },
+        ...{ mode: 'a+rX', maxEntries: 13, retry: { minTimeout: 1, maxTimeout: 5 } },
+        onProgress: ({ phase }) => {
+          if (phase !== 'settle' || isMade) return;
+          isMade = true;
+          addToTree(root, { 'new/n': 0o600, 'd/e': 0o600 });
+          symlinkSync('..', join(root, 'd/l'));
+          renameSync(join(root, 'part.tmp'), join(root, 'whole'));
+        },
+      });
+      const found = ['d/e', 'd/l', 'new', 'new/n', 'stays', 'stays/s'];
+      const named = how === 'list' ? report.unlisted : report.unresolved.map(({ path }) => path);
+      assert.equal([named, report.settle.recovered], [found, 1]);
+      const { visited, changed, unchanged, links, special, ignored, unlisted: counted } = report.counts;
+      // The root, d, d/f, whole and on.
+      const listed = how === 'list' ? found.length : 0;
+      assert.equal([visited, links, special, counted], [5 + listed, listed && 1, 0, found.length]);
+      assert.equal([visited, ignored], [changed + unchanged + links, 2]);
+      assert.equal([modeOf(root, 'd/e'), modeOf(root, 'stays/s')], [0o600, 0o600]);
+    }
   });
 
   test('a name that is not UTF-8 is listed as every other', async () => {

@@ -91,6 +91,20 @@ export class Ledger {
     this.unlisted.push(path);
   }
 
+  /**
+   * Take back what was counted and listed of what the manifest does not name: it is looked for anew.
+   *
+   * @param counted how many entries came to which end
+   */
+  forgetUnlisted(counted: ReadonlyMap<Ending, number>): void {
+    for (const [ending, entries] of counted) this.#counts[ending] -= entries;
+    this.#counts.unlisted = 0;
+    this.unlisted.length = 0;
+    for (const [path, { reason }] of this.unresolved) if (reason === 'unlisted') this.unresolved.delete(path);
+    // The root is there.
+    this.#met = 1;
+  }
+
   /** Count a file with more than one name that was changed. */
   countHardLinked(): void {
     this.#counts.hardLinked += 1;

@@ -131,6 +131,14 @@ export class Pass {
     }
   }
 
+  /** Look once more for what no manifest names, where that is asked for: it may have come, or gone, while others were waited for. */
+  *findUnlisted(): Generator<void> {
+    if (!this.#visit.restartUnlisted()) return;
+    this.#course.tree.rewind();
+    this.#visit.links.rewind();
+    yield* this.walk(this.#course.plan.root);
+  }
+
   /** What is left for the end: files that become links, links, then modes that take something away from directories, the deepest first. */
   *finish(): Generator<void> {
     yield* this.#visit.flattened.restore();

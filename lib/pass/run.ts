@@ -112,6 +112,7 @@ export class Run {
     if (this.#settled.rounds > 0) {
       await run(pass.confirm());
       if (this.#books.ledger.isWaitingForMore()) await this.#settle(pass, run);
+      await run(pass.findUnlisted());
     }
     await this.#finish(pass, run);
     // What failed for a moment only while it was finished gets its rounds, too.

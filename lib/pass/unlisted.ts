@@ -1,6 +1,7 @@
 import type { Place } from '../directory/place.ts';
 import type { EntryType } from '../errors.ts';
 import type { Course } from './course.ts';
+import type { Ending } from './ledger.ts';
 import { NO_SLOT, type Subject, type VisitedEnding } from './slots.ts';
 
 const endings: Readonly<Record<EntryType, VisitedEnding>> = {
@@ -15,6 +16,8 @@ export class Unlisted {
   /** Whether what no manifest names is listed, and not changed. */
   readonly spares: boolean;
   readonly #course: Course;
+  /** How many entries that the walk found came to which end, and will again in another walk. */
+  readonly #counted = new Map<Ending, number>();
 
   constructor(course: Course) {
     this.#course = course;
@@ -30,13 +33,29 @@ export class Unlisted {
   /** Note an entry that no manifest names. */
   found(subject: Subject, type: EntryType): void {
     const { ledger, settings } = this.#course;
-    if (this.#isOnTheWay(subject)) return ledger.end(subject.slot, endings[type]);
+    if (this.#isOnTheWay(subject)) return this.#end(subject.slot, endings[type]);
     if (settings.unlisted === 'list') {
       ledger.listUnlisted(subject.path);
-      return ledger.end(subject.slot, endings[type]);
+      return this.#end(subject.slot, endings[type]);
     }
     ledger.countUnlisted();
     ledger.fail(subject, { reason: 'unlisted', actual: { type } });
+  }
+
+  /** Note an entry that the options ignore. */
+  ignored(): void {
+    this.#end(NO_SLOT, 'ignored');
+  }
+
+  /** Forget what was found: everything is found anew. */
+  restart(): void {
+    this.#course.ledger.forgetUnlisted(this.#counted);
+    this.#counted.clear();
+  }
+
+  #end(slot: number, ending: Ending): void {
+    this.#counted.set(ending, (this.#counted.get(ending) ?? 0) + 1);
+    this.#course.ledger.end(slot, ending);
   }
 
   /** Whether it is a directory on the way to nothing but what is ignored. */

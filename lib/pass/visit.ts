@@ -155,6 +155,16 @@ export class Visit {
     return below;
   }
 
+  /**
+   * Whether a walk is to be made once more, after something was waited for: what no manifest names may have come since, or gone. What
+   * the first one found is forgotten then.
+   */
+  restartUnlisted(): boolean {
+    if (!this.#unlisted.spares) return false;
+    this.#unlisted.restart();
+    return true;
+  }
+
   /** Go into a directory that the walk found; one that was dealt with before only to list it. */
   #enterToList(place: Place, slot: number, isSpared: boolean): Entered {
     const beyond = this.directories.reached(place);
@@ -207,7 +217,7 @@ export class Visit {
       return true;
     }
     if (scope.ignore?.(name) !== true) return false;
-    ledger.end(NO_SLOT, 'ignored');
+    this.#unlisted.ignored();
     return true;
   }
 
