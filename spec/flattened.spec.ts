@@ -151,6 +151,17 @@ for (const { title, backend, apply } of allPasses) {
     }
   });
 
+  test('what it leads to and never comes is waited for once', async () => {
+    for (const dryRun of [false, true]) {
+      const root = makeTree({ l: 'gone', 'real-link': '-> gone' });
+      const entries = ['gone', link('l', 'gone'), link('real-link', 'gone')];
+      const retry = { retries: 3, minTimeout: 1, maxTimeout: 1 };
+      const report = await apply(root, { ...restoring, manifest: entries, retry, dryRun });
+      assert.equal(reasonsOf(report), ['gone: missing', 'l: dangling-link', 'real-link: dangling-link']);
+      assert.equal([report.settle.rounds, report.unresolved.map(({ attempts }) => attempts)], [3, [4, 4, 4]]);
+    }
+  });
+
   test('what is only the start of a text is waited for, and unresolved', async () => {
     for (const content of ['', 'targe']) {
       const root = makeTree({ l: content });

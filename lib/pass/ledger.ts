@@ -191,12 +191,18 @@ export class Ledger {
     if (isSoft || this.#slots.origin(slot) === 'implied') this.#impliedWaits += by;
   }
 
-  /** An entry that has to be looked at again. */
-  wait({ slot }: Subject, finding: Finding): void {
+  /**
+   * An entry that has to be looked at again.
+   *
+   * @param awaited slot of what it waits for: it is waited for no longer than that, though it be met late
+   */
+  wait({ slot }: Subject, finding: Finding, awaited?: number): void {
     this.#slots.setState(slot, 'pending');
     const wait = this.#waits.get(slot);
     if (wait === undefined) {
-      this.#waits.set(slot, { finding, attempts: 1, since: performance.now() });
+      const { attempts = 1, since = performance.now() } =
+        (awaited === undefined ? undefined : this.#waits.get(awaited)) ?? {};
+      this.#waits.set(slot, { finding, attempts, since });
       this.#countWait(slot, 1);
       return;
     }

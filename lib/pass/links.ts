@@ -163,7 +163,7 @@ export class Links {
     const isHopeless =
       kind === 'loop' || (awaited !== undefined && ledger.unresolved.has(slots.subject(awaited).path));
     if (isHopeless) ledger.fail(subject, finding);
-    else ledger.wait(slots.adopt(subject, 'symlink'), finding);
+    else ledger.wait(slots.adopt(subject, 'symlink'), finding, awaited);
   }
 
   #leaveForEnd(subject: Subject): void {
