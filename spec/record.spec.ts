@@ -370,6 +370,9 @@ hashes('of two the stronger counts, of two that contradict each other none', asy
   assert.equal(await digestOfRows(`${strong.row},1`, `${weak.row},1`), [stronger, []]);
   assert.equal(await digestOfRows(`${weak.row},1`, `${other.row},1`), [undefined, ['record-row']]);
   assert.equal(await digestOfRows(`${weak.row},1`, ',1'), [undefined, ['record-row']]);
+  // Content of two sizes is not the same.
+  assert.equal(await digestOfRows(`${weak.row},1`, `${strong.row},2`), [undefined, ['record-row']]);
+  assert.equal(await digestOfRows(`${weak.row},1`, `${strong.row},`), [stronger, ['record-row']]);
   // Of two distributions.
   recordWith(`a,${weak.row},1\n`, 'two/x-1.dist-info/RECORD');
   recordWith(`a,${strong.row},1\n`, 'two/y-1.dist-info/RECORD');

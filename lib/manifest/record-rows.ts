@@ -111,12 +111,14 @@ export class RecordReader {
 }
 
 /**
- * Leave of what is said twice of one path what is the same, and the stronger of two digests.
+ * Leave of what is said twice of one path what is the same, and the stronger of two digests; none where the sizes say that these are
+ * digests of different content.
  *
  * @returns false where something is said that differs
  */
 export function keepCommon(known: ManifestEntry, entry: ManifestEntry): boolean {
-  const digest = commonDigest(known.digest, entry.digest);
+  const areOfOneSize = known.size === entry.size || known.size === undefined || entry.size === undefined;
+  const digest = areOfOneSize ? commonDigest(known.digest, entry.digest) : undefined;
   const isSame =
     known.size === entry.size &&
     known.type === entry.type &&

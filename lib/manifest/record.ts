@@ -28,7 +28,7 @@ const ownRow = /\.dist-info[\\/]RECORD"?,,$/;
  * - `digest` is that of the row, of sha256, sha384 or sha512; hexadecimal, which some builders wrote, is a warning.
  * - What lies outside that directory, as `../../../bin/pip`, is no entry, but one of the manifest's
  *   {@link Manifest.outside}.
- * - A path that is listed with different sizes has none: which one came last cannot be told. Of two digests the stronger counts,
+ * - A path that is listed with different sizes has none, and no digest: which one came last cannot be told. Of two digests the stronger counts,
  *   of two that contradict each other none.
  * - An odd row is a warning, as in pip: of one with too few fields, or a size that is no number, the path is taken. No message
  *   quotes what stands in the file, which may be no RECORD at all.
