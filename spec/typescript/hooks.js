@@ -6,6 +6,11 @@ const kept = new URL('../../node_modules/.cache/permwalk-specs/', import.meta.ur
 
 const digestOf = (text) => createHash('sha256').update(text).digest('hex');
 
+/** What makes the JavaScript: that of another esbuild, or of other options, is not kept. */
+const maker = ['../../node_modules/esbuild/package.json', './hooks.js']
+  .map((path) => readFileSync(new URL(path, import.meta.url), 'utf8'))
+  .join('');
+
 /** Hook of node:module: https://nodejs.org/api/module.html#loadurl-context-nextload */
 export async function load(url, context, nextLoad) {
   if (!url.startsWith('file:') || !url.endsWith('.ts')) return nextLoad(url, context);
@@ -13,9 +18,9 @@ export async function load(url, context, nextLoad) {
   return { format: 'module', shortCircuit: true, source: keptFor(url, text) ?? (await make(url, text)) };
 }
 
-/** Where the JavaScript of a file is kept. It ends with the digest of the text that it was made of. */
+/** Where the JavaScript of a file is kept. It ends with the digest of the text that it was made of, and of what made it. */
 const fileOf = (url) => new URL(`${digestOf(url)}.js`, kept);
-const endingOf = (text) => `\n//${digestOf(text)}\n`;
+const endingOf = (text) => `\n//${digestOf(text + maker)}\n`;
 
 function keptFor(url, text) {
   try {
