@@ -185,6 +185,22 @@ for (const { title, backend, openTree: open } of canWatch ? allPasses : []) {
     });
   }
 
+  test('a link that turns into a file with its text is in the report, too', async () => {
+    const entries: ManifestEntry[] = [...manifest, { path: 'd/m', type: 'symlink', linkTarget: 'f' }];
+    let most = 1;
+    for (let position = 0; position < most; position += 1) {
+      const root = makeTree({ 'd/f': 'content', 'd/l': 'f', 'd/m': '-> f', 'd/p': 'f' });
+      watched.begin(position, () => renameSync(join(root, 'd/p'), join(root, 'd/m')));
+      const settings = { ...options, manifest: entries, retry: false } as const;
+      const { counts, unresolved } = await runPass(root, settings, open);
+      watched.end();
+      most = watched.calls.length;
+      const said = `before call ${position}, ${watched.calls[position]?.name}`;
+      // The root, d and what is in it.
+      assert.is(counts.visited + unresolved.length, 5, said);
+    }
+  });
+
   test('each call fails once: the file or the link is there, and what is wrong is named', async () => {
     const { calls, opening } = await undisturbed();
     for (const [position, { name }] of calls.entries()) {

@@ -71,10 +71,15 @@ export class FlattenedLinks {
     }
   }
 
+  /** Whether there is something for {@link restore}. */
+  get hasCandidates(): boolean {
+    return this.#candidates.size > 0;
+  }
+
   /** Make links of the files that were found to hold one's text. Yields where a slice is over. */
   *restore(): Generator<void> {
     this.#links.endTurning();
-    while (this.#candidates.size > 0) {
+    while (this.hasCandidates) {
       const candidates = [...this.#candidates.values()];
       this.#candidates.clear();
       this.#links.rewind();

@@ -45,6 +45,11 @@ export class Links {
     return this.#read.length > 0;
   }
 
+  /** Whether there is something for {@link endings}. */
+  get hasLate(): boolean {
+    return this.#late.size > 0;
+  }
+
   /** Forget the directories on the way to the last target. */
   rewind(): void {
     this.#resolver.rewind();

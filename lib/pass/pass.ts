@@ -141,11 +141,15 @@ export class Pass {
 
   /** What is left for the end: files that become links, links, then modes that take something away from directories, the deepest first. */
   *finish(): Generator<void> {
-    yield* this.#visit.flattened.restore();
-    for (const _ of this.#visit.links.endings()) if (this.#course.slices.isOver()) yield;
-    yield* this.#visit.catchUp();
-    for (const _ of this.#visit.directories.endings()) if (this.#course.slices.isOver()) yield;
-    yield* this.#visit.catchUp();
+    const { slices } = this.#course;
+    do {
+      yield* this.#visit.flattened.restore();
+      for (const _ of this.#visit.links.endings()) if (slices.isOver()) yield;
+      yield* this.#visit.catchUp();
+      for (const _ of this.#visit.directories.endings()) if (slices.isOver()) yield;
+      yield* this.#visit.catchUp();
+      // What turned into something else meanwhile has its end to come.
+    } while (this.#visit.flattened.hasCandidates || this.#visit.links.hasLate);
   }
 
   /** Give up on everything that is still waited for. */
