@@ -4,10 +4,12 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { stageTree } from '../lib/extract/stage-tree.ts';
 import { wrapExtractor } from '../lib/extract/wrap.ts';
+import type { ManifestEntry } from '../lib/manifest/manifest.ts';
 import type { ApplyOptions } from '../lib/options.ts';
 import { applyPermissions } from '../lib/pass/apply.ts';
 import { isRoot, NOBODY, passInChild } from './helpers/child.ts';
-import { passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
+import { watchCalls } from './helpers/faults.ts';
+import { anchoredPass, passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
 import { canUseByteNames } from './helpers/runtime.ts';
 import { addToTree, makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';
 import { run } from './helpers/zip.ts';
@@ -182,6 +184,40 @@ asNobody('a directory that cannot be listed is unresolved: what is in it cannot 
   assert.equal(report && reasonsOf(report), ['closed: permission-denied'], error?.message);
   assert.equal(report?.unlisted, ['open', 'open/h']);
   assert.is(lstatSync(join(root, 'closed')).mode & 0o777, 0);
+});
+
+test('a directory that cannot be listed for a moment is listed later, also when all is looked for again', async () => {
+  const calls = watchCalls();
+  try {
+    const entries: ManifestEntry[] = [
+      { path: 'd', type: 'directory', mode: 0o555 },
+      { path: 'd/f' },
+      { path: 'late', size: 3 },
+    ];
+    const options: ApplyOptions = {
+      ...{ manifest: entries, mode: 'manifest', unlisted: 'list', strict: false },
+      retry: { retries: 3, minTimeout: 0, maxTimeout: 0 },
+    };
+    const fail = async (position?: number) => {
+      const root = makeTree({ 'd/f': 0o600, 'd/u': 0o600, 'e/v': 0o600, late: 'not all' });
+      calls.begin(position, 'EMFILE');
+      const { counts, ...report } = await anchoredPass.apply(root, options);
+      calls.end();
+      const where = `before call ${position}`;
+      assert.equal(
+        [report.unlisted, reasonsOf(report)],
+        [['d/u', 'e', 'e/v'], ['late: size-mismatch']],
+        where,
+      );
+      assert.equal([counts.visited, counts.changed, counts.unchanged], [6, 1, 5], where);
+    };
+    await fail();
+    const listings = calls.calls.flatMap(({ name }, position) => (name === 'readdir' ? [position] : []));
+    assert.ok(listings.length >= 6);
+    for (const position of listings) await fail(position);
+  } finally {
+    calls.restore();
+  }
 });
 
 test('needs a walk, and a manifest', async () => {

@@ -113,6 +113,8 @@ export class Directories {
   /** Note that a directory could not be listed. */
   notListed(place: Place, slot: number, outcome: DirectoryOutcome, error: unknown): void {
     if (outcome === 'changed') this.#changedUnlisted.add(place.path);
+    // One that was dealt with before, and could be listed then.
+    if (outcome === 'failed' && slot !== NO_SLOT) this.#course.ledger.reopen(slot);
     this.#course.failed(this.#course.slots.adopt(new Subject(place, undefined, slot), 'directory'), error);
   }
 
@@ -122,7 +124,9 @@ export class Directories {
     this.#deferred = [];
     if (this.#isLate) deferred.sort((one, other) => other.place.depth - one.place.depth);
     for (const subject of deferred) {
-      this.#close(subject);
+      // One that was met again meanwhile may stand here twice.
+      if (subject.slot === NO_SLOT || this.#course.slots.ending(subject.slot) === undefined)
+        this.#close(subject);
       yield;
     }
   }

@@ -113,6 +113,7 @@ export class Run {
       await run(pass.confirm());
       if (this.#books.ledger.isWaitingForMore()) await this.#settle(pass, run);
       await run(pass.findUnlisted());
+      if (this.#books.ledger.isWaitingForMore()) await this.#settle(pass, run);
     }
     await this.#finish(pass, run);
     // What failed for a moment only while it was finished gets its rounds, too.

@@ -90,6 +90,13 @@ export class Slots {
     this.#states[slot] = (this.#states[slot] as number) | WALKED_BIT;
   }
 
+  /** The walk begins anew. */
+  forgetWalked(): void {
+    for (let slot = 0; slot < this.#states.length; slot += 1) {
+      this.#states[slot] = (this.#states[slot] as number) & ~WALKED_BIT;
+    }
+  }
+
   /** Whether it is a file whose content cannot be verified. */
   isUnverified(slot: number): boolean {
     return ((this.#states[slot] as number) & UNVERIFIED_BIT) !== 0;

@@ -50,6 +50,7 @@ export class Unlisted {
   /** Forget what was found: everything is found anew. */
   restart(): void {
     this.#course.ledger.forgetUnlisted(this.#counted);
+    this.#course.slots.forgetWalked();
     this.#counted.clear();
   }
 
