@@ -92,17 +92,20 @@ export class Ledger {
   }
 
   /**
-   * Take back what was counted and listed of what the manifest does not name: it is looked for anew.
+   * Take back what was counted and listed of what the manifest does not name, one at a time: it is looked for anew.
    *
    * @param counted how many entries came to which end
    */
-  forgetUnlisted(counted: ReadonlyMap<Ending, number>): void {
+  *forgetUnlisted(counted: ReadonlyMap<Ending, number>): Generator<void> {
     for (const [ending, entries] of counted) this.#counts[ending] -= entries;
     this.#counts.unlisted = 0;
     this.unlisted.length = 0;
-    for (const [path, { reason }] of this.unresolved) if (reason === 'unlisted') this.unresolved.delete(path);
     // The root is there.
     this.#met = 1;
+    for (const [path, { reason }] of this.unresolved) {
+      if (reason === 'unlisted') this.unresolved.delete(path);
+      yield;
+    }
   }
 
   /** Count a file with more than one name that was changed. */

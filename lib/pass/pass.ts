@@ -133,7 +133,7 @@ export class Pass {
 
   /** Look once more for what no manifest names, where that is asked for: it may have come, or gone, while others were waited for. */
   *findUnlisted(): Generator<void> {
-    if (!this.#visit.restartUnlisted()) return;
+    if (!(yield* this.#visit.restartUnlisted())) return;
     this.#course.tree.rewind();
     this.#visit.links.rewind();
     yield* this.walk(this.#course.plan.root);

@@ -47,10 +47,11 @@ export class Unlisted {
     this.#end(NO_SLOT, 'ignored');
   }
 
-  /** Forget what was found: everything is found anew. */
-  restart(): void {
-    this.#course.ledger.forgetUnlisted(this.#counted);
-    this.#course.slots.forgetWalked();
+  /** Forget what was found: everything is found anew. Yields where a slice is over. */
+  *restart(): Generator<void> {
+    const { ledger, slots, slices } = this.#course;
+    for (const _ of ledger.forgetUnlisted(this.#counted)) if (slices.isOver()) yield;
+    slots.forgetWalked();
     this.#counted.clear();
   }
 

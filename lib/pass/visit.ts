@@ -157,12 +157,11 @@ export class Visit {
 
   /**
    * Whether a walk is to be made once more, after something was waited for: what no manifest names may have come since, or gone. What
-   * the first one found is forgotten then.
+   * the first one found is forgotten then. Yields where a slice is over.
    */
-  restartUnlisted(): boolean {
-    if (!this.#unlisted.spares) return false;
-    this.#unlisted.restart();
-    return true;
+  *restartUnlisted(): Generator<void, boolean> {
+    if (this.#unlisted.spares) yield* this.#unlisted.restart();
+    return this.#unlisted.spares;
   }
 
   /** Go into a directory that the walk found; one that was dealt with before only to list it. */
