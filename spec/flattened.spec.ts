@@ -223,6 +223,15 @@ for (const { title, backend, apply } of allPasses) {
     }
   });
 
+  test('a link through one that is still a file does not wait for what is there', async () => {
+    const tree = { 'b/l/a': '../x/y', 'b/x/y/f': '', 'b/l/l/m': '-> ../a/..' };
+    const entries = [link('b/l/a', '../x/y'), 'b/x/y/f', link('b/l/l/m', '../a/..')];
+    for (const dryRun of [true, false]) {
+      const report = await apply(makeTree(tree), { ...restoring, manifest: entries, dryRun });
+      assert.equal([reasonsOf(report), report.links, report.settle.rounds], [[], [], 0]);
+    }
+  });
+
   test('a directory that is closed at the end is written to before', async () => {
     const root = makeTree({ 'd/l': 'f', 'd/f': 0o644 });
     const entries: ManifestEntry[] = [{ path: 'd', type: 'directory', mode: 0o555 }, link('d/l', 'f')];

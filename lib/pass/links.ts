@@ -160,7 +160,9 @@ export class Links {
       return this.#mayTurn ? this.#leaveForEnd(subject) : this.#list(subject, target, resolution);
     }
     const awaited = this.#awaited(resolution);
-    if (kind === 'unknown' || (awaited === undefined && !this.#mustLead(subject))) {
+    // What has arrived is not waited for: once files have become links, the way to it may be another.
+    const hasArrived = this.#mayTurn && awaited !== undefined && slots.state(awaited) === 'done';
+    if (kind === 'unknown' || hasArrived || (awaited === undefined && !this.#mustLead(subject))) {
       // Nothing that is promised can mend it, so nothing waits for it.
       return this.#leaveForEnd(subject);
     }
