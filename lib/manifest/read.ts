@@ -37,8 +37,8 @@ interface Sample {
 }
 const HEAD_LENGTH = 1 << 16;
 const TAIL_LENGTH = (1 << 16) + 512;
-/** What is decompressed to know it by: more than a tar header, and than the comments that mtree(5) begins with. */
-const INNER_LENGTH = 1 << 14;
+/** What is decompressed to know it by: as much as of any other file. mtree(5) may begin with many comments. */
+const INNER_LENGTH = HEAD_LENGTH;
 
 /** One kind of file that a manifest is read from. */
 interface Recogniser {
