@@ -27,6 +27,8 @@ export class Visit {
   readonly #course: Course;
   readonly #files: Files;
   readonly #unlisted: Unlisted;
+  /** Slots of directories in whose place something else lies: another walk finds that again. */
+  readonly #inTheWay = new Set<number>();
   /** How often an entry turned into something else. */
   readonly #turned = new Map<string, number>();
 
@@ -194,8 +196,11 @@ export class Visit {
   #visitFound(scope: Scope, name: string, type: EntryType): void {
     const { slots } = this.#course;
     let slot = this.#course.slotOf(scope, name);
-    if (slot !== NO_SLOT && slots.state(slot) === 'done') return;
-    if (slot !== NO_SLOT && slots.origin(slot) === 'implied') slot = NO_SLOT;
+    if (slot !== NO_SLOT && slots.state(slot) === 'done' && !this.#inTheWay.has(slot)) return;
+    if (slot !== NO_SLOT && slots.origin(slot) === 'implied') {
+      this.#inTheWay.add(slot);
+      slot = NO_SLOT;
+    }
     if (slot === NO_SLOT) {
       if (this.#unlisted.spares) return this.#unlisted.found(new Subject(scope.place, name, slot), type);
       this.#countUnlisted();
