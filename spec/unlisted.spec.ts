@@ -149,6 +149,19 @@ for (const { title, apply } of passes) {
     }
   });
 
+  test('what lies where a directory should be is found again after waiting', async () => {
+    const manifest = ['q/c', { path: 'd/x', optional: true }];
+    const retry = { retries: 1, minTimeout: 0, maxTimeout: 0 };
+    const report = await apply(makeTree({ d: '-> a' }), {
+      manifest,
+      unlisted: 'error',
+      strict: false,
+      retry,
+    });
+    assert.ok(reasonsOf(report).includes('d: unlisted'));
+    assert.is(report.counts.unlisted, 1);
+  });
+
   test('a name that is not UTF-8 is listed as every other', async () => {
     if (!canUseByteNames()) return;
     const root = makeTree({ f: 0o644 });
