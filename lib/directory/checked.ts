@@ -1,4 +1,3 @@
-import { decideOn } from './decide.ts';
 import {
   type ChmodResult,
   type Directory,
@@ -17,10 +16,10 @@ import { decodeName, encodeName, joinPath } from './names.ts';
 import { isAnyRefused, noFollowFlag } from './no-follow.ts';
 import { isWindows } from './platform.ts';
 import {
+  chmodOpened,
   fstatEntry,
   listDirectory,
   lstatEntry,
-  modeAfterChange,
   notRegular,
   openFile,
   type SystemPath,
@@ -145,10 +144,7 @@ class CheckedDirectory implements Directory {
       const found = fstatEntry(fd);
       this.#verify();
       if (!isSameEntry(found, seen)) throw swapped(name);
-      const { before, mode } = decideOn(found, () => fstatEntry(fd), decide);
-      if (mode === undefined) return { before, after: undefined };
-      fs.fchmodSync(fd, mode);
-      return { before, after: modeAfterChange(fd) };
+      return chmodOpened(fd, found, decide);
     } finally {
       fs.closeSync(fd);
     }

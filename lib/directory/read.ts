@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { Dir, Dirent, Stats } from 'node:fs';
 import type { EntryType } from '../errors.ts';
 import { decideOn } from './decide.ts';
-import type { Directory, Listing, OpenFile } from './directory.ts';
+import type { ChmodResult, Directory, Listing, OpenFile } from './directory.ts';
 import { type EntryStats, isExact, toEntryStats, toExactStats } from './entry-stats.ts';
 import { errorCode, systemError } from './errors.ts';
 import { fs } from './fs.ts';
@@ -37,6 +37,22 @@ export function modeAfterChange(fd: number): number {
   } catch {
     return fs.fstatSync(fd).mode & 0o7777;
   }
+}
+
+/**
+ * Decide on the mode of what is open, and set it by its descriptor.
+ *
+ * @param found its facts, which are decided on first
+ */
+export function chmodOpened(
+  fd: number,
+  found: EntryStats,
+  decide: (found: EntryStats) => number | undefined,
+): ChmodResult {
+  const { before, mode } = decideOn(found, () => fstatEntry(fd), decide);
+  if (mode === undefined) return { before, after: undefined };
+  fs.fchmodSync(fd, mode);
+  return { before, after: modeAfterChange(fd) };
 }
 
 type ListedEntry = Pick<Dirent, 'name' | 'isFile' | 'isDirectory' | 'isSymbolicLink'>;
@@ -155,12 +171,7 @@ export function openFile(fd: number, name: string, known?: EntryStats): OpenFile
         return bytes.subarray(0, fs.readSync(fd, bytes, 0, maxBytes, position));
       },
       readInto: (bytes, maxBytes, position) => fs.readSync(fd, bytes, 0, maxBytes, position),
-      chmod: (decide) => {
-        const { before, mode } = decideOn(fstatEntry(fd), () => fstatEntry(fd), decide);
-        if (mode === undefined) return { before, after: undefined };
-        fs.fchmodSync(fd, mode);
-        return { before, after: modeAfterChange(fd) };
-      },
+      chmod: (decide) => chmodOpened(fd, fstatEntry(fd), decide),
       close: () => fs.closeSync(fd),
     };
   } catch (error) {
