@@ -23,14 +23,7 @@ export function listJobs(tools: Tools, more: readonly string[]): Job[] {
   const open = { before: readable(archived), after: readable(archived) };
   const opened = { before: closed, after: readable(closed) };
   const verifications = ['none', 'presence', 'size'] as const;
-  const inMemory = <T>(
-    make: (
-      tools: Tools,
-      name: string,
-      modes: typeof lost,
-      options: { verify: (typeof verifications)[number] },
-    ) => T,
-  ) => verifications.map((verify) => make(tools, `permwalk, verify: '${verify}'`, lost, { verify }));
+  const inMemory = verifications.map((verify) => [`permwalk, verify: '${verify}'`, { verify }] as const);
   const limits = (['list', 'stat'] as const).flatMap((what): Contender[] => {
     const { limit } = tools;
     const name = what === 'list' ? 'C: list' : 'C: list and fstatat';
@@ -67,8 +60,11 @@ export function listJobs(tools: Tools, more: readonly string[]): Job[] {
       title: 'exec bits, the manifest in memory, in process',
       needsZip: true,
       scales: false,
-      contenders: [...inMemory(inside).flat(), chmod(withoutExec)],
-      watched: inMemory(watched),
+      contenders: [
+        ...inMemory.flatMap(([name, options]) => inside(tools, name, lost, options)),
+        chmod(withoutExec),
+      ],
+      watched: inMemory.map(([name, options]) => watched(tools, name, lost, options)),
     },
     {
       id: 'J3',
