@@ -30,7 +30,10 @@ const test = suite('bounded input');
 /** A tar of one file of zeros, with something behind its end mark. */
 function tarOf(length: number, behind = 0): Buffer {
   const header = packMember({ name: 'large', size: length.toString(8).padStart(11, '0') });
-  return Buffer.concat([header, Buffer.alloc(length + 1024 + behind)]);
+  // Zeros that nobody has written yet take no time.
+  const bytes = Buffer.alloc(header.length + length + 1024 + behind);
+  header.copy(bytes);
+  return bytes;
 }
 
 test('Brotli that makes more than 64 MiB and 1,100 times its own length is refused', async () => {
@@ -91,7 +94,7 @@ test('a signal stops every reader, with its own reason', async () => {
 
 test('a signal stops what is long', async () => {
   const reason = new Error('enough');
-  const bytes = zlib.gzipSync(tarOf(200 * MIB), { level: 1 });
+  const bytes = zlib.gzipSync(tarOf(100 * MIB), { level: 1 });
   const list = `[${'"a",'.repeat(500_000)}"a"]`;
   for (const path of [fileOf(bytes, '.tgz'), fileOf(list, '.json')]) {
     const controller = new AbortController();

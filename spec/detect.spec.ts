@@ -47,7 +47,7 @@ const withReadelf = hasReadelf ? real : real.skip;
 if (!hasReadelf) process.stderr.write('readelf is not installed: the spec of real ELF files is skipped\n');
 
 withReadelf('as readelf sees them', async () => {
-  const most = extent({ short: 100, full: 500 });
+  const most = extent({ short: 25, full: 500 });
   const find = [
     `find -L /usr/bin /usr/sbin /usr/libexec /usr/lib/git-core -type f -perm -u+x | head -n ${most}`,
     `find /usr/lib /lib64/ -type f -name "*.so*" | head -n ${most}`,

@@ -9,6 +9,7 @@ import type { ManifestEntry } from '../lib/manifest/manifest.ts';
 import { readManifest } from '../lib/manifest/read.ts';
 import { applyPermissions } from '../lib/pass/apply.ts';
 import { runJson } from './helpers/cli.ts';
+import { extent } from './helpers/extent.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 import { factsOf, failureOf, run } from './helpers/zip.ts';
 
@@ -257,7 +258,7 @@ for (const [what, content, seen] of others) {
 refused('no program, library or script of this machine is a list', async () => {
   const find =
     'find /bin/. /sbin/. -maxdepth 1 -type f; find /usr/lib -type f -name "*.so*" -o -type f -name "*.pyc"';
-  const found = run('sh', ['-c', `(${find}) 2>/dev/null | head -n 400`])
+  const found = run('sh', ['-c', `(${find}) 2>/dev/null | head -n ${extent({ short: 100, full: 400 })}`])
     .trim()
     .split('\n');
   let refusals = 0;

@@ -344,7 +344,7 @@ refused.run();
 const gnu = suite('mode: agreement with GNU chmod');
 
 /** Files and as many directories that every run of chmod is tried on, in a directory of their own. */
-const PER_KIND = 10;
+const PER_KIND = 40;
 let scratch = '';
 let files: string[] = [];
 let directories: string[] = [];
@@ -433,7 +433,7 @@ const presentModes = fc.array(presentMode, { minLength: PER_KIND, maxLength: PER
 
 gnu('symbolic modes', () => {
   fc.assert(fc.property(symbolicMode(), umask, presentModes, assertSameForBoth), {
-    numRuns: extent({ short: 40, full: 300 }),
+    numRuns: extent({ short: 10, full: 150 }),
   });
 });
 
@@ -444,7 +444,7 @@ gnu('any string of its letters is refused by both or does the same', () => {
       if (runChmod(mode, mask, files)) assertSameForBoth(mode, mask, present);
       else assert.throws(() => compileMode(mode, mask), /^option mode: /);
     }),
-    { numRuns: extent({ short: 40, full: 300 }) },
+    { numRuns: extent({ short: 10, full: 150 }) },
   );
 });
 
@@ -459,7 +459,7 @@ gnu('numbers and octal digits', () => {
         assertSameAsChmod(rule, (mode | ((mode & 0o444) >> 2)).toString(8), mask, directories, present);
       }
     }),
-    { numRuns: extent({ short: 12, full: 60 }) },
+    { numRuns: extent({ short: 3, full: 40 }) },
   );
 });
 
@@ -480,11 +480,11 @@ gnu('the mode of a manifest', () => {
       assertSameAsChmod(rule, digits, mask, files, present);
       assertSameAsChmod(rule, digits, mask, directories, present);
     }),
-    { numRuns: extent({ short: 12, full: 60 }) },
+    { numRuns: extent({ short: 3, full: 40 }) },
   );
 });
 
-const COMBINATIONS = extent({ short: 1000, full: 4000 });
+const COMBINATIONS = extent({ short: 1000, full: 10_000 });
 
 gnu(`were compared in more than ${COMBINATIONS} combinations`, () => {
   assert.ok(combinations > COMBINATIONS, `${combinations}`);

@@ -30,7 +30,7 @@ import { passes } from './helpers/passes.ts';
 import { canRunOn, javascriptCommand } from './helpers/runtime.ts';
 import { makeTree, memoryDirectory, tempDirectory } from './helpers/tree.ts';
 
-const RUNS = extent({ short: 20, full: 300 });
+const RUNS = extent({ short: 6, full: 300 });
 
 /** Everything that a manifest is written as. */
 function textOf(manifest: Iterable<ManifestEntry>, format: 'mtree' | 'json'): string {
@@ -184,7 +184,7 @@ if (process.platform === 'linux') {
     }
     const seen = new Set<string>();
     const exchanges = await whileExchanging(pairs, async () => {
-      for (let round = 0; round < extent({ short: 150, full: 3000 }); round += 1) {
+      for (let round = 0; round < extent({ short: 40, full: 3000 }); round += 1) {
         const manifest = await recordManifest(root, { digest: 'sha256' }).catch((error) => {
           assert.match(error.code, /^(ENOENT|ENOTDIR|ELOOP|EINVAL|ERR_PERMWALK_(SYMLINK_IN_PATH|SWAPPED))$/);
         });

@@ -28,7 +28,7 @@ import { extent } from './helpers/extent.ts';
 import { allPasses, impatient } from './helpers/passes.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
-const RUNS = extent({ short: 25, full: 300 });
+const RUNS = extent({ short: 8, full: 300 });
 const restoring = {
   mode: 'manifest',
   umask: 0,

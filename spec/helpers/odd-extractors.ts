@@ -8,6 +8,8 @@ import extractZip from 'extract-zip';
 import * as tar from 'tar';
 import tarFs from 'tar-fs';
 import yauzl from 'yauzl';
+import { runPythonModule } from './python.ts';
+import { hasCommand } from './zip.ts';
 
 /** Unpacks an archive. True where it could; some warn, and end with code 1 all the same. */
 type OddExtractor = (archive: string, directory: string) => Promise<boolean>;
@@ -21,6 +23,11 @@ function command(...line: string[]): OddExtractor {
     const { status, error } = spawnSync(name, parameters, { stdio: 'ignore', timeout: 60_000 });
     return error === undefined && status === 0;
   };
+}
+
+function pythonModule(name: 'zipfile' | 'tarfile'): OddExtractor {
+  const isThere = hasCommand('python3');
+  return async (archive, directory) => isThere && runPythonModule(name, ['-e', archive, directory]);
 }
 
 function inProcess(extract: (archive: string, directory: string) => unknown): OddExtractor {
@@ -49,7 +56,7 @@ export const oddExtractors: Record<'zip' | 'tar', Record<string, OddExtractor>> 
   zip: {
     unzip: command('unzip', '-q', '-o', '{archive}', '-d', '{directory}'),
     bsdtar: command('bsdtar', '-xf', '{archive}', '-C', '{directory}'),
-    python: command('python3', '-m', 'zipfile', '-e', '{archive}', '{directory}'),
+    python: pythonModule('zipfile'),
     '7z': command('7z', 'x', '-y', '-bd', '-o{directory}', '{archive}'),
     'extract-zip': inProcess((archive, directory) => extractZip(archive, { dir: directory })),
     'adm-zip': inProcess((archive, directory) => new AdmZip(archive).extractAllTo(directory, true, true)),
@@ -58,7 +65,7 @@ export const oddExtractors: Record<'zip' | 'tar', Record<string, OddExtractor>> 
   tar: {
     tar: command('tar', '-xf', '{archive}', '-C', '{directory}'),
     bsdtar: command('bsdtar', '-xf', '{archive}', '-C', '{directory}'),
-    python: command('python3', '-m', 'tarfile', '-e', '{archive}', '{directory}'),
+    python: pythonModule('tarfile'),
     'node-tar': inProcess((archive, directory) => tar.x({ file: archive, cwd: directory })),
     'tar-fs': inProcess((archive, directory) =>
       pipeline(createReadStream(archive), tarFs.extract(directory)),

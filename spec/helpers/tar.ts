@@ -1,5 +1,5 @@
 import type { ManifestEntry } from '../../lib/manifest/manifest.ts';
-import { bare, run } from './zip.ts';
+import { runPython } from './python.ts';
 
 /** One header of an archive that {@link packTar} makes, and the content behind it. */
 export interface PackedMember {
@@ -103,7 +103,7 @@ print(json.dumps([{key: one[key] for key in keys if key in one} for one in entri
 
 /** What Python's tarfile says of the entries of an archive: the last of each path, hard links as what they link to. */
 export function askTarfile(path: string): ManifestEntry[] {
-  return JSON.parse(run('python3', [...bare, '-c', pythonOracle, path])) as ManifestEntry[];
+  return JSON.parse(runPython(pythonOracle, [path])) as ManifestEntry[];
 }
 
 const pythonPrelude = `
@@ -119,6 +119,6 @@ def member(name, type=tarfile.REGTYPE, mode=0o644, content=b'', **facts):
 
 /** Make an archive with Python's tarfile; `path` and `member()` are at hand in the script. */
 export function makeWithTarfile(path: string, script: string): string {
-  run('python3', [...bare, '-c', pythonPrelude + script, path]);
+  runPython(pythonPrelude + script, [path]);
   return path;
 }

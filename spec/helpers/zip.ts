@@ -3,6 +3,7 @@ import { type ZipOptions, type Zippable, zipSync } from 'fflate';
 import * as assert from 'uvu/assert';
 import { ManifestError } from '../../lib/errors.ts';
 import type { Manifest, ManifestEntry } from '../../lib/manifest/manifest.ts';
+import { runPython } from './python.ts';
 
 /** One entry of an archive that {@link packZip} makes. */
 export interface PackedEntry {
@@ -84,9 +85,16 @@ export async function failureOf(reading: Promise<Manifest>): Promise<ManifestErr
   return assert.unreachable('it was read') as never;
 }
 
+const commands = new Map<string, boolean>();
+
 /** True where a command is installed. */
 export function hasCommand(name: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0;
+  let known = commands.get(name);
+  if (known === undefined) {
+    known = spawnSync('sh', ['-c', `command -v ${name}`]).status === 0;
+    commands.set(name, known);
+  }
+  return known;
 }
 
 /** Run a command; its output. Fails where the command does. */
@@ -95,9 +103,6 @@ export function run(command: string, args: readonly string[], cwd?: string): str
   assert.is(result.status, 0, `${command} ${args[0]}: ${result.stderr}`);
   return result.stdout;
 }
-
-/** Python without what a site adds to it: that may take longer than a whole oracle. */
-export const bare = ['-I', '-S'];
 
 const pythonPrelude = `
 import stat, sys, warnings, zipfile
@@ -120,7 +125,7 @@ def entry(name, mode=None, system=3, flag=0, encoding=None, method=zipfile.ZIP_D
 
 /** Make an archive with Python's zipfile; `path` and `entry()` are at hand in the script. */
 export function makeWithPython(path: string, script: string): string {
-  run('python3', [...bare, '-c', pythonPrelude + script, path]);
+  runPython(pythonPrelude + script, [path]);
   return path;
 }
 
@@ -147,5 +152,5 @@ print(json.dumps(facts))
 
 /** What Python's zipfile says of every entry of an archive, in its order. */
 export function askPython(path: string): ManifestEntry[] {
-  return JSON.parse(run('python3', [...bare, '-c', pythonOracle, path])) as ManifestEntry[];
+  return JSON.parse(runPython(pythonOracle, [path])) as ManifestEntry[];
 }
