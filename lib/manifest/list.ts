@@ -20,6 +20,9 @@ const byteOrderMark = Buffer.from('\ufeff');
 /** A bracket may begin a path (`[id]/page.js`), but not before one of these; nor a brace. */
 const jsonArray = /^\s*\[\s*(?:["{\]]|$)/;
 const jsonObject = /^\s*\{\s*(?:["}]|$)/;
+/** What {@link isControl} says, of a line at once: faster than byte by byte. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
+const control = /[\0-\x1f\x7f]/;
 /** Beginnings of UTF-16 text, which has a NUL in every other byte. */
 const utf16Marks = ['\xff\xfe', '\xfe\xff'];
 
@@ -170,7 +173,7 @@ function* linesOf(text: Buffer): Generator<Item, void, undefined> {
     const bytes = ended.at(-1) === CARRIAGE_RETURN ? ended.subarray(0, -1) : ended;
     const line = decodeName(bytes);
     if (line.trim() === '') continue;
-    if (bytes.some(isControl)) throw new ManifestError(`line ${number} has a control character`);
+    if (control.test(line)) throw new ManifestError(`line ${number} has a control character`);
     yield { where: `line ${number}`, given: line };
   }
 }
