@@ -39,3 +39,13 @@ export const attacks: ReadonlyMap<string, Attack> = new Map<string, Attack>([
   ['churn', churn],
   ['prototype-names', prototypeNames],
 ]);
+
+/** Attacks that do so much, however long that takes: what they take beyond their time grows with what else the machine does. */
+export const ofOneLength: ReadonlySet<string> = new Set([
+  'million-entries',
+  'archive-bombs',
+  'exploding-globs',
+  'growing-directory',
+  'deep-tree',
+  'long-names',
+]);
