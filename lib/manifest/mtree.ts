@@ -6,8 +6,8 @@ import { openArchive } from './archive.ts';
 import { EntryCollector } from './collector.ts';
 import { compressionOf, decompress } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
-import { applyKeyword, forgetKeyword, isKeyword, type MtreeFacts } from './mtree-facts.ts';
-import { type MtreeLine, mtreeLines } from './mtree-lines.ts';
+import { applyKeyword, forgetKeyword, isKeyword, MtreeFacts } from './mtree-facts.ts';
+import { isBlank, MtreeLines } from './mtree-lines.ts';
 import { unescapeName } from './mtree-vis.ts';
 import { Notes } from './notes.ts';
 import { checkReadOptions, type ReadOptions } from './options.ts';
@@ -18,7 +18,8 @@ const MAX_LENGTH = 1 << 28;
 const SIGNATURE_LENGTH = 4;
 /** What libarchive begins one with. NetBSD's mtree writes nothing of the kind. */
 const signature = '#mtree';
-const separator = /[ \t]+/;
+/** The clock is looked at once in so many lines: asking it takes as long as a short one. */
+const LINES = 16;
 
 /**
  * Read a specification of mtree(5), as NetBSD's and FreeBSD's `mtree` and libarchive (`bsdtar --format=mtree`) write it.
@@ -40,16 +41,18 @@ export async function readMtreeManifest(source: string, options: ReadOptions = {
   const notes = new Notes();
   const reader = new MtreeReader(source, text.toString('latin1', 0, signature.length) === signature, notes);
   const pace = createPace(signal);
-  let number = 0;
+  const lines = new MtreeLines(text);
   try {
-    for (const line of mtreeLines(text)) {
-      ({ number } = line);
-      reader.read(line);
-      if (pace.isOver()) await pace.pause();
+    let read = 0;
+    for (let line = lines.next(); line !== undefined; line = lines.next()) {
+      reader.read(line, lines.number);
+      read += 1;
+      if (read % LINES === 0 && pace.isOver()) await pace.pause();
     }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new ManifestError(`is read as mtree(5); line ${number} ${error.message}`, { source, cause: error });
+    const fault = `is read as mtree(5); line ${lines.number} ${error.message}`;
+    throw new ManifestError(fault, { source, cause: error });
   }
   return createManifest({ format: 'mtree', source, entries: reader.entries, notes });
 }
@@ -58,9 +61,9 @@ export async function readMtreeManifest(source: string, options: ReadOptions = {
 export function startsLikeMtree(head: Buffer): boolean {
   if (head.toString('latin1', 0, signature.length) === signature) return true;
   try {
-    const first = mtreeLines(head).next().value;
+    const first = new MtreeLines(head).next();
     if (first === undefined) return false;
-    const { name, words } = wordsOf(first.text);
+    const { name, words } = wordsOf(first);
     if (words.length === 0 || !words.every(isKeyword)) return false;
     return name === '/set' || words.some((word) => /^type=/.test(word));
   } catch {
@@ -97,10 +100,23 @@ function checkLength(length: number, source: string): void {
 
 /** The words of a line, its name first; `mtree -D` puts it at the end. */
 function wordsOf(text: string): { name: string; words: string[] } {
-  const words = text.split(separator);
+  const words = splitAtBlanks(text);
   const isLast = isKeyword(words[0] ?? '') && /^\.(?:\/|$)/.test(words.at(-1) ?? '');
   const name = (isLast ? words.pop() : words.shift()) ?? '';
   return { name, words };
+}
+
+/** As `split` with a regular expression does, in a third of the time. */
+function splitAtBlanks(text: string): string[] {
+  const words: string[] = [];
+  let start = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    if (!isBlank(text.charCodeAt(at))) continue;
+    if (at > start) words.push(text.slice(start, at));
+    start = at + 1;
+  }
+  words.push(text.slice(start));
+  return words;
 }
 
 /** Reads line after line: what is set for all entries, and the directory that it is in. */
@@ -109,7 +125,9 @@ class MtreeReader {
   readonly #notes: Notes;
   /** Whether names may be patterns: libarchive has none. */
   readonly #hasPatterns: boolean;
-  readonly #defaults: MtreeFacts = {};
+  readonly #defaults = new MtreeFacts();
+  /** What is said of the entry that is read. */
+  readonly #facts = new MtreeFacts();
   /** Directories that relative entries lie in, outermost first. */
   readonly #inside: string[] = [];
   readonly #ignored = new Set<string>();
@@ -126,7 +144,7 @@ class MtreeReader {
   }
 
   /** @throws RangeError with what is wrong with the line */
-  read({ number, text }: MtreeLine): void {
+  read(text: string, number: number): void {
     const { name, words } = wordsOf(text);
     if (name === '/set') for (const word of words) this.#apply(this.#defaults, word);
     else if (name === '/unset') for (const word of words) forgetKeyword(this.#defaults, word);
@@ -139,12 +157,13 @@ class MtreeReader {
   #entry(written: string, words: readonly string[]): void {
     const name = unescapeName(written);
     if (name === undefined) throw new RangeError('has a backslash before what it cannot stand before');
-    const facts: MtreeFacts = { ...this.#defaults };
+    const facts = this.#facts;
+    facts.take(this.#defaults);
     for (const word of words) this.#apply(facts, word);
     const isFull = name.includes('/');
     const path = isFull ? name.replace(/^(?:\.\/)+(?=.)/, '') : this.#pathOf(name);
     if (!isFull && facts.type === 'directory') this.#inside.push(path);
-    if (facts.ignore === true) this.#ignored.add(path);
+    if (facts.ignore) this.#ignored.add(path);
     this.#add(path, written, facts);
   }
 
@@ -202,8 +221,8 @@ function entryOf(
 ): ManifestEntry {
   const known = type === 'other' ? undefined : type;
   const entry: ManifestEntry = { path, type: known, mode: undefined, size: undefined, linkTarget: undefined };
-  if (optional === true) entry.optional = true;
-  if (nochange === true) {
+  if (optional) entry.optional = true;
+  if (nochange) {
     // Its kind does not count either; only of a link it says that it may dangle.
     entry.type = known === 'symlink' ? known : undefined;
     return entry;
