@@ -5,6 +5,7 @@ import type { Tree } from '../directory/tree.ts';
 import type { UnresolvedEntryError } from '../errors.ts';
 import type { ApplyOptions } from '../options.ts';
 import { runPass as runPassOver } from '../pass/apply.ts';
+import { tellFew } from '../pass/told.ts';
 import {
   createCounts,
   type PermissionChange,
@@ -145,7 +146,7 @@ interface PassWatch {
   callbacks: Required<Pick<ApplyOptions, 'onProgress' | 'onChange'>>;
   /** Print changes that are still buffered. */
   flush(): void;
-  /** The last counts reported, plus every change since. */
+  /** The last counts reported. */
   counts(): PermissionCounts;
   /** What is unresolved or waited for, as far as is known. */
   list(): UnresolvedEntryError[];
@@ -159,12 +160,20 @@ const MAX_NAMED = 3;
 /** Watch a pass: its progress, its changes, and how far it came. */
 function watchPass(flags: PassFlags, progressLine: ProgressLine | undefined): PassWatch {
   const lines = createLineBuffer(flags.json ? writeError : writeOut);
-  const isListed = flags.dryRun === true && flags.verbose !== true;
+  let isListed = flags.dryRun === true && flags.verbose !== true;
   let reported: PermissionProgress | undefined;
-  let changed = 0;
-  let restored = 0;
   const changes: PermissionChange[] = [];
   const hardLinked: string[] = [];
+  const onChange = (change: PermissionChange): void => {
+    if (isListed) {
+      changes.push(change);
+      isListed = changes.length < MAX_LISTED;
+      if (!isListed) tellFew(onChange);
+    }
+    if (change.names !== undefined && hardLinked.length < MAX_NAMED) hardLinked.push(change.path);
+    if (flags.verbose) lines.add(renderChange(change));
+  };
+  if (!isListed && flags.verbose !== true) tellFew(onChange);
   return {
     flush: lines.flush,
     callbacks: {
@@ -172,20 +181,10 @@ function watchPass(flags: PassFlags, progressLine: ProgressLine | undefined): Pa
         reported = progress;
         progressLine?.update(progress);
       },
-      onChange(change) {
-        if (change.linkTarget === undefined) changed += 1;
-        else restored += 1;
-        if (isListed && changes.length < MAX_LISTED) changes.push(change);
-        if (change.names !== undefined && hardLinked.length < MAX_NAMED) hardLinked.push(change.path);
-        if (flags.verbose) lines.add(renderChange(change));
-      },
+      onChange,
     },
-    counts() {
-      const counts = reported?.counts ?? createCounts();
-      const since = Math.max(0, changed - counts.changed);
-      const sum = { visited: counts.visited + since, changed: counts.changed + since };
-      return { ...counts, ...sum, restored: Math.max(counts.restored, restored) };
-    },
+    // Progress is reported before each pause, and nothing but a pause lets a signal in.
+    counts: () => reported?.counts ?? createCounts(),
     list: () => reported?.list() ?? [],
     remarks: () => ({ changes, hardLinked }),
   };

@@ -8,6 +8,7 @@ import type { Course, Scope } from './course.ts';
 import type { FlattenedLinks } from './flattened.ts';
 import { isShared, type Modes } from './modes.ts';
 import { NO_SLOT, Subject } from './slots.ts';
+import { wantsAll } from './told.ts';
 
 /** What files ask of the rest of the pass. */
 export interface FileVisitor {
@@ -225,10 +226,7 @@ export class Files {
   #noteChange(scope: Scope, name: string, slot: number, result: ChmodResult, target: number): void {
     const { settings, ledger } = this.#course;
     const isPlain =
-      slot === NO_SLOT &&
-      result.after === target &&
-      settings.onChange === undefined &&
-      !isShared(result.before);
+      slot === NO_SLOT && result.after === target && !wantsAll(settings.onChange) && !isShared(result.before);
     const ending = isPlain
       ? 'changed'
       : this.#modes.noteChange(new Subject(scope.place, name, slot), result, target);

@@ -4,6 +4,7 @@ import type { EntryFacts } from '../errors.ts';
 import type { Course } from './course.ts';
 import { SharedFiles } from './shared-files.ts';
 import { NO_SLOT, type Subject } from './slots.ts';
+import { wantsAll } from './told.ts';
 
 /** How often a file is looked at for other links: one may be removed while lstat looks, between the name and the count. */
 const LOOKS_AT_LINKS = 3;
@@ -161,7 +162,7 @@ export class Modes {
     const known = this.#shared.size;
     if (!isOne && this.#shared.add(keyOf(stats)).size > known) ledger.countHardLinked();
     // Nobody is told of a path that nobody asks for: it may be very deep.
-    if (settings.onChange === undefined) return;
+    if (settings.onChange === undefined || (isOne && !wantsAll(settings.onChange))) return;
     const change = { path: subject.path, from, to };
     settings.onChange(isOne ? change : { ...change, names: stats.nlink });
   }
