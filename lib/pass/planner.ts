@@ -92,14 +92,7 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
   const planner = new Planner();
   const { directories } = planner;
   const sums = new Sums();
-  for (const entry of given) {
-    sums.add(entry);
-    if (slices.isOver()) yield;
-  }
-  const { spelledTwice } = sums;
-  const parents = new Int32Array(given.length + spelledTwice).fill(-1);
-  const entries = spelledTwice === 0 ? given : [...given];
-  const most = FREE_DIRECTORIES + DIRECTORIES_PER_ENTRY * parents.length;
+  let parents = new Int32Array(given.length).fill(-1);
   let hasUntyped = false;
   const place = (entry: ManifestEntry, index: number) => {
     const { path, type } = entry;
@@ -107,11 +100,21 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
     if (path === '.' || type === 'directory') planner.directory(path).facts = entry;
     else parents[index] = planner.parent(path).index;
     hasUntyped ||= type === undefined;
-    if (directories.length > most) throw tooDeep(entry);
+    const listed = given.length + sums.spelledTwice;
+    if (directories.length > FREE_DIRECTORIES + DIRECTORIES_PER_ENTRY * listed) throw tooDeep(entry);
   };
   for (let index = 0; index < given.length; index += 1) {
-    place(given[index] as ManifestEntry, index);
+    const entry = given[index] as ManifestEntry;
+    sums.add(entry);
+    place(entry, index);
     if (slices.isOver()) yield;
+  }
+  const { spelledTwice } = sums;
+  const entries = spelledTwice === 0 ? given : [...given];
+  if (spelledTwice > 0) {
+    const placed = parents;
+    parents = new Int32Array(given.length + spelledTwice).fill(-1);
+    parents.set(placed);
   }
   const twins: [number, number][] = [];
   for (let index = 0; spelledTwice > 0 && index < given.length; index += 1) {

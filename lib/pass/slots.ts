@@ -30,6 +30,7 @@ export class Subject {
  */
 export type State = 'open' | 'pending' | 'done';
 const states: readonly State[] = ['open', 'pending', 'done'];
+const stateNumbers: Readonly<Record<State, number>> = { open: 0, pending: 1, done: 2 };
 
 /** How something that is there was counted. */
 export type VisitedEnding = 'changed' | 'unchanged' | 'links' | 'special';
@@ -78,7 +79,7 @@ export class Slots {
   }
 
   setState(slot: number, state: State): void {
-    this.#states[slot] = ((this.#states[slot] as number) & ~STATE_BITS) | states.indexOf(state);
+    this.#states[slot] = ((this.#states[slot] as number) & ~STATE_BITS) | stateNumbers[state];
   }
 
   /** Whether the walk has been through this directory. */
