@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer';
-import { randomBytes } from 'node:crypto';
 import type { Directory, OpenFile } from './directory.ts';
 import { type EntryStats, isSameEntry } from './entry-stats.ts';
 import { errorCode, swapped } from './errors.ts';
@@ -87,7 +86,8 @@ class Replacement {
   readonly #file: OpenFile;
   readonly #mayReplace: (found: EntryStats) => boolean;
   /** Name of the link until it is in its place. */
-  readonly #temporary = PREFIX + randomBytes(RANDOM_BYTES).toString('base64url');
+  readonly #temporary =
+    PREFIX + Buffer.from(crypto.getRandomValues(new Uint8Array(RANDOM_BYTES))).toString('base64url');
 
   constructor(
     directory: Directory,

@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer';
-import { connect, createServer } from 'node:net';
 import { basename, dirname } from 'node:path';
 import type { Listener } from './directory.ts';
 import { errorCode, systemError } from './errors.ts';
@@ -9,6 +8,9 @@ import type { SystemPath } from './read.ts';
 
 /** Bytes of `sun_path` without the NUL at its end: unix(7) on Linux, else that of the BSDs. */
 const MAX_SOCKET_PATH = process.platform === 'linux' ? 107 : 103;
+
+/** Loaded by whoever stages a tree: most passes need no socket. */
+const net = () => process.getBuiltinModule('node:net');
 
 /** A path that a socket's address has room for. Runtimes cut a longer one, and would make a socket of another name. */
 function socketPath(path: SystemPath, syscall: string): string {
@@ -29,7 +31,7 @@ function pipeFor(path: SystemPath): string {
 export async function listenOn(path: SystemPath): Promise<Listener> {
   const address = isWindows ? pipeFor(path) : socketPath(path, 'bind');
   // Who connects wants to know that somebody listens, and no more.
-  const server = createServer((socket) => socket.destroy());
+  const server = net().createServer((socket) => socket.destroy());
   server.unref();
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(address, resolve);
@@ -53,7 +55,7 @@ function makeFile(path: SystemPath, close: () => void): void {
 
 /** Connect to the Unix socket at a path, and hang up. */
 export async function connectTo(path: SystemPath): Promise<void> {
-  const socket = connect(isWindows ? pipeFor(path) : socketPath(path, 'connect'));
+  const socket = net().connect(isWindows ? pipeFor(path) : socketPath(path, 'connect'));
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject).once('connect', resolve);
