@@ -5,28 +5,35 @@ import { runtime } from './helpers/runtime.ts';
 import type { Result } from './soak/attack.ts';
 import { attacks } from './soak/attacks/index.ts';
 import { runAttack } from './soak/run.ts';
+import { runTogether } from './soak/together.ts';
 
-const SECONDS = extent({ short: 0.2, full: 20 });
-/** Attacks at once: they have nothing to do with each other. */
-const AT_ONCE = extent({ short: 2, full: 5 });
+const SECONDS = extent({ short: 0.1, full: 20 });
+/** Attacks at once, in a process each: they have nothing to do with each other. */
+const AT_ONCE = 6;
+
+const names = [...attacks.keys()];
+/** Results, in the order of the names. The short run starts one process for all. */
+const results = extent({ short: () => runTogether(names, SECONDS), full: sideBySide });
+
+async function* sideBySide(): AsyncGenerator<Result> {
+  const running: Promise<Result>[] = [];
+  for (const [index, name] of names.entries()) {
+    // Each waits for the one that is as many places before it as run at once.
+    const before = Promise.resolve(running[index - AT_ONCE]).catch(() => undefined);
+    running.push(before.then(() => runAttack(name, SECONDS)));
+  }
+  for (const result of running) result.catch(() => undefined);
+  yield* running;
+}
 
 const test = suite('attack');
-const results = new Map<string, Promise<Result>>();
 
 if (runtime === 'node') {
-  test.before(() => {
-    const running: Promise<unknown>[] = [];
-    for (const [index, name] of [...attacks.keys()].entries()) {
-      // Each waits for the one that is as many places before it as run at once.
-      const result = Promise.resolve(running[index - AT_ONCE]).then(() => runAttack(name, SECONDS));
-      running.push(result.catch(() => undefined));
-      results.set(name, result);
-    }
-  });
-
-  for (const name of attacks.keys()) {
+  const ofAll = results();
+  for (const name of names) {
     test(name, async () => {
-      const result = await (results.get(name) as Promise<Result>);
+      const { value: result } = await ofAll.next();
+      assert.ok(result, 'there is a result');
       if (result.skipped !== undefined) console.log(`\n  skipped: ${result.skipped}`);
       for (const figure of result.figures) console.log(`\n  ${name}: ${figure}`);
       assert.equal(result.breaches, []);

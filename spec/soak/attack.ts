@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
+import { extent } from '../helpers/extent.ts';
 
 /** Bytes by which memory may be larger in the second half of a phase than it was at a quarter. */
 const MAX_RSS_GROWTH = 48 << 20;
@@ -8,8 +9,8 @@ const MAX_HEAP_GROWTH = 8 << 20;
 const PATIENCE_SECONDS = 60;
 /** Rounds after which everything that is loaded and compiled once is there. */
 const WARM_UP_ROUNDS = 3;
-/** How often memory is looked at in the second half. */
-const LATE_LOOKS = 4;
+/** How often memory is looked at in the second half: each look collects what is garbage a few times. */
+const LATE_LOOKS = extent({ short: 1, full: 4 });
 /** No more breaches of one kind are kept than tell what is wrong. */
 const MAX_BREACHES = 20;
 
@@ -74,8 +75,7 @@ export async function underWatch(run: (watch: Watch) => Promise<void>): Promise<
   };
   process.on('unhandledRejection', onRejection);
   process.on('warning', onWarning);
-  // The first child of a process leaves it descriptors for its signals.
-  spawnSync(process.execPath, ['--version']);
+  startFirstChild();
   await nextTurns();
   result.descriptors.before = openDescriptors();
   try {
@@ -91,6 +91,14 @@ export async function underWatch(run: (watch: Watch) => Promise<void>): Promise<
   process.off('unhandledRejection', onRejection);
   process.off('warning', onWarning);
   return result;
+}
+
+let hasStarted = false;
+
+/** The first child of a process leaves it descriptors for its signals. */
+function startFirstChild(): void {
+  if (!hasStarted) spawnSync(process.execPath, ['--version']);
+  hasStarted = true;
 }
 
 /** The result of an attack that cannot be made here. */

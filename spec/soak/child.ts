@@ -1,8 +1,10 @@
 import { attacks } from './attacks/index.ts';
 
-// One attack in a process of its own: `child.ts <name> <seconds>`. Prints its result.
+// Attacks in a process of their own, one after the other: `child.ts <name>[,<name>…] <seconds>`. Prints a result a line.
 
-const [name = '', seconds = ''] = process.argv.slice(2);
-const attack = attacks.get(name);
-if (attack === undefined) throw new Error(`no attack ${JSON.stringify(name)}`);
-process.stdout.write(JSON.stringify(await attack(Number(seconds))));
+const [names = '', seconds = ''] = process.argv.slice(2);
+for (const name of names.split(',')) {
+  const attack = attacks.get(name);
+  if (attack === undefined) throw new Error(`no attack ${JSON.stringify(name)}`);
+  process.stdout.write(`${JSON.stringify(await attack(Number(seconds)))}\n`);
+}

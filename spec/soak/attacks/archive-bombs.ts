@@ -12,12 +12,12 @@ import { inMiB, type Result, underWatch, type Watch } from '../attack.ts';
 import { peakOf } from '../peak.ts';
 
 /** What reading the manifest of an archive of a few MiB may need. */
-const MAX_MEMORY = extent({ short: 100, full: 200 }) << 20;
+const MAX_MEMORY = extent({ short: 50, full: 200 }) << 20;
 const MIB = 1 << 20;
 /** What the content of a bomb decompresses to, in MiB: more than {@link MAX_MEMORY}. */
-const BOMB_MIB = extent({ short: 128, full: 512 });
+const BOMB_MIB = extent({ short: 64, full: 512 });
 /** How many names or link targets of a MiB each. */
-const LONG_TEXTS = extent({ short: 110, full: 300 });
+const LONG_TEXTS = extent({ short: 60, full: 300 });
 /** Headers of a small archive that all lead to one content. */
 const HEADERS = 500;
 /** How many times as long they may take as as many that lead nowhere. */

@@ -16,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { wrapExtractor } from '../../../lib/index.ts';
 import { isRoot, NOBODY } from '../../helpers/child.ts';
 import { whileAttacking } from '../../helpers/exchange.ts';
+import { extent } from '../../helpers/extent.ts';
 import { entriesBelow, tempDirectory } from '../../helpers/tree.ts';
 import { type Result, skip, underWatch, type Watch } from '../attack.ts';
 import { factsOf } from '../course.ts';
@@ -24,8 +25,8 @@ const attacker = new URL('../attackers/beside.py', import.meta.url);
 /** Linux's O_PATH, which `fs.constants` lacks. */
 const OPEN_DIRECTORY = 0o10000000 | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const FILES = 20;
-/** In so many rounds each kind of attack has had its turn a few times. */
-const MIN_ROUNDS = 12;
+/** In so many rounds each kind of attack has had its turn, and a few times in the full run. */
+const MIN_ROUNDS = extent({ short: 5, full: 12 });
 
 /** Parents of a destination: who may write to them. */
 const parents: [name: string, mode: number][] = [

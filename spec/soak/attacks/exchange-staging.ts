@@ -111,6 +111,10 @@ function versionAt(destination: string): string {
 
 /** An installer that trusts the names in its own staging directory. */
 function installPlainly({ directory, destination }: Course): void {
+  // What it left when it stumbled would keep the attacker busy.
+  for (const name of readdirSync(directory)) {
+    if (name.startsWith('.permwalk-')) rmSync(join(directory, name), { recursive: true, force: true });
+  }
   const staging = join(directory, `.permwalk-${Math.random()}`);
   mkdirSync(join(staging, 'tree'), { recursive: true });
   for (let index = 0; index < FILES; index += 1) {
@@ -151,6 +155,7 @@ async function race(watch: Watch, seconds: number, existing: 'error' | 'replace'
     extractCarefully(versions.get(archive) ?? '', directory);
   const extract = wrapExtractor(careful, { existing, umask, retry: false });
   const outcomes = new Map<string, number>();
+  let isMet = false;
   const round = async (number: number) => {
     const archive = archives[number % archives.length] as Buffer;
     const was = versionAt(destination);
@@ -161,6 +166,7 @@ async function race(watch: Watch, seconds: number, existing: 'error' | 'replace'
       watch.must(is === versions.get(archive), `'${existing}', ${outcome}: published ${is}`);
     } catch (error) {
       outcome = (error as NodeJS.ErrnoException).code ?? String(error);
+      isMet = true;
       const is = versionAt(destination);
       watch.must(is === was, `'${existing}', ${outcome}: the destination was ${was} and is ${is}`);
     }
@@ -168,8 +174,9 @@ async function race(watch: Watch, seconds: number, existing: 'error' | 'replace'
     if (existing === 'error') rmSync(destination, { recursive: true, force: true });
   };
   const exchanges = await whileAttacking(attacker, course.attackerArguments, () =>
-    watch.rounds(seconds, round),
+    watch.rounds(seconds, round, () => isMet),
   );
+  watch.must(isMet, `'${existing}': no exchange was ever met`);
   watch.exchanged(exchanges);
   watch.figure(`'${existing}': ${[...outcomes].map(([outcome, times]) => `${times} ${outcome}`).join(', ')}`);
   const after = fatesOf(course);

@@ -15,6 +15,8 @@ const POLL_MS = 50;
 /** The short run tries every fourth glob, and fewer random ones. */
 const STRIDE = extent({ short: 4, full: 1 });
 const RANDOM = extent({ short: 10, full: 50 });
+/** Directories in one another of the deepest name: each is a name of its own to be matched. */
+const LEVELS = extent({ short: 200, full: 2040 });
 /** Clock ticks in a second in proc(5): the same on every Linux. */
 const TICKS = 100;
 
@@ -25,7 +27,7 @@ const names = [
   `${'a'.repeat(8)}!`,
   `${'a/'.repeat(30)}!`,
   `${`${'a'.repeat(200)}/`.repeat(20)}!`,
-  `${'a/'.repeat(2040)}!`,
+  `${'a/'.repeat(LEVELS)}!`,
   `[${'a'.repeat(200)}!]`,
 ];
 
