@@ -6,7 +6,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ApplyOptions } from '../lib/options.ts';
 import type { PermissionReport } from '../lib/report.ts';
-import { canMount, isRoot, NOBODY, outputOf, type PassInChild, startScript } from './helpers/child.ts';
+import { canMount, isRoot, NOBODY, outputOf, startScript } from './helpers/child.ts';
+import { type MountedPass, MountedProcess, type MountedResult, mountedAlone } from './helpers/mounted.ts';
 import { hasNative, reasonsOf } from './helpers/passes.ts';
 import { runtime } from './helpers/runtime.ts';
 import { makeTree, modeOf, modesBelow, type TreeShape, tempDirectory } from './helpers/tree.ts';
@@ -30,36 +31,18 @@ const hasExt4 = works('truncate -s 8M "$1/i"; mkfs.ext4 -q "$1/i"; mount -o loop
 const hasBindfs = works('bindfs "$1" "$2"; umount "$2"');
 const hasUsers = isRoot && isLinux;
 
-interface MountedPass {
-  root: string;
-  options?: ApplyOptions;
-  /** One backend; the one that the platform gets where it is undefined. */
-  backend?: PermissionReport['backend'] | undefined;
-  /** Become this user and group first, by setuid and without exec. */
-  become?: number;
-  /** A name that is changed for another at the pass's first change. */
-  rename?: [from: string, to: string];
+/** Where what the set-up mounts is seen by the passes alone, and a user who owns nothing. */
+const mounting = new MountedProcess({ setUp: ':' });
+const nobody = new MountedProcess({ asNobody: true });
+
+/** A pass that is not strict, after shell commands that mount something, and the modes after it as its process sees them. */
+function mountedPass(pass: MountedPass, setUp: string): Promise<MountedResult> {
+  return mounting.run(pass, setUp);
 }
 
-interface MountedResult {
-  report: PermissionReport;
-  modes: Record<string, string>;
-}
-
-/** A pass in a process of its own that is not strict, and the modes after it as that process sees them. */
-async function mountedPass(
-  pass: MountedPass,
-  setUp: PassInChild['setUp'] = '',
-  asNobody = false,
-): Promise<MountedResult> {
-  const script = fileURLToPath(new URL('helpers/mounted-child.js', import.meta.url));
-  const child = startScript(script, [JSON.stringify(pass)], { root: pass.root, setUp, asNobody });
-  return JSON.parse(await outputOf(child));
-}
-
-/** Its report. */
-async function reportOf({ setUp, asNobody, ...pass }: PassInChild): Promise<PermissionReport> {
-  return (await mountedPass(pass, setUp, asNobody)).report;
+/** The report of such a pass; of one that nobody makes where nothing is mounted. */
+async function reportOf({ setUp, ...pass }: MountedPass & { setUp?: string }): Promise<PermissionReport> {
+  return (await (setUp === undefined ? nobody.run(pass) : mounting.run(pass, setUp))).report;
 }
 
 /** What is unresolved with its errno, as `path: reason code`. */
@@ -102,7 +85,7 @@ const testExt4 = testWhere(hasExt4, 'they need mkfs.ext4 and a loop device');
 const testBindfs = testWhere(hasBindfs, 'they need bindfs');
 const testUsers = testWhere(hasUsers, 'they need root on Linux to act as other users');
 
-/** Do the same on each backend, at the same time: most of it is starting processes. */
+/** Do the same on each backend. */
 function onEachBackend(check: (backend: PermissionReport['backend']) => Promise<void>): () => Promise<void> {
   return async () => {
     const checks = backends.map(async (backend) => {
@@ -128,7 +111,7 @@ function startBindfs(source: string, option = '', at = '$1'): string {
   return `
     bindfs -f ${option} "${source}" "${at}" </dev/null >/dev/null 2>&1 &
     echo $! > "${pidFileOf(source)}"
-    until mountpoint -q "${at}"; do kill -0 $!; done`;
+    until mountpoint -q "${at}"; do kill -0 $!; sleep 0.01; done`;
 }
 
 /** End the bindfs that shows a directory, where there is one. */
@@ -396,7 +379,7 @@ testUsers(
       'theirs/well': 0o644,
     });
     for (const path of ['mine', 'mine/f', 'theirs/mine']) chownSync(join(root, path), NOBODY, NOBODY);
-    const report = await reportOf({ root, backend, asNobody: true, options: { mode: 'a+rX' } });
+    const report = await reportOf({ root, backend, options: { mode: 'a+rX' } });
     assert.equal(reasonsOf(report), ['closed: permission-denied', 'theirs/f: permission-denied']);
     assert.is(report.unresolved[1]?.code, 'EPERM');
     assert.is(report.counts.changed, 2);
@@ -411,10 +394,10 @@ testUsers(
   'a directory that cannot be listed is unresolved, whatever its mode',
   onEachBackend(async (backend) => {
     const root = makeTree({ 'closed/': 0o700, 'closed/f': 0o755, 'open/f': 0o755 });
-    const walked = await reportOf({ root, backend, asNobody: true });
+    const walked = await reportOf({ root, backend });
     assert.equal(problemsOf(walked), ['closed: permission-denied EACCES']);
     const options = { manifest: ['closed/', 'closed/f', 'open/f'] };
-    const listed = await reportOf({ root, backend, asNobody: true, options });
+    const listed = await reportOf({ root, backend, options });
     assert.equal(problemsOf(listed), ['closed/f: permission-denied EACCES']);
     assert.is(listed.settle.rounds, 0, 'waiting mends no rights');
   }),
@@ -433,7 +416,7 @@ all(
       f: 0,
     });
     chmodSync(root, 0);
-    const report = await reportOf({ root, backend, asNobody: true, options: { mode: 'u+rwX' } });
+    const report = await reportOf({ root, backend, options: { mode: 'u+rwX' } });
     assert.equal(problemsOf(report), []);
     assert.is(report.backend, backend);
     assert.is(report.counts.changed, 8);
@@ -466,7 +449,7 @@ all(
         'a.b/f': 0o755,
         'a.b/': 0o755,
       });
-      const report = await reportOf({ root, backend, asNobody: true, options: { mode } });
+      const report = await reportOf({ root, backend, options: { mode } });
       assert.equal(problemsOf(report), [], mode);
       assert.is(report.counts.changed, 7, mode);
       assert.equal(modesOpening(root), {
@@ -487,7 +470,7 @@ all(
   'a directory that is opened and closed is opened first and closed last',
   onEachBackend(async (backend) => {
     const root = makeUsersTree({ 'a/': 0o200, 'a/b/': 0o200, 'a/b/f': 0o200 });
-    const report = await reportOf({ root, backend, asNobody: true, options: { mode: 'u=rX' } });
+    const report = await reportOf({ root, backend, options: { mode: 'u=rX' } });
     assert.equal(problemsOf(report), []);
     assert.is(report.counts.changed, 4);
     assert.equal(modesOpening(root), { '.': '555', a: '500', 'a/b': '500', 'a/b/f': '400' });
@@ -507,7 +490,7 @@ all(
     ] as const;
     const retry = { retries: 2, minTimeout: 1, maxTimeout: 1, maxRetryTime: 100 };
     const options: ApplyOptions = { manifest, mode: 'manifest', umask: 0, retry };
-    const report = await reportOf({ root, backend, asNobody: true, options });
+    const report = await reportOf({ root, backend, options });
     assert.equal(problemsOf(report), ['a/b/late: missing ENOENT']);
     assert.equal(modesOpening(root), { '.': '755', a: '400', 'a/b': '500', 'a/b/f': '755', 'a/f': '600' });
   }),
@@ -517,7 +500,7 @@ testUsers('a process that dropped its rights without exec can do what it still m
   chownSync(join(root, 'theirs'), 0, 0);
   const manifest = ['a/b/f', { path: 'a/run', mode: 0o755 }, 'theirs'];
   const options: ApplyOptions = { manifest, mode: 'u+rwX,go+r', executable: 'a/run', umask: 0o022 };
-  const { report, modes } = await mountedPass({ root, options, become: NOBODY });
+  const { report, modes } = await mountedAlone({ root, options, become: NOBODY });
   assert.equal(problemsOf(report), ['theirs: permission-denied EPERM']);
   assert.equal(modes, {
     '.': '755',
@@ -534,7 +517,10 @@ testHiddenProc(
   async () => {
     const root = makeTree({ 'bin/run': 0o644 });
     const options: ApplyOptions = { executable: 'bin/run', umask: 0 };
-    const { report, modes } = await mountedPass({ root, options }, 'shift 3; exec unshare -pf "$@"');
+    const { report, modes } = await mountedAlone(
+      { root, options },
+      { setUp: 'shift 3; exec unshare -pf "$@"' },
+    );
     assert.equal(problemsOf(report), []);
     assert.is(report.backend, 'anchored');
     assert.equal(modes, { '.': '755', bin: '755', 'bin/run': '755' });
@@ -547,9 +533,9 @@ for (const [what, setUp] of [
 ] as const) {
   testHiddenProc(`where /proc is ${what}, the path backend serves`, async () => {
     const root = makeTree({ 'bin/run': 0o644, 'bin/data': 0o644 });
-    const { report, modes } = await mountedPass(
+    const { report, modes } = await mountedAlone(
       { root, options: { executable: 'bin/run' } },
-      `umask 027; ${setUp}`,
+      { setUp: `umask 027; ${setUp}` },
     );
     assert.equal(problemsOf(report), []);
     assert.is(report.backend, 'path');
@@ -566,5 +552,9 @@ for (const [what, setUp] of [
     assert.is(modeOf(destination, 'run'), 0o755);
   });
 }
+
+all.after(async () => {
+  await Promise.all([mounting.end(), nobody.end()]);
+});
 
 all.run();

@@ -30,6 +30,8 @@ export interface PassInChild {
   asNobody?: boolean;
   /** Shell commands that run as root in a private mount namespace before the pass; `$1` is the root. */
   setUp?: string;
+  /** Where its standard input comes from: from nowhere, unless a script reads it. */
+  stdin?: 'ignore' | 'pipe';
 }
 
 /** Run one pass in a process of its own, in its own mount namespace or as another user. */
@@ -45,11 +47,11 @@ export async function passInChild(options: PassInChild): Promise<PassResult> {
 export function startScript(
   script: string,
   scriptArguments: string[],
-  { root = '', asNobody = false, setUp = '' }: Partial<PassInChild> = {},
+  { root = '', asNobody = false, setUp = '', stdin = 'ignore' }: Partial<PassInChild> = {},
 ): ChildProcess {
   const [program, ...args] = script.endsWith('.js') ? javascriptCommand : scriptCommand;
   if (!isRoot || (!asNobody && setUp === '')) {
-    return spawn(program, [...args, script, ...scriptArguments], { stdio: ['ignore', 'pipe', 'pipe'] });
+    return spawn(program, [...args, script, ...scriptArguments], { stdio: [stdin, 'pipe', 'pipe'] });
   }
   // The checkout may lie below a directory that only root can search: mounted elsewhere it is in reach.
   const mounted = tempDirectory();
@@ -76,7 +78,7 @@ export function startScript(
     reachable,
     ...scriptArguments,
   ];
-  return spawn('unshare', command, { stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn('unshare', command, { stdio: [stdin, 'pipe', 'pipe'] });
 }
 
 /** Everything a child prints, once it has ended well. */
