@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import type { ApplyOptions } from '../lib/options.ts';
 import type { PermissionReport } from '../lib/report.ts';
 import { canMount, isRoot, NOBODY, outputOf, startScript } from './helpers/child.ts';
-import { type MountedPass, MountedProcess, type MountedResult, mountedAlone } from './helpers/mounted.ts';
+import { type MountedPass, type MountedResult, mountedAlone, passesIn } from './helpers/mounted.ts';
 import { hasNative, reasonsOf } from './helpers/passes.ts';
 import { runtime } from './helpers/runtime.ts';
 import { makeTree, modeOf, modesBelow, type TreeShape, tempDirectory } from './helpers/tree.ts';
@@ -32,17 +32,17 @@ const hasBindfs = works('bindfs "$1" "$2"; umount "$2"');
 const hasUsers = isRoot && isLinux;
 
 /** Where what the set-up mounts is seen by the passes alone, and a user who owns nothing. */
-const mounting = new MountedProcess({ setUp: ':' });
-const nobody = new MountedProcess({ asNobody: true });
+const mounting = passesIn({ setUp: ':' });
+const nobody = passesIn({ asNobody: true });
 
 /** A pass that is not strict, after shell commands that mount something, and the modes after it as its process sees them. */
 function mountedPass(pass: MountedPass, setUp: string): Promise<MountedResult> {
-  return mounting.run(pass, setUp);
+  return mounting.ask({ ...pass, setUp });
 }
 
 /** The report of such a pass; of one that nobody makes where nothing is mounted. */
-async function reportOf({ setUp, ...pass }: MountedPass & { setUp?: string }): Promise<PermissionReport> {
-  return (await (setUp === undefined ? nobody.run(pass) : mounting.run(pass, setUp))).report;
+async function reportOf(pass: MountedPass): Promise<PermissionReport> {
+  return (await (pass.setUp === undefined ? nobody : mounting).ask<MountedResult>(pass)).report;
 }
 
 /** What is unresolved with its errno, as `path: reason code`. */

@@ -16,13 +16,16 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { wrapExtractor } from '../lib/index.ts';
+import { Answering } from './helpers/answering.ts';
 import { numberedFiles, writeBundle } from './helpers/bundle.ts';
-import { canMount, NOBODY, outputOf, startScript } from './helpers/child.ts';
+import { canMount, NOBODY, outputOf } from './helpers/child.ts';
 import { extent } from './helpers/extent.ts';
 import { install } from './helpers/installer.ts';
+import { bundledLibrary } from './helpers/library.ts';
 import { javascriptCommand } from './helpers/runtime.ts';
 import { memoryDirectory, modeOf, tempDirectory } from './helpers/tree.ts';
 
+const library = bundledLibrary();
 const childScript = fileURLToPath(new URL('helpers/extract-child.js', import.meta.url));
 
 interface ChildTask {
@@ -36,7 +39,7 @@ interface ChildTask {
 /** Start a process that extracts with permwalk as it is built. */
 function startExtraction(task: ChildTask): ChildProcess {
   const [program, ...args] = javascriptCommand;
-  return spawn(program, [...args, childScript, JSON.stringify(task)], {
+  return spawn(program, [...args, childScript, library, JSON.stringify(task)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 }
@@ -81,7 +84,7 @@ async function watch(destination: string, files: number, isOver: () => boolean):
     } catch (error) {
       if (before !== undefined && before === identityOf(destination)) throw error;
     }
-    await nextTurn();
+    await sleep(1);
   }
   return complete;
 }
@@ -90,7 +93,8 @@ const race = suite('concurrent installs');
 const FILES = 10;
 const MAX_TRIES = 200;
 const STARTS = extent({ short: 20, full: 500 });
-/** What each of four processes does. */
+const PROCESSES = extent({ short: 2, full: 4 });
+/** What each of them does. */
 const STARTS_EACH = extent({ short: 5, full: 50 });
 
 race('an ordinary installer fails when it is started three times', async () => {
@@ -153,7 +157,7 @@ for (const existing of ['keep', 'replace'] as const) {
   );
 
   race(
-    `four processes, wrapped with existing '${existing}', never fail in ${4 * STARTS_EACH} starts`,
+    `${PROCESSES} processes, wrapped with existing '${existing}', never fail in ${PROCESSES * STARTS_EACH} starts`,
     async () => {
       const directory = tempDirectory();
       const archive = writeBundle(join(directory, 'bundle.zip'), numberedFiles(FILES, 'one'));
@@ -163,13 +167,14 @@ for (const existing of ['keep', 'replace'] as const) {
       const watching = watch(destination, FILES, () => isOver);
       // It is waited for at the end; until then its failure must not end the process.
       watching.catch(() => undefined);
-      const outputs = await Promise.all([1, 2, 3, 4].map(() => outputOf(startExtraction(task))));
+      const processes = Array.from({ length: PROCESSES }, () => outputOf(startExtraction(task)));
+      const outputs = await Promise.all(processes);
       isOver = true;
       assert.ok((await watching) > 0);
       const outcomes = outputs.flatMap((output) =>
         output.split('\n').filter((line) => /^[a-z]+$/.test(line)),
       );
-      assert.is(outcomes.length, 4 * STARTS_EACH, outputs.join());
+      assert.is(outcomes.length, PROCESSES * STARTS_EACH, outputs.join());
       const allowed = existing === 'keep' ? ['created', 'kept'] : ['created', 'replaced'];
       assert.ok(outcomes.every((outcome) => allowed.includes(outcome)));
       assert.is(versionAt(destination, FILES), 'one');
@@ -181,10 +186,14 @@ for (const existing of ['keep', 'replace'] as const) {
 race.run();
 
 const kill = suite('killed in the middle');
-const KILLS = extent({ short: 6, full: 100 });
+const KILLS = extent({ short: 4, full: 100 });
+/** As many at once, each with a destination of its own. */
+const LANES = extent({ short: 1, full: 2 });
+/** Of so many kills, each has its own part of an extraction to happen in. */
+const PARTS = 4;
 /** Where chance has not hit both outcomes by then, it goes on up to so many. */
 const MOST_KILLS = 200;
-const BIG = extent({ short: 200, full: 5000 });
+const BIG = extent({ short: 100, full: 5000 });
 /** More than the trees of all that is killed take at any moment, in bytes. */
 const KILL_SPACE = 1 << 30;
 
@@ -211,18 +220,18 @@ async function killAtRandom(kills: number): Promise<Record<'absent' | 'old' | 'n
     destination,
     options: { existing: 'replace', retry: false },
   });
-  await outputOf(startExtraction(task(0)));
   const started = performance.now();
   await outputOf(startExtraction(task(0)));
-  // The moments are spread over a whole extraction, however long it takes on this machine by now.
-  let window = performance.now() - started;
+  // The moments are spread over a whole extraction and a little more, however long it takes on this machine by now.
+  let window = 1.3 * (performance.now() - started);
   const seen = { absent: 0, old: 0, new: 0 };
   let before = versionAt(destination, BIG);
   const isMet = (): boolean => seen.old > 0 && seen.new > 0;
   for (let index = 1; index <= kills || (!isMet() && index <= MOST_KILLS); index += 1) {
     const child = startExtraction(task(index));
     const closed = once(child, 'close');
-    const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * window);
+    const moment = (((index % PARTS) + Math.random()) / PARTS) * window;
+    const timer = setTimeout(() => child.kill('SIGKILL'), moment);
     await closed;
     clearTimeout(timer);
     window *= child.exitCode === 0 ? 0.9 : 1.05;
@@ -237,7 +246,7 @@ async function killAtRandom(kills: number): Promise<Record<'absent' | 'old' | 'n
 }
 
 kill(`${KILLS} times at a random moment: nothing, the old tree or the new one`, async () => {
-  const lanes = await Promise.all([killAtRandom(KILLS / 2), killAtRandom(KILLS / 2)]);
+  const lanes = await Promise.all(Array.from({ length: LANES }, () => killAtRandom(KILLS / LANES)));
   const seen = lanes.reduce((sum, { absent, old, new: fresh }) => ({
     absent: sum.absent + absent,
     old: sum.old + old,
@@ -292,6 +301,16 @@ function errorIn(output: string): { code?: string; message?: string } {
 
 if (!canMount) console.log('  skipped: mounts and other users need Linux and root');
 else {
+  /** Where what is mounted is seen by the extractions alone, and a user who owns nothing. */
+  const mounting = new Answering(childScript, [library], { setUp: ':' });
+  const nobody = new Answering(childScript, [library], { asNobody: true });
+  disk.after(async () => {
+    await Promise.all([mounting.end(), nobody.end()]);
+  });
+
+  /** What an extraction by nobody prints. */
+  const extractAsNobody = async (task: ChildTask) => (await nobody.ask<{ output: string }>(task)).output;
+
   disk('a full disk: a clear error, the old tree intact, nothing left', async () => {
     const directory = tempDirectory();
     const archive = writeBundle(join(directory, 'big.zip'), { VERSION: 'two', big: 'x'.repeat(4_000_000) });
@@ -312,6 +331,7 @@ else {
           'sh',
           ...javascriptCommand,
           childScript,
+          library,
           JSON.stringify(task),
         ],
         {
@@ -323,11 +343,11 @@ else {
     assert.match(output, /:\ncache\n\n.*:\nVERSION\nold$/s);
   });
 
-  /** Extract a bundle to `m/cache` in a directory, in a private mount namespace; what the child printed. */
+  /** Extract a bundle to `m/cache` in a directory, once shell commands have mounted something; what the child printed. */
   const extractMounted = async (directory: string, setUp: string, options: Record<string, unknown>) => {
     const archive = writeBundle(join(directory, 'one.zip'), numberedFiles(FILES, 'one'));
-    const task = { archive, destination: join(directory, 'm/cache'), options };
-    return outputOf(startScript(childScript, [JSON.stringify(task)], { root: directory, setUp }));
+    const task: ChildTask = { archive, destination: join(directory, 'm/cache'), options };
+    return (await mounting.ask<{ output: string }>({ ...task, root: directory, setUp })).output;
   };
 
   disk('a tree of a lower layer of overlayfs: a clear error, the old tree intact, nothing left', async () => {
@@ -343,24 +363,25 @@ else {
     assert.match(errorIn(output).message ?? '', /lower layer .* set publish to 'in-place'$/);
     assert.equal(readdirSync(join(directory, 'upper')), [], 'nothing was left, nor copied up');
     assert.is(readFileSync(join(directory, 'lower/cache/VERSION'), 'utf8'), 'old');
-    const inPlace = await extractMounted(directory, setUp, { existing: 'replace', publish: 'in-place' });
+    const inPlace = await extractMounted(directory, '', { existing: 'replace', publish: 'in-place' });
     assert.match(inPlace, /^in-place$/m);
   });
 
   disk('a mount point: a clear error before anything is extracted, and in-place as the way out', async () => {
     const directory = tempDirectory();
     mkdirSync(join(directory, 'm/cache'), { recursive: true });
-    const setUp = 'mount -t tmpfs none "$1/m/cache"';
+    let setUp = 'mount -t tmpfs none "$1/m/cache"';
     for (const [existing, code] of [
       ['replace', 'EBUSY'],
       ['error', 'EEXIST'],
     ] as const) {
       const output = await extractMounted(directory, setUp, { existing });
+      setUp = '';
       assert.is(errorIn(output).code, code, output);
       assert.match(errorIn(output).message ?? '', /is a mount point.* set publish to 'in-place'/);
       assert.not.match(output, 'extracting');
     }
-    const output = await extractMounted(directory, setUp, { existing: 'replace', publish: 'in-place' });
+    const output = await extractMounted(directory, '', { existing: 'replace', publish: 'in-place' });
     assert.match(output, /^in-place$/m, output);
     assert.equal(namesIn(join(directory, 'm')), ['cache']);
   });
@@ -395,7 +416,7 @@ else {
     const archive = writeBundle(join(directory, 'one.zip'), numberedFiles(FILES, 'one'));
     spawnSync('chmod', ['755', directory]);
     const task = { archive, destination: join(directory, 'cache') };
-    const output = await outputOf(startScript(childScript, [JSON.stringify(task)], { asNobody: true }));
+    const output = await extractAsNobody(task);
     assert.is(errorIn(output).code, 'EACCES', output);
     assert.equal(namesIn(directory), []);
   });
@@ -411,7 +432,7 @@ else {
       for (const path of [directory, destination]) chownSync(path, NOBODY, NOBODY);
       const task = { archive, destination, options: { existing: 'replace' } };
       for (let time = 0; time < 2; time += 1) {
-        const output = await outputOf(startScript(childScript, [JSON.stringify(task)], { asNobody: true }));
+        const output = await extractAsNobody(task);
         assert.match(output, /^replaced$/m, output);
         assert.is(versionAt(destination, FILES), 'one');
       }
@@ -426,7 +447,7 @@ else {
     const foreign = basename(await abandonStaging(archive, destination));
     assert.equal(namesIn(directory), [foreign]);
     const task = { archive, destination };
-    const output = await outputOf(startScript(childScript, [JSON.stringify(task)], { asNobody: true }));
+    const output = await extractAsNobody(task);
     assert.match(output, /^created$/m);
     assert.equal(namesIn(directory).sort(), [foreign, 'cache'].sort());
   });
@@ -440,8 +461,8 @@ else {
     const destination = join(directory, 'cache');
     const trace = join(directory, 'trace');
     const task = JSON.stringify({ archive, destination, options: { durable: true } });
-    const strace = ['-f', '-y', '-e', 'trace=fsync,rename,renameat,renameat2', '-o', trace];
-    await outputOf(spawn('strace', [...strace, ...javascriptCommand, childScript, task]));
+    const strace = ['-f', '--seccomp-bpf', '-y', '-e', 'trace=fsync,rename,renameat,renameat2', '-o', trace];
+    await outputOf(spawn('strace', [...strace, ...javascriptCommand, childScript, library, task]));
     const calls = readFileSync(trace, 'utf8').split('\n');
     const renamed = calls.findIndex((call) => /rename.*[/"]tree"/.test(call));
     assert.ok(renamed > 0);
@@ -463,6 +484,7 @@ else {
     await outputOf(
       spawn('strace', [
         '-f',
+        '--seccomp-bpf',
         '-y',
         '-e',
         'trace=fsync',
@@ -470,6 +492,7 @@ else {
         trace,
         ...javascriptCommand,
         childScript,
+        library,
         task,
       ]),
     );

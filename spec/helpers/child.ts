@@ -63,21 +63,10 @@ export function startScript(
     'shift 3',
     `exec ${drop} "$@"`,
   ].join('\n');
-  const reachable = asNobody ? script.replace(checkout, mounted) : script;
-  const command = [
-    '-m',
-    'sh',
-    '-c',
-    shell,
-    'sh',
-    root,
-    mounted,
-    checkout,
-    program,
-    ...args,
-    reachable,
-    ...scriptArguments,
-  ];
+  const reachable = [script, ...scriptArguments].map((path) =>
+    asNobody && path.startsWith(checkout) ? path.replace(checkout, mounted) : path,
+  );
+  const command = ['-m', 'sh', '-c', shell, 'sh', root, mounted, checkout, program, ...args, ...reachable];
   return spawn('unshare', command, { stdio: [stdin, 'pipe', 'pipe'] });
 }
 

@@ -1,35 +1,16 @@
 /**
  * Passes with permwalk as it is built, and the modes after each as this process sees them: what is mounted for it, no other can
- * see. Each line of standard input is a task in JSON, `{ "setUp", "pass": { "root", "options", "backend", "become", "rename" } }`;
- * `setUp` are shell commands before the pass, `$1` is its root. Prints a line for each: `{ "report", "modes" }` or `{ "error" }`.
+ * see. Is asked `{ "root", "options", "backend", "become", "rename", "setUp" }`, answers `{ "report", "modes" }`.
  */
-import { spawnSync } from 'node:child_process';
 import { lstatSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { openChecked } from '../../dist/directory/checked.js';
 import { neverNative, runtimeSource } from '../../dist/directory/native/load.js';
 import { openTree, realRootPath, treeOf } from '../../dist/directory/open.js';
 import { runPass } from '../../dist/pass/apply.js';
+import { answerAll } from './answer.js';
 
-for await (const line of createInterface({ input: process.stdin })) {
-  let answer;
-  try {
-    const { setUp, pass } = JSON.parse(line);
-    if (setUp !== '') runShell(setUp, pass.root);
-    answer = await resultOf(pass);
-  } catch (error) {
-    answer = { error: error.stack };
-  }
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
-}
-
-function runShell(commands, root) {
-  const { status, stderr } = spawnSync('sh', ['-e', '-c', commands, 'sh', root], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`set-up ended with ${status}: ${stderr}`);
-}
-
-async function resultOf({ root, options, backend, become, rename }) {
+await answerAll(async ({ root, options, backend, become, rename }) => {
   if (become !== undefined) {
     process.setgroups?.([]);
     process.setgid?.(become);
@@ -46,7 +27,7 @@ async function resultOf({ root, options, backend, become, rename }) {
   };
   const report = await runPass(root, { ...options, strict: false, onChange }, open);
   return { report, modes: modesBelow(report.root) };
-}
+});
 
 /** Mode of everything below a directory but links, by path; nothing of what this process may not look at. */
 function modesBelow(directory, path = '.') {

@@ -2,7 +2,7 @@
  * Replaces a tree by a new one as another user, and prints what lies beside and at the destination after each call. Plain
  * JavaScript, with permwalk as it is built, for it is started by the hundred.
  *
- *     node replace-child.js DESTINATION UID ok|fail…
+ *     node replace-child.js LIBRARY DESTINATION UID ok|fail…
  */
 import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -42,8 +42,8 @@ export function makeVersion(directory, version) {
 }
 
 /** One call after the other, as another user where this one is root. */
-async function main([destination, uid, ...calls]) {
-  const { wrapExtractor } = await import('../../dist/index.js');
+async function main([library, destination, uid, ...calls]) {
+  const { wrapExtractor } = await import(library);
   if (process.getuid() === 0) {
     process.setgroups([]);
     process.setgid(Number(uid));
