@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, linkSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -12,6 +11,7 @@ import { runPass } from '../lib/pass/apply.ts';
 import type { PermissionReport } from '../lib/report.ts';
 import { extent } from './helpers/extent.ts';
 import { type FaultCode, faultCodes, type SystemCall, watchCalls } from './helpers/faults.ts';
+import { makeFifo } from './helpers/fifo.ts';
 import { allPasses, lentPass, reasonsOf } from './helpers/passes.ts';
 import { canRunOn } from './helpers/runtime.ts';
 import { makeTree, modesBelow, type TreeShape } from './helpers/tree.ts';
@@ -287,7 +287,7 @@ for (const { backend, title, openTree: open } of canWatch ? watchable : []) {
     if (title === lentPass.title && !lentVariants.includes(name)) continue;
     test(`each call fails once in ${name}: what was hit is named, the rest is done, nothing leaks`, async () => {
       const root = makeTree(shape);
-      execFileSync('mkfifo', [join(root, 'b/pipe')]);
+      makeFifo(join(root, 'b/pipe'));
       await assertBears(root, options);
     });
   }
@@ -300,7 +300,7 @@ for (const { backend, title, openTree: open } of canWatch ? watchable : []) {
     for (const [index, [path, by]] of swaps.entries()) {
       test(`${path} is exchanged for a ${by} before each call of ${name}: it is left alone`, async () => {
         const outside = makeTree({ f: 0o600, 'd/g': 0o600 });
-        execFileSync('mkfifo', [join(outside, 'pipe')]);
+        makeFifo(join(outside, 'pipe'));
         // A mode that every change would be seen in.
         chmodSync(join(outside, 'pipe'), 0o700);
         const before = modesBelow(outside);

@@ -6,17 +6,18 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { numberedFiles, writeBundle } from './helpers/bundle.ts';
 import { canMount } from './helpers/child.ts';
 import { extent } from './helpers/extent.ts';
+import { bundledLibrary } from './helpers/library.ts';
 import { javascriptCommand } from './helpers/runtime.ts';
 import { modeOf, tempDirectory } from './helpers/tree.ts';
 
-const ROUNDS = extent({ short: 5, full: 200 });
+const ROUNDS = extent({ short: 3, full: 200 });
 /** How often a host without permwalk may start before its failure must have shown. */
 const MAX_PLAIN_ROUNDS = 200;
 const KILLS = extent({ short: 1, full: 10 });
@@ -24,15 +25,21 @@ const FILES = 40;
 /** Milliseconds over which the starts of a round are spread. */
 const STAGGER = 20;
 
+const library = bundledLibrary();
 const hostScript = fileURLToPath(new URL('helpers/host-child.js', import.meta.url));
 const versions = ['one', 'two'];
 const directory = tempDirectory();
 const digests = new Map<string, string>();
 let server: Server;
 let urls: string[];
+/** Two that go on from test to test, until they are killed. */
+let hosts: Host[];
 
 interface Round {
+  cache: string;
   urls: string[];
+  /** Whether the host does it without permwalk. */
+  isPlain?: boolean;
   stagger?: number;
   hangs?: boolean;
   aborts?: boolean;
@@ -48,8 +55,8 @@ class Host {
   readonly child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  constructor(cache: string, way: 'permwalk' | 'plain' = 'permwalk', launcher: readonly string[] = []) {
-    const [program = '', ...args] = [...launcher, ...javascriptCommand, hostScript, cache, way];
+  constructor(launcher: readonly string[] = []) {
+    const [program = '', ...args] = [...launcher, ...javascriptCommand, hostScript, library];
     this.child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, TMPDIR: tempDirectory() },
@@ -108,7 +115,7 @@ async function watch(cache: string, isOver: () => boolean): Promise<number> {
       assert.ok(isWhole, 'a tree without metadata');
       looks += 1;
     }
-    await nextTurn();
+    await sleep(1);
   }
   return looks;
 }
@@ -128,16 +135,17 @@ test.before(async () => {
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   urls = versions.map((version) => `http://127.0.0.1:${port}/${version}.mcpb`);
+  hosts = [new Host(), new Host()];
 });
 
-test.after(() => {
+test.after(async () => {
+  await Promise.all(hosts.map((host) => host.end()));
   server.closeAllConnections();
   server.close();
 });
 
 test(`two processes that start three times each, ${ROUNDS} rounds: no failure, and metadata with every tree`, async () => {
   const cache = join(tempDirectory(), 'bundle');
-  const hosts = [new Host(cache), new Host(cache)];
   let isOver = false;
   const watching = watch(cache, () => isOver);
   // It is waited for at the end; until then its failure must not end the process.
@@ -146,7 +154,7 @@ test(`two processes that start three times each, ${ROUNDS} rounds: no failure, a
     for (let round = 0; round < ROUNDS; round += 1) {
       const url = urls[round % 2] as string;
       const aborts = round % 3 === 2;
-      const starts = { urls: [url, url, url], stagger: STAGGER, aborts };
+      const starts = { cache, urls: [url, url, url], stagger: STAGGER, aborts };
       const results = await Promise.all(hosts.map((host) => host.round(starts)));
       for (const { outcomes } of results) {
         for (const [index, outcome] of outcomes.entries()) {
@@ -156,29 +164,39 @@ test(`two processes that start three times each, ${ROUNDS} rounds: no failure, a
       }
       assert.is(versionIn(cache), versions[round % 2]);
       // What a callback that does not heed its signal still writes goes when it has ended.
-      while (aborts && readdirSync(dirname(cache)).length > 1) await nextTurn();
+      while (aborts && readdirSync(dirname(cache)).length > 1) await sleep(1);
       assert.equal(readdirSync(dirname(cache)), ['bundle']);
     }
   } finally {
     isOver = true;
-    await Promise.all(hosts.map((host) => host.end()));
   }
   assert.ok((await watching) > 0);
 });
 
 test('starts at one moment, each with a download of its own, make one extraction', async () => {
   const cache = join(tempDirectory(), 'bundle');
-  const host = new Host(cache);
-  try {
-    const { outcomes, fills } = await host.round({ urls: Array(20).fill(urls[0]) });
-    for (const outcome of outcomes) assert.ok(['created', 'replaced'].includes(outcome), outcome);
-    assert.ok(fills < 20, `${fills} extractions`);
-    const both = await host.round({ urls: [...urls, ...urls] });
-    assert.equal(both.outcomes, Array(4).fill('replaced'));
-  } finally {
-    await host.end();
-  }
+  const [host] = hosts as [Host, Host];
+  const { outcomes, fills } = await host.round({ cache, urls: Array(20).fill(urls[0]) });
+  for (const outcome of outcomes) assert.ok(['created', 'replaced'].includes(outcome), outcome);
+  assert.ok(fills < 20, `${fills} extractions`);
+  const both = await host.round({ cache, urls: [...urls, ...urls] });
+  assert.equal(both.outcomes, Array(4).fill('replaced'));
   versionIn(cache);
+});
+
+test('the same host without permwalk fails', async () => {
+  const cache = join(tempDirectory(), 'bundle');
+  for (let round = 1; round <= MAX_PLAIN_ROUNDS; round += 1) {
+    const url = urls[round % 2] as string;
+    const starts = { cache, urls: [url, url, url], stagger: STAGGER, isPlain: true };
+    const results = await Promise.all(hosts.map((host) => host.round(starts)));
+    const failures = results.flatMap(({ outcomes }) => outcomes).filter((outcome) => outcome !== 'plain');
+    if (failures.some((failure) => /ENOENT.*chmod/.test(failure))) {
+      console.log(`  ENOENT … chmod in round ${round}`);
+      return;
+    }
+  }
+  assert.unreachable(`not once in ${MAX_PLAIN_ROUNDS} rounds`);
 });
 
 /** Ways to start a host anew on the same volume. */
@@ -188,19 +206,19 @@ if (canMount) {
   launchers.push(['in another process namespace', launcher]);
 }
 
-for (const [what, launcher] of launchers) {
+for (const [what, launcher] of extent({ short: launchers.slice(-1), full: launchers })) {
   test(`a host that is killed while it fills, and started ${what}, leaves nothing`, async () => {
     for (let kill = 0; kill < KILLS; kill += 1) {
       const cache = join(tempDirectory(), 'bundle');
-      const first = new Host(cache);
-      await first.round({ urls: [urls[0] as string] });
-      first.send({ urls: [urls[1] as string], hangs: true });
+      const first = hosts.pop() ?? new Host();
+      await first.round({ cache, urls: [urls[0] as string] });
+      first.send({ cache, urls: [urls[1] as string], hangs: true });
       assert.is(await first.line(), 'hanging');
       await first.end('SIGKILL');
       assert.is(versionIn(cache), 'one');
       assert.is(readdirSync(dirname(cache)).length, 2);
-      const next = new Host(cache, 'permwalk', launcher);
-      const { outcomes } = await next.round({ urls: [urls[1] as string] });
+      const next = new Host(launcher);
+      const { outcomes } = await next.round({ cache, urls: [urls[1] as string] });
       await next.end();
       assert.equal(outcomes, ['replaced']);
       assert.is(versionIn(cache), 'two');
@@ -208,25 +226,5 @@ for (const [what, launcher] of launchers) {
     }
   });
 }
-
-test('the same host without permwalk fails', async () => {
-  const cache = join(tempDirectory(), 'bundle');
-  const hosts = [new Host(cache, 'plain'), new Host(cache, 'plain')];
-  try {
-    for (let round = 1; round <= MAX_PLAIN_ROUNDS; round += 1) {
-      const url = urls[round % 2] as string;
-      const starts = { urls: [url, url, url], stagger: STAGGER };
-      const results = await Promise.all(hosts.map((host) => host.round(starts)));
-      const failures = results.flatMap(({ outcomes }) => outcomes).filter((outcome) => outcome !== 'plain');
-      if (failures.some((failure) => /ENOENT.*chmod/.test(failure))) {
-        console.log(`  ENOENT … chmod in round ${round}`);
-        return;
-      }
-    }
-    assert.unreachable(`not once in ${MAX_PLAIN_ROUNDS} rounds`);
-  } finally {
-    await Promise.all(hosts.map((host) => host.end()));
-  }
-});
 
 test.run();

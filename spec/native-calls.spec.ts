@@ -24,6 +24,7 @@ import { runPass } from '../lib/pass/apply.ts';
 import type { PermissionReport } from '../lib/report.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
 import { extent } from './helpers/extent.ts';
+import { makeFifo } from './helpers/fifo.ts';
 import { type NativeCallName, type WatchedNative, watchNativeCalls } from './helpers/native-calls.ts';
 import { anchoredPass, hasNative } from './helpers/passes.ts';
 import { makeTree, modeOf, modesBelow, type TreeShape } from './helpers/tree.ts';
@@ -64,7 +65,7 @@ interface Outcome {
 /** A tree with everything that a pass deals with. */
 function plant(): string {
   const root = makeTree(shape);
-  execFileSync('mkfifo', [join(root, 'b/pipe')]);
+  makeFifo(join(root, 'b/pipe'));
   linkSync(join(root, 'a/f'), join(root, 'a/same'));
   return root;
 }
@@ -160,7 +161,7 @@ if (hasNative) {
     for (const by of ['link', 'FIFO'] as const) {
       swapping(`entries are exchanged for a ${by} in ${name}: nothing outside changes`, async () => {
         const outside = makeTree({ f: 0o600, 'd/g': 0o600 });
-        execFileSync('mkfifo', [join(outside, 'pipe')]);
+        makeFifo(join(outside, 'pipe'));
         chmodSync(join(outside, 'pipe'), 0o700);
         const before = modesBelow(outside);
         for (const [index, path] of ['a', 'a/f', 'a/d', 'a/d/g'].entries()) {

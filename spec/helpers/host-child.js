@@ -2,7 +2,7 @@
  * A host that installs bundles into a cache, as one would use permwalk as it is built: each start downloads to a temporary file of its
  * own, and metadata appear together with the tree. Reads rounds from stdin, a line of JSON each, and prints what came of each.
  *
- *     node host-child.js CACHE permwalk|plain
+ *     node host-child.js LIBRARY
  */
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
@@ -14,9 +14,9 @@ import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unzipSync } from 'fflate';
-import { readManifest, stageTree } from '../../dist/index.js';
 
-const [, , cache, way] = process.argv;
+const [, , library] = process.argv;
+const { readManifest, stageTree } = await import(library);
 let fills = 0;
 
 /** Download to a file, and make its digest on the way. */
@@ -51,13 +51,13 @@ async function unpack(archive, directory, hangs) {
   return paths;
 }
 
-async function loadBundle(url, { hangs, signal }) {
+async function loadBundle(url, { cache, isPlain, hangs, signal }) {
   const temporary = await mkdtemp(join(tmpdir(), 'bundle-'));
   try {
     const archive = join(temporary, 'bundle.mcpb');
     const digest = await download(url, archive, signal);
     const metadata = JSON.stringify({ digest });
-    if (way === 'plain') {
+    if (isPlain) {
       await rm(cache, { recursive: true, force: true });
       for (const path of await unpack(archive, cache, hangs)) await chmod(path, 0o755);
       await writeFile(join(cache, 'metadata.json'), metadata);
@@ -75,13 +75,13 @@ async function loadBundle(url, { hangs, signal }) {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { urls, stagger = 0, hangs = false, aborts = false } = JSON.parse(line);
+  const { urls, stagger = 0, aborts = false, ...round } = JSON.parse(line);
   fills = 0;
   const results = await Promise.allSettled(
     urls.map(async (url, index) => {
       await sleep(index * Math.random() * stagger);
       const signal = aborts && index === 0 ? AbortSignal.timeout(Math.ceil(Math.random() * 20)) : undefined;
-      return loadBundle(url, { hangs, signal });
+      return loadBundle(url, { ...round, signal });
     }),
   );
   const outcomes = results.map(({ value, reason }) => value ?? `${reason.name}: ${reason.message}`);
