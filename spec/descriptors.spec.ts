@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ApplyOptions } from '../lib/options.ts';
 import { outputOf } from './helpers/child.ts';
-import type { DescriptorUse } from './helpers/descriptors-child.ts';
+import type { DescriptorPass, DescriptorUse } from './helpers/descriptors-child.ts';
 import { extent } from './helpers/extent.ts';
 import { passes } from './helpers/passes.ts';
 import { canRunOn } from './helpers/runtime.ts';
@@ -46,24 +45,32 @@ if (
   // Without r for the group and others, so that directories get no x for it.
   const permissions = [0o701, 0o702, 0o703, 0o710, 0o720, 0o730];
 
-  /** A pass with a mode that no entry has yet, in a process that may open few descriptors. */
-  async function passWithFew(
-    backend: string,
-    options: ApplyOptions,
-    source: string[],
-  ): Promise<DescriptorUse> {
-    const all = JSON.stringify({ ...options, mode: permissions.shift() });
-    const parameters = [...process.execArgv, script, `${LIMIT}`, backend, root, all, ...source];
-    const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'pipe'];
-    return JSON.parse(await outputOf(spawn(process.execPath, parameters, { stdio }))) as DescriptorUse;
-  }
+  const globs = { executable: ['**/f1*', 'wide/f2'], ignore: ['wide/f3*'] };
+  // Each with a mode that no entry has yet.
+  const both = passes.flatMap(({ backend }) =>
+    [{ options: globs }, { options: {}, source: list }].map(
+      ({ options, ...rest }): DescriptorPass => ({
+        backend,
+        root,
+        options: { ...options, mode: permissions.shift() as number },
+        ...rest,
+      }),
+    ),
+  );
+  /** In a process that may open few descriptors: a tree by globs and by a manifest, on each backend. */
+  const uses = outputOf(
+    spawn(process.execPath, [...process.execArgv, script, `${LIMIT}`, JSON.stringify(both)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  ).then((output) => JSON.parse(output) as DescriptorUse[]);
+  // Each test waits for it.
+  uses.catch(() => undefined);
 
-  for (const { backend } of passes) {
+  for (const [index, { backend }] of passes.entries()) {
     const test = suite(`descriptors (${backend})`);
 
     test(`globs on a tree ${DEPTH} deep and ${WIDTH} wide, with ${LIMIT} descriptors`, async () => {
-      const options = { executable: ['**/f1*', 'wide/f2'], ignore: ['wide/f3*'] };
-      const use = await passWithFew(backend, options, []);
+      const use = (await uses)[2 * index] as DescriptorUse;
       assert.is(use.backend, backend);
       const ignored = files.filter((path) => path.startsWith('wide/f3')).length;
       assert.is(use.counts.ignored, ignored);
@@ -73,7 +80,7 @@ if (
     });
 
     test(`a manifest for a tree ${DEPTH} deep and ${WIDTH} wide, with ${LIMIT} descriptors`, async () => {
-      const use = await passWithFew(backend, {}, [list]);
+      const use = (await uses)[2 * index + 1] as DescriptorUse;
       assert.is(use.backend, backend);
       assert.is(use.counts.changed, 2 + DEPTH + files.length);
       assert.ok(use.most - use.before.length <= MOST_OPEN, `${use.most - use.before.length} open`);

@@ -33,7 +33,7 @@ import { canRunOn, runtime } from './helpers/runtime.ts';
 import { entriesBelow, makeTree, tempDirectory } from './helpers/tree.ts';
 
 /** One moment in so many. */
-const STRIDE = extent({ short: 5, full: 1 });
+const STRIDE = extent({ short: 11, full: 1 });
 const retry = { retries: 3, minTimeout: 0, maxTimeout: 0, randomize: false };
 const manifest: ManifestEntry[] = [
   { path: 'd/f', type: 'file' },
@@ -331,9 +331,6 @@ const canTrace =
 const command = fileURLToPath(new URL('../dist/bin/permwalk.js', import.meta.url));
 /** Everything that changes a directory. */
 const CHANGING = ['symlink', 'rename', 'renameat2', 'unlink'];
-/** How many of the last are killed at: those that restore the link. Before, native calls are tried. */
-const KILLS = extent({ short: 3, full: Number.POSITIVE_INFINITY });
-
 /** Run the command, with something before it. */
 function apply(before: readonly string[], root: string, list: string, native: string): number | null {
   const given = ['apply', '--flattened-links', 'restore', '--manifest', list, root];
@@ -350,15 +347,20 @@ else {
       const trace = join(tempDirectory(), 'trace');
       const strace = ['strace', '-f', '-qq', '-o'];
       const whole = plant();
-      const traced = [...strace, trace, '-e', `trace=${CHANGING.map((call) => `?${call}`).join(',')}`];
+      // Only the calls that are counted stop the process; where one of them kills it, every call has to.
+      const filter = ['--seccomp-bpf', '-e', `trace=${CHANGING.map((call) => `?${call}`).join(',')}`];
+      const traced = [...strace, trace, ...filter];
       assert.is(apply(traced, whole, list, native), 0);
       const calls = readFileSync(trace, 'utf8').matchAll(/^\d+ +(\w+)\(/gm);
       // Calls are traced, too, whose names strace does not know.
       const made = [...calls].flatMap(([, call = '']) => (CHANGING.includes(call) ? [call] : []));
       assert.ok(made.includes('symlink') && made.includes(native === '0' ? 'rename' : 'renameat2'));
       let leftovers = 0;
-      for (const [index, call] of made.entries()) {
-        if (index < made.length - KILLS) continue;
+      // The short run kills at the call that gives the link its name.
+      const last = made.lastIndexOf(native === '0' ? 'rename' : 'renameat2');
+      const chosen = extent({ short: [last], full: [...made.keys()] });
+      for (const index of chosen) {
+        const call = made[index] as string;
         const count = made.slice(0, index + 1).filter((one) => one === call).length;
         const root = plant();
         const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${count}`];
@@ -377,7 +379,7 @@ else {
         spawnSync('find', [root, '-name', '.permwalk-link-*', '-delete']);
         assert.equal(textsIn(root), { 'd/f': 'content', 'd/l': '-> f' }, said);
       }
-      console.log(`  ${made.length} kills, ${leftovers} leftovers`);
+      console.log(`  ${chosen.length} kills, ${leftovers} leftovers`);
     });
   }
 }

@@ -104,7 +104,7 @@ if (hasNative) {
   const failing = suite('native calls: each fails');
   const watched = watchNativeCalls();
   /** One call in so many fails, or has somebody act before it. */
-  const STRIDE = extent({ short: 4, full: 1 });
+  const STRIDE = extent({ short: 8, full: 1 });
 
   /** A pass by native calls, the one at this position failing. */
   async function nativeOutcome(options: ApplyOptions, begin: () => void): Promise<Outcome> {

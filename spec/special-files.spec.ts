@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, linkSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -7,15 +7,17 @@ import { errorCode } from '../lib/directory/errors.ts';
 import { Place } from '../lib/directory/place.ts';
 import { applyPermissions } from '../lib/index.ts';
 import { whileExchanging } from './helpers/exchange.ts';
+import { extent } from './helpers/extent.ts';
+import { makeFifo } from './helpers/fifo.ts';
 import { longPasses } from './helpers/passes.ts';
 import { makeTree } from './helpers/tree.ts';
 
 // A FIFO stands for devices, too: whoever opens one of those may rewind a tape, or answer a modem.
 
 /** Names that are exchanged under a pass. */
-const NAMES = 50;
+const NAMES = extent({ short: 25, full: 50 });
 /** Each must have been met so often: the one moment and the other. */
-const MEETINGS = 300;
+const MEETINGS = extent({ short: 40, full: 300 });
 /** Long enough for a machine that does much else; then nothing was exchanged, and nothing was shown. */
 const GIVE_UP_MS = 60_000;
 
@@ -75,7 +77,7 @@ print("opened", flush=True)`;
 function makeCourse(): { tree: string; file: string; fifo: string } {
   const parent = makeTree({ 'tree/f': 'content' });
   const fifo = join(parent, 'fifo');
-  execFileSync('mkfifo', ['-m', '644', fifo]);
+  makeFifo(fifo);
   return { tree: join(parent, 'tree'), file: join(parent, 'tree/f'), fifo };
 }
 
@@ -100,7 +102,7 @@ for (const { backend, title, openTree } of longPasses) {
   test('a FIFO is not opened', async () => {
     const { tree: path } = makeCourse();
     const fifo = join(path, 'fifo');
-    execFileSync('mkfifo', ['-m', '644', fifo]);
+    makeFifo(fifo);
     await withoutReader(fifo, async () => {
       const tree = openTree(path);
       const directory = tree.goTo(root);

@@ -24,8 +24,6 @@ export interface PassInChild {
   root: string;
   options?: ApplyOptions;
   backend?: PermissionReport['backend'];
-  /** Whether the process lends its working directory, which is the root then. */
-  lent?: boolean;
   /** Run it as an unprivileged user; the specs' own user where that is not root. */
   asNobody?: boolean;
   /** Shell commands that run as root in a private mount namespace before the pass; `$1` is the root. */
@@ -36,9 +34,9 @@ export interface PassInChild {
 
 /** Run one pass in a process of its own, in its own mount namespace or as another user. */
 export async function passInChild(options: PassInChild): Promise<PassResult> {
-  const { root, options: applyOptions = {}, backend = 'anchored', lent = false } = options;
+  const { root, options: applyOptions = {}, backend = 'anchored' } = options;
   const script = fileURLToPath(new URL('pass-child.ts', import.meta.url));
-  const pass = [JSON.stringify({ root, options: applyOptions, backend, lent })];
+  const pass = [JSON.stringify({ root, options: applyOptions, backend })];
   const output = await outputOf(startScript(script, pass, options));
   return JSON.parse(output) as PassResult;
 }

@@ -1,6 +1,6 @@
 /**
  * Passes with permwalk as it is built, and the modes after each as this process sees them: what is mounted for it, no other can
- * see. Is asked `{ "root", "options", "backend", "become", "rename", "setUp" }`, answers `{ "report", "modes" }`.
+ * see. Is asked `{ "root", "options", "backend", "become", "rename", "lent", "setUp" }`, answers `{ "report", "modes" }`.
  */
 import { lstatSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { openTree, realRootPath, treeOf } from '../../dist/directory/open.js';
 import { runPass } from '../../dist/pass/apply.js';
 import { answerAll } from './answer.js';
 
-await answerAll(async ({ root, options, backend, become, rename }) => {
+await answerAll(async ({ root, options, backend, become, rename, lent: lendsWorkingDirectory = false }) => {
   if (become !== undefined) {
     process.setgroups?.([]);
     process.setgid?.(become);
@@ -18,14 +18,16 @@ await answerAll(async ({ root, options, backend, become, rename }) => {
   }
   const openCheckedTree = (path) => treeOf(realRootPath(path), openChecked(realRootPath(path)));
   const from = { native: { after: 0, load: () => runtimeSource.load() }, anchored: neverNative }[backend];
-  const open =
-    backend === 'path' ? openCheckedTree : (path) => openTree(path, { native: from ?? runtimeSource });
+  const openHeld = (path) => openTree(path, { native: from ?? runtimeSource, lendsWorkingDirectory });
+  const open = backend === 'path' ? openCheckedTree : openHeld;
   let isRenamed = rename === undefined;
   const onChange = () => {
     if (!isRenamed) renameSync(...rename);
     isRenamed = true;
   };
+  if (lendsWorkingDirectory) process.chdir(root);
   const report = await runPass(root, { ...options, strict: false, onChange }, open);
+  if (lendsWorkingDirectory) process.chdir('/');
   return { report, modes: modesBelow(report.root) };
 });
 

@@ -15,6 +15,8 @@ export interface MountedPass {
   become?: number;
   /** A name that is changed for another at the pass's first change. */
   rename?: [from: string, to: string];
+  /** Whether the process lends its working directory, which is the root then. */
+  lent?: boolean;
   /** Shell commands before the pass; `$1` is the root. What they mount stays mounted for later passes of the process. */
   setUp?: string;
 }

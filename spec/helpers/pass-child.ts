@@ -1,10 +1,9 @@
 import { UnresolvedEntriesError } from '../../lib/report.ts';
 import type { PassInChild, PassResult } from './child.ts';
-import { lentPass, passOf } from './passes.ts';
+import { passOf } from './passes.ts';
 
-const { root, options = {}, backend, lent = false } = JSON.parse(process.argv[2] ?? '') as PassInChild;
-const { apply } = lent ? lentPass : passOf(backend);
-if (lent) process.chdir(root);
+const { root, options = {}, backend } = JSON.parse(process.argv[2] ?? '') as PassInChild;
+const { apply } = passOf(backend);
 
 let result: PassResult;
 try {
