@@ -29,6 +29,7 @@ import {
   modeOf,
   modulesCommand,
   runCli,
+  runCliAlone,
   runJson,
   start,
   startCli,
@@ -238,6 +239,31 @@ usage('a root that begins with a dash comes after --', async () => {
   const { code } = await runCli(['apply', '--executable', '*.so', '--', '-tree'], { cwd });
   assert.is(code, 0);
   assert.is(modeOf(join(cwd, '-tree/a.so')), '0755');
+});
+
+usage('a process of its own prints and ends as one that runs many commands', async () => {
+  const folder = fresh();
+  const zip = makeZip(join(folder, 'app.zip'), { 'bin/tool': { mode: 0o755 } });
+  const calls: [code: number, args: string[]][] = [
+    [1, ['check', 'tree', '--executable', 'bin/*']],
+    [0, ['record', 'tree']],
+    [0, ['apply', 'tree', '--executable', 'bin/*', '--verbose']],
+    [1, ['extract', zip, 'new', '--no-retry', '--', 'sh', '-c', 'echo told', '{destination}']],
+    [2, ['apply', 'tree', '--mode', 'u+q', '--json']],
+  ];
+  const runs = calls.map(async ([code, args]) => {
+    const cwds = [0, 1].map(() => fresh());
+    for (const cwd of cwds) makeTree(join(cwd, 'tree'), { 'bin/tool': {} });
+    const [alone, shared] = await Promise.all(
+      cwds.map((cwd, index) => [runCliAlone, runCli][index]?.(args, { cwd })),
+    );
+    const words = (text = '') => text.replace(/permwalk-\S+?\/spec-\w+|[\d.]+ m?s\b/g, '…');
+    assert.is(alone?.code, code, args.join(' '));
+    for (const stream of ['stdout', 'stderr'] as const)
+      assert.is(words(shared?.[stream]), words(alone?.[stream]));
+    assert.equal([shared?.code, shared?.signal], [code, null]);
+  });
+  await Promise.all(runs);
 });
 
 const flags = suite('cli: flags');
@@ -914,10 +940,11 @@ interruption('--json prints an object of its own', async () => {
 });
 
 interruption('a pass over a large tree stops between slices', async () => {
-  const many = Object.fromEntries(
-    Array.from({ length: 20_000 }, (_, index) => [`d${index % 100}/f${index}`, { content: '' }]),
-  );
-  const root = makeTree(join(fresh(), 'tree'), many);
+  const root = join(fresh(), 'tree');
+  for (let directory = 0; directory < 100; directory += 1) {
+    mkdirSync(join(root, `d${directory}`), { recursive: true });
+    for (let file = 0; file < 200; file += 1) writeFileSync(join(root, `d${directory}/f${file}`), '');
+  }
   const running = startCli(['apply', root, '--mode', '600', '--verbose']);
   await running.seen('stdout', / -> 0600 /);
   running.send('SIGINT');

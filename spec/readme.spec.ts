@@ -1,21 +1,12 @@
-import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import micromatch from 'micromatch';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { runCli } from './helpers/cli.ts';
+import { runCli, start } from './helpers/cli.ts';
+import { writeCommand } from './helpers/command-in-shell.ts';
 import { makeExampleProject } from './helpers/example-project.ts';
 import { checkout, faultOf, fileOf, type Page, repositoryPages, shippedPages } from './helpers/pages.ts';
 import { javascriptCommand } from './helpers/runtime.ts';
@@ -43,27 +34,25 @@ function linesOf({ blocks }: Page): string[] {
   });
 }
 
-/** A project in which permwalk is installed as it is built. */
-function emptyProject(): string {
+/** Packages of every project: permwalk as it is built, and extractors. */
+const installed = tempDirectory();
+symlinkSync(checkout, join(installed, 'permwalk'));
+for (const name of ['adm-zip', 'extract-zip', 'fflate', 'tar', 'unzipper', 'yauzl'])
+  symlinkSync(join(checkout, 'node_modules', name), join(installed, name));
+
+/** What the examples of README work on, which a line of it makes. */
+const madeByReadme = tempDirectory();
+execFileSync('sh', ['-c', makingLine], { cwd: madeByReadme });
+/** What those of the pages find. */
+const found = tempDirectory();
+makeExampleProject(found);
+
+/** A project with what the examples of a page work on. */
+function projectFor(page: Page): string {
   const project = tempDirectory();
   writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
-  mkdirSync(join(project, 'node_modules/.bin'), { recursive: true });
-  symlinkSync(checkout, join(project, 'node_modules/permwalk'));
-  for (const name of ['adm-zip', 'extract-zip', 'fflate', 'tar', 'unzipper', 'yauzl']) {
-    symlinkSync(join(checkout, 'node_modules', name), join(project, 'node_modules', name));
-  }
-  const main = join(checkout, 'dist/cli/main.js');
-  const command = join(project, 'node_modules/.bin/permwalk');
-  writeFileSync(command, `#!/bin/sh\nexec ${javascriptCommand.join(' ')} "${main}" "$@"\n`);
-  chmodSync(command, 0o755);
-  return project;
-}
-
-/** One with what the examples of a page work on: the README makes it, the pages find it. */
-function projectFor(page: Page): string {
-  const project = emptyProject();
-  if (page === readme) execFileSync('sh', ['-c', makingLine], { cwd: project });
-  else makeExampleProject(project);
+  symlinkSync(installed, join(project, 'node_modules'));
+  cpSync(page === readme ? madeByReadme : found, project, { recursive: true });
   return project;
 }
 
@@ -102,45 +91,45 @@ async function runExamples(): Promise<{ error?: string }[]> {
 }
 
 interface Ended {
-  status: number | null;
+  status: number | undefined;
   stderr: string;
 }
 
-const commands = shippedPages.flatMap((page) =>
+interface ShownCommand {
+  page: Page;
+  command: string;
+}
+
+const commands: ShownCommand[] = shippedPages.flatMap((page) =>
   linesOf(page)
     .filter((command) => !setUpCommands.includes(command) && command !== makingLine)
     .map((command) => ({ page, command })),
 );
 
-async function runCommand(page: Page, command: string): Promise<Ended> {
-  const project = projectFor(page);
-  const path = `${join(project, 'node_modules/.bin')}:${process.env.PATH}`;
-  const child = spawn('sh', ['-c', command], {
-    cwd: project,
-    env: { ...process.env, PATH: path },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject).on('close', (status) => resolve({ status, stderr }));
-  });
-}
+/** Pages begin with the same files: a command that stands on several is run once. */
+const keyOf = ({ page, command }: ShownCommand) => `${page === readme ? 'README' : 'docs'}: ${command}`;
 
-/** Run all commands, as many at once as there are cores. */
-async function runCommands(): Promise<Ended[]> {
-  const ended: Ended[] = [];
-  const left = [...commands.entries()];
-  const work = async () => {
-    for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      const [index, { page, command }] = next;
-      ended[index] = await runCommand(page, command);
-    }
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
-  return ended;
+/** Run all commands, a subshell and a project each; how each ended. */
+async function runCommands(): Promise<Map<string, Ended>> {
+  const folder = tempDirectory();
+  writeCommand(join(folder, 'permwalk'));
+  const distinct = [...new Map(commands.map((shown) => [keyOf(shown), shown])).values()];
+  const errorsOf = (index: number) => join(folder, `${index}.stderr`);
+  const script = distinct.map(({ page, command }, index) => {
+    // Its lines are read as a shell reads them that is given this command alone.
+    const subshell = `(\ncd '${projectFor(page)}'\n${command}\n) > /dev/null 2> '${errorsOf(index)}'`;
+    return `${subshell}\necho $?\n`;
+  });
+  const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+  const { code, stdout, stderr } = await start(['sh', '-c', script.join('')], { env }).result;
+  if (code !== 0) throw new Error(stderr);
+  const codes = stdout.trim().split('\n').map(Number);
+  return new Map(
+    distinct.map((shown, index) => [
+      keyOf(shown),
+      { status: codes[index], stderr: readFileSync(errorsOf(index), 'utf8') },
+    ]),
+  );
 }
 
 const test = suite('pages');
@@ -184,11 +173,12 @@ for (const [index, { page, name, directory }] of examples.entries()) {
 const hasZip = spawnSync('zip', ['-v'], { stdio: 'ignore' }).status === 0;
 if (!hasZip) console.log('  commands with zip are skipped: it is not installed');
 
-for (const [index, { page, command }] of commands.entries()) {
+for (const shown of commands) {
+  const { page, command } = shown;
   const testIt = !hasZip && /\bzip -/.test(command) ? test.skip : test;
   testIt(`${page.path}, command runs: ${command}`, async () => {
     const [, ofCommands] = await results();
-    const { status, stderr } = ofCommands[index] as Ended;
+    const { status, stderr } = ofCommands.get(keyOf(shown)) as Ended;
     const [, expected = '0'] = /# exit (\d)/.exec(command) ?? [];
     assert.is(String(status), expected, stderr);
   });

@@ -1,10 +1,12 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { chmodSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, fork, type SpawnOptions, spawn } from 'node:child_process';
+import { chmodSync, lstatSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { zipSync } from 'fflate';
 import type { PermissionReport } from '../../lib/report.ts';
-import { javascriptCommand } from './runtime.ts';
+import { extent } from './extent.ts';
+import { javascriptCommand, runtime } from './runtime.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -85,15 +87,72 @@ export function startCli(args: readonly string[], options?: SpawnOptions): Runni
   return start([...cliCommand, ...args], options);
 }
 
-/** Run permwalk to its end. */
-export function runCli(args: readonly string[], options?: SpawnOptions): Promise<CliResult> {
+/** Run permwalk to its end, in a process of its own. */
+export function runCliAlone(args: readonly string[], options?: SpawnOptions): Promise<CliResult> {
   return startCli(args, options).result;
+}
+
+/** Where the command runs for what is about its output and its exit code. */
+interface CliPlace {
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+}
+
+/** In the short run one process runs the command again and again: its start takes ten times as long as most of what it does. */
+export const sharesProcess =
+  runtime === 'node' && cliCommand !== modulesCommand && extent({ short: true, full: false });
+let shared: ChildProcess | undefined;
+/** Calls that wait for an answer, the first one first. */
+const waiting: { resolve(result: CliResult): void; reject(error: Error): void }[] = [];
+
+function startShared(): ChildProcess {
+  const child = fork(fileURLToPath(new URL('run-commands.js', import.meta.url)), cliCommand.slice(1), {
+    env: cliEnvironment(),
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  let errors = '';
+  const stderr = child.stderr as Socket;
+  stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text;
+  });
+  child.on('message', (result: CliResult) => waiting.shift()?.resolve(result));
+  child.on('close', (code, signal) => {
+    shared = undefined;
+    const error = new Error(`the command ended its process with ${code ?? signal}: ${errors}`);
+    for (const { reject } of waiting.splice(0)) reject(error);
+  });
+  return child;
+}
+
+/** Between two calls it does not keep this process alive, and ends with it. */
+function hold(child: ChildProcess, isHeld: boolean): void {
+  for (const handle of [child, child.channel, child.stderr as Socket]) {
+    if (isHeld) handle?.ref();
+    else handle?.unref();
+  }
+}
+
+/** Run permwalk to its end. */
+export async function runCli(args: readonly string[], { cwd, env }: CliPlace = {}): Promise<CliResult> {
+  if (!sharesProcess) return runCliAlone(args, { ...(cwd && { cwd }), ...(env && { env }) });
+  const child = shared ?? startShared();
+  shared = child;
+  hold(child, true);
+  const result = new Promise<CliResult>((resolve, reject) => waiting.push({ resolve, reject }));
+  child.send({
+    args,
+    cwd: realpathSync(cwd ?? process.cwd()),
+    env: env ?? cliEnvironment(),
+    umask: process.umask(),
+  });
+  return result.finally(() => hold(child, waiting.length > 0));
 }
 
 /** Run permwalk with `--json` and return its report beside its exit code. */
 export async function runJson(
   args: readonly string[],
-  options?: SpawnOptions,
+  options?: CliPlace,
 ): Promise<{ code: number | null; report: PermissionReport }> {
   const { code, stdout, stderr } = await runCli([...args, '--json'], options);
   try {
