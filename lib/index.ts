@@ -1,3 +1,5 @@
+import { loaded } from './pass/loaded.ts';
+
 export {
   type EntryFacts,
   type EntryType,
@@ -42,3 +44,6 @@ export type {
   SettleReport,
 } from './report.ts';
 export { UnresolvedEntriesError } from './report.ts';
+
+// Said here, an import that nothing else uses is kept, and stays out of the declarations.
+void loaded;

@@ -28,6 +28,7 @@ import { applyPermissions, UnresolvedEntriesError, type WrapOptions, wrapExtract
 import { around, type Call, canReplace } from './helpers/around.ts';
 import { canMount, isRoot, NOBODY, outputOf } from './helpers/child.ts';
 import { leftover } from './helpers/leftover.ts';
+import { bundledLibrary } from './helpers/library.ts';
 import { impatient, reasonsOf } from './helpers/passes.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
 import { canRunOn, javascriptCommand, runtime } from './helpers/runtime.ts';
@@ -429,12 +430,13 @@ test.run();
 
 const elsewhere = suite('wrapExtractor, beside other owners');
 
+const library = bundledLibrary();
 const childScript = fileURLToPath(new URL('helpers/extract-child.js', import.meta.url));
 
 /** Start an extraction that goes on until it is killed. */
 async function startHanging(destination: string, before: string[] = []) {
   const task = JSON.stringify({ archive: 'x', destination, options: { manifest: false }, hang: true });
-  const [program = '', ...args] = [...before, ...javascriptCommand, childScript, task];
+  const [program = '', ...args] = [...before, ...javascriptCommand, childScript, library, task];
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const staging = line

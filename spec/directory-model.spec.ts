@@ -16,6 +16,7 @@ import {
   UMASK,
 } from './helpers/directory-model.ts';
 import { whileAttacking } from './helpers/exchange.ts';
+import { forSeconds } from './helpers/for-seconds.ts';
 import { allPasses, type TestedPass } from './helpers/passes.ts';
 import { addToTree, memoryDirectory, tempDirectory } from './helpers/tree.ts';
 
@@ -94,24 +95,17 @@ test.after(() => {
 });
 
 for (const pass of allPasses) {
-  const parameters: fc.Parameters<unknown> = {
-    numRuns: 1_000_000,
-    interruptAfterTimeLimit: seconds * 1000,
-    markInterruptAsFailure: false,
-    includeErrorInReport: true,
-  };
-
   test(`operations do what they say, and nothing outside the tree changes, whoever exchanges what (${pass.title})`, async () => {
     const arena = makeArena();
     const before = everythingBelow(arena.outside);
     const tally: Tally = { done: 0, refused: 0 };
     const work = () =>
-      fc.assert(
+      forSeconds(
+        seconds,
         fc.property(operations, (sequence) => {
           run(pass, arena, sequence, tally);
           assert.equal(everythingBelow(arena.outside), before);
         }),
-        parameters,
       );
     if (process.platform !== 'linux') {
       console.log('  nobody attacks: names are exchanged on Linux alone');

@@ -13,6 +13,7 @@ import type {
 } from '../lib/report.ts';
 import { isRoot } from './helpers/child.ts';
 import { extent } from './helpers/extent.ts';
+import { forSeconds } from './helpers/for-seconds.ts';
 import {
   AmbiguousError,
   countsOf,
@@ -40,13 +41,6 @@ import { addToTree, makeTree, modesBelow } from './helpers/tree.ts';
 
 /** Seconds for each property; `MODEL_SECONDS=600` looks for longer. */
 const seconds = Number(process.env.MODEL_SECONDS ?? extent({ short: 1, full: 6 }));
-const parameters: fc.Parameters<unknown> = {
-  numRuns: 1_000_000,
-  interruptAfterTimeLimit: seconds * 1000,
-  markInterruptAsFailure: false,
-  // The report alone would not say what differs.
-  includeErrorInReport: true,
-};
 const test = suite('model');
 
 /** What a pass came to. */
@@ -227,29 +221,29 @@ function summaryOf({ counts, ...found }: Outcome['found']): unknown {
 }
 
 test('a walk does what the contract says, on both backends, and a dry run tells it', async () => {
-  await fc.assert(
+  await forSeconds(
+    seconds,
     fc.asyncProperty(trees, passOptions, (entries, options) =>
       unlessAmbiguous(() => checkStill(entries, undefined, options)),
     ),
-    parameters,
   );
 });
 
 test('a manifest, right or wrong, is held against the tree as the contract says', async () => {
-  await fc.assert(
+  await forSeconds(
+    seconds,
     fc.asyncProperty(trees, manifests, passOptions, (entries, claims, options) =>
       unlessAmbiguous(() => checkStill(entries, claims, options)),
     ),
-    parameters,
   );
 });
 
 test('what moves while the pass waits is held against the manifest at the end', async () => {
-  await fc.assert(
+  await forSeconds(
+    seconds,
     fc.asyncProperty(trees, manifests, passOptions, moves, (entries, claims, options, planned) =>
       unlessAmbiguous(() => checkMoved(withoutNames(entries), claims, options, planned)),
     ),
-    parameters,
   );
 });
 

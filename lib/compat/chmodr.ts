@@ -4,8 +4,11 @@ import { checkPath } from '../checks.ts';
 import { errorCode } from '../directory/errors.ts';
 import { openDirectory, openTree } from '../directory/open.ts';
 import { applyAtOnce, runSettings } from '../pass/apply.ts';
+import { loaded } from '../pass/loaded.ts';
 import { quoted } from '../printable.ts';
 import { resolveOptions, type Settings } from '../settings.ts';
+
+void loaded;
 
 /** Permissions, setuid, setgid and sticky; and with them what kind of file it is. */
 const MODE_BITS = 0o7777;
