@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { measureArrivals } from './arrivals.ts';
 import { type MeasureBundle, measureBundles } from './bundle.ts';
 import { drawCharts } from './charts.ts';
-
+import type { Contender } from './contenders.ts';
 import { measureExtraction } from './extraction.ts';
 import { findUnfit } from './fitness.ts';
 import { makeFolder } from './folder.ts';
@@ -79,7 +79,7 @@ async function measure(options: BenchOptions, args: readonly string[]): Promise<
   if (!hasZip) say('zip is not installed: all but J3, J4, J5 and J11 is left out');
   const isAsked = (job: string) =>
     options.only.includes(job) && (hasZip || ['J3', 'J4', 'J5', 'J11'].includes(job));
-  const jobs = listJobs(tools, options.peers).filter(({ id }) => isAsked(id));
+  const jobs = besideOf(options, listJobs(tools, options.peers)).filter(({ id }) => isAsked(id));
   await measureTrees(bench, jobs, isAsked('parts'));
   measureBundles(
     { tools, folder: join(folder, 'bundle'), rounds: options.rounds, isQuick: options.isQuick },
@@ -108,6 +108,17 @@ async function measure(options: BenchOptions, args: readonly string[]): Promise<
     const replacing = measureReplacing(tools, join(folder, 'replacing'), options.isQuick);
     bench.record('J11', 'replaced while another process looks', { replacing });
   }
+}
+
+/** Jobs with those who were asked for, and those who were added. */
+function besideOf({ beside, peers }: BenchOptions, jobs: Job[]): Job[] {
+  if (beside === undefined) return jobs;
+  const known = jobs.flatMap(({ contenders }) => contenders.map(({ name }) => name));
+  const unknown = beside.filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new Error(`--beside: ${unknown.join(', ')} is none of ${known.join(', ')}`);
+  const added = peers.map((text) => text.split('=')[0] ?? '');
+  const stays = ({ kind, name }: Contender) => kind !== 'peer' || [...beside, ...added].includes(name);
+  return jobs.map((job) => ({ ...job, contenders: job.contenders.filter(stays) }));
 }
 
 /** J1 to J5 and the parts, tree by tree: the first one for all of them, the others for how they grow. */

@@ -1,9 +1,13 @@
 import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { type EChartsOption, init, setPlatformAPI } from 'echarts';
+import type { EChartsOption } from 'echarts';
 import type { Machine } from './machine.ts';
 import type { Measured } from './measure/rounds.ts';
 import type { MeasuredTree, Results } from './results.ts';
+
+/** In one file: as modules they are hundreds, each of which takes a moment to load. */
+const { init, setPlatformAPI } = createRequire(import.meta.url)('echarts') as typeof import('echarts');
 
 const INK = '#1f2328';
 const FAINT = '#d5dae0';

@@ -23,6 +23,8 @@ export interface BenchOptions {
   dist: string;
   out: string;
   peers: readonly string[];
+  /** Of those who are compared with permwalk in J1 to J5, only these; undefined: all. */
+  beside?: readonly string[];
   /** What runs permwalk, beside plain Node. */
   runtimes: readonly string[];
   /** Only draw charts and table from the results that are there. */
@@ -45,6 +47,7 @@ export const usage = `usage: npm run bench [-- OPTIONS]
   --generated-only    no real tree
   --on DIR            where the copies to work on are made (default: the folder for temporary files)
   --peer NAME=COMMAND one more contender for a+rX, with {root} in its command; repeatable
+  --beside A,B        of those who are compared with permwalk in J1 to J5, only these
   --runtimes A,B      what runs permwalk: ${runtimeIds.join(', ')} (default: all; --quick: node, koffi)
   --dist DIR          the built package (default: dist)
   --out DIR           where results go (default: bench/results)
@@ -67,6 +70,7 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
       'generated-only': flag,
       on: text,
       peer: { type: 'string', multiple: true, default: [] },
+      beside: text,
       runtimes: text,
       dist: text,
       out: text,
@@ -91,6 +95,7 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
     dist: resolve(values.dist ?? join(checkout, 'dist')),
     out: resolve(values.out ?? resultsFolder),
     peers: values.peer,
+    ...(values.beside !== undefined && { beside: values.beside.split(',') }),
     runtimes: listed('--runtimes', values.runtimes, runtimeIds) ?? (isQuick ? ['node', 'koffi'] : runtimeIds),
     isRendering: values.render,
     isMeasuringShape: values['measure-shape'],

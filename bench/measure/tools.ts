@@ -1,7 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { buildSync } from 'esbuild';
 import { say } from '../progress.ts';
 import { findRuntimes, type Runtime } from '../runtimes.ts';
 
@@ -29,8 +30,9 @@ export interface Tools {
 export function prepareTools(dist: string, runtimes: readonly string[]): Tools {
   const cache = join(checkout, 'node_modules/.cache/permwalk-bench');
   mkdirSync(cache, { recursive: true });
-  const compiler = join(checkout, 'node_modules/typescript/bin/tsc');
-  execFileSync(process.execPath, [compiler, '-p', join(checkout, 'bench/programs')], { stdio: 'inherit' });
+  const programs = join(checkout, 'bench/programs');
+  const entryPoints = readdirSync(programs).map((name) => join(programs, name));
+  buildSync({ entryPoints, outdir: join(cache, 'programs'), outExtension: { '.js': '.mjs' }, format: 'esm' });
   const folder = resolve(dist);
   const cli = join(folder, 'bin/permwalk.js');
   if (!existsSync(cli)) throw new Error(`${cli} is not there: npm run build`);
