@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { showDemo } from './demo/demo.ts';
 import { makeExampleProject } from './helpers/example-project.ts';
 import { readPage } from './helpers/pages.ts';
 import { scriptCommand } from './helpers/runtime.ts';
@@ -12,6 +13,20 @@ import { tempDirectory } from './helpers/tree.ts';
 const demo = fileURLToPath(new URL('demo/demo.ts', import.meta.url));
 const [program, ...args] = scriptCommand;
 const run = (...bundle: string[]) => spawnSync(program, [...args, demo, ...bundle], { encoding: 'utf8' });
+
+/** The same in this process, whose start is half of what it takes. */
+async function runHere(bundle: string): Promise<{ status: number; stdout: string; stderr: string }> {
+  const written = { stdout: '', stderr: '' };
+  const status = await showDemo(bundle, {
+    out: (text) => {
+      written.stdout += text;
+    },
+    error: (text) => {
+      written.stderr += text;
+    },
+  });
+  return { status, ...written };
+}
 
 /** On the bundle of an npm package. It waits for seconds, so it runs once. */
 const shown = run();
@@ -54,13 +69,14 @@ test('says what README shows of it', () => {
   }
 });
 
-test('takes any bundle', () => {
+test('takes any bundle', async () => {
   const project = tempDirectory();
   makeExampleProject(project);
-  assert.match(run(join(project, 'bundle.mcpb')).stdout, /bundle\.mcpb: 4 entries, 2 executable/);
+  const { stdout } = await runHere(join(project, 'bundle.mcpb'));
+  assert.match(stdout, /bundle\.mcpb: 4 entries, 2 executable/);
 });
 
-test('says in one line what is wrong with a file that it cannot use', () => {
+test('says in one line what is wrong with a file that it cannot use', async () => {
   const text = join(tempDirectory(), 'list');
   writeFileSync(text, 'one\ntwo\n');
   const cases: [file: string, message: RegExp][] = [
@@ -68,8 +84,8 @@ test('says in one line what is wrong with a file that it cannot use', () => {
     [text, /^demo: .*list: the demo needs a zip/],
     [tempDirectory(), /^demo: /],
   ];
-  for (const [file, message] of cases) {
-    const { status, stdout, stderr } = run(file);
+  for (const [index, [file, message]] of cases.entries()) {
+    const { status, stdout, stderr } = await (index === 0 ? run(file) : runHere(file));
     assert.is(status, 2);
     assert.is(stdout, '');
     assert.match(stderr, message);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -71,16 +71,22 @@ function makeGround(): string {
   return ground;
 }
 
-/** What the child prints, and the modes of the tree after it. */
-function run(url: URL | string, environment: NodeJS.ProcessEnv = {}) {
+/** What the child prints, and the modes of the tree after it; a command is run in the same process, and says its version. */
+function run(
+  url: URL | string,
+  { environment = {}, command: path }: { environment?: NodeJS.ProcessEnv; command?: string } = {},
+) {
   const ground = makeGround();
-  const library = typeof url === 'string' ? pathToFileURL(join(ground, url)) : url;
-  const output = execFileSync(process.execPath, command(child, library.href, ground), {
+  const at = (where: string) => pathToFileURL(join(ground, where)).href;
+  const library = typeof url === 'string' ? at(url) : url.href;
+  const args = [library, ground, ...(path === undefined ? [] : [at(path)])];
+  const output = execFileSync(process.execPath, command(child, ...args), {
     env: { ...process.env, ...environment, ASAR_COPIES: join(ground, 'copies') },
     encoding: 'utf8',
   });
-  const outcomes = JSON.parse(output) as Record<Step, Outcome>;
-  return { ground, outcomes, modes: modesBelow(join(ground, 'tree')) };
+  const [document = '', version] = output.split('\n');
+  const outcomes = JSON.parse(document) as Record<Step, Outcome>;
+  return { ground, outcomes, version, modes: modesBelow(join(ground, 'tree')) };
 }
 
 const paths = ['bin/run', 'resources/app.asar', 'resources/broken.asar', 'resources/real.asar/file'];
@@ -121,8 +127,12 @@ function checkOutcomes({ ground, outcomes, modes }: ReturnType<typeof run>): voi
 }
 
 if (canRunOn(['node'], 'node:fs is imitated before it is loaded')) {
+  const inArchive = 'app.asar/node_modules/permwalk/dist';
   test('archives are files to a pass, a record and an extraction, from inside the archive of an application', () => {
-    checkOutcomes(run('app.asar/node_modules/permwalk/dist/index.js'));
+    const ran = run(`${inArchive}/index.js`, { command: `${inArchive}/bin/permwalk.js` });
+    checkOutcomes(ran);
+    // The command runs from inside it, too.
+    assert.is(ran.version, JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')).version);
   });
 
   test('the same of an application that is bundled into one file', async () => {
@@ -132,18 +142,10 @@ if (canRunOn(['node'], 'node:fs is imitated before it is loaded')) {
     checkOutcomes(run(pathToFileURL(outfile)));
   });
 
-  test('the command runs from inside the archive of an application', () => {
-    const ground = makeGround();
-    const start = join(ground, 'start.mjs');
-    const path = 'app.asar/node_modules/permwalk/dist/bin/permwalk.js';
-    writeFileSync(start, `await import(${JSON.stringify(pathToFileURL(join(ground, path)).href)});`);
-    const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
-    const output = execFileSync(process.execPath, command(start, '--version'), { encoding: 'utf8' });
-    assert.is(output.trim(), version);
-  });
-
   test('without original-fs, what is imitated shows a pass what Electron shows', () => {
-    const { outcomes } = run(pathToFileURL(join(built, 'index.js')), { ELECTRON_LACKS_ORIGINAL_FS: '1' });
+    const { outcomes } = run(pathToFileURL(join(built, 'index.js')), {
+      environment: { ELECTRON_LACKS_ORIGINAL_FS: '1' },
+    });
     assert.ok(outcomes.pass.error?.startsWith('TypeError'), JSON.stringify(outcomes.pass));
     assert.ok(outcomes.pass.asked.some((path) => path.endsWith('broken.asar')));
   });

@@ -35,7 +35,6 @@ const LATE_MS = [300, 700] as const;
 const embedded = fileURLToPath(new URL('../../node_modules/pyodide/python_stdlib.zip', import.meta.url));
 
 const isExecutable = ({ mode = 0, type }: ManifestEntry) => type === 'file' && (mode & 0o111) !== 0;
-const print = (text = '') => process.stdout.write(`${text}\n`);
 const indent = (text: string) => text.replace(/^(?=.)/gm, '   ');
 
 /** Of the files that the archive marks executable: how many are so on disk. */
@@ -79,7 +78,8 @@ async function readBundle(archive: string): Promise<{ manifest: Manifest; late: 
   return { manifest, late: late.path, never: never.path };
 }
 
-async function main(archive: string): Promise<void> {
+async function main(archive: string, write: (text: string) => void): Promise<void> {
+  const print = (text = '') => write(`${text}\n`);
   const { manifest, late, never } = await readBundle(archive);
   const folder = mkdtempSync(join(tmpdir(), 'permwalk-demo-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -153,10 +153,25 @@ async function main(archive: string): Promise<void> {
   print('Done. The one unresolved entry of step 2 was the point.');
 }
 
-try {
-  await main(process.argv[2] ?? embedded);
-} catch (error) {
-  if (!(error instanceof ManifestError)) throw error;
-  process.stderr.write(`demo: ${error.message}\nUsage: npm run demo [-- <bundle.zip or .mcpb>]\n`);
-  process.exitCode = 2;
+/** Show it; the exit code is 2 for a file that it cannot use. */
+export async function showDemo(
+  archive: string,
+  { out, error }: Record<'out' | 'error', (text: string) => void>,
+): Promise<number> {
+  try {
+    await main(archive, out);
+    return 0;
+  } catch (fault) {
+    if (!(fault instanceof ManifestError)) throw fault;
+    error(`demo: ${fault.message}\nUsage: npm run demo [-- <bundle.zip or .mcpb>]\n`);
+    return 2;
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { stdout, stderr } = process;
+  process.exitCode = await showDemo(process.argv[2] ?? embedded, {
+    out: (text) => stdout.write(text),
+    error: (text) => stderr.write(text),
+  });
 }

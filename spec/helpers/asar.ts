@@ -4,6 +4,9 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 
+/** The last archive that was read, which most calls ask for again: none is changed once it is written. */
+let last: { path: string; archive: Asar } | undefined;
+
 /** Paths in an archive, `/`-separated, and the base64 of their contents. */
 type Contents = Readonly<Record<string, string>>;
 
@@ -28,9 +31,12 @@ export class Asar {
 
   /** `undefined` for a broken one. */
   static open(path: string, read: typeof readFileSync = readFileSync): Asar | undefined {
+    if (last?.path === path) return last.archive;
     try {
       const text = read(path, 'utf8');
-      return text.startsWith(MAGIC) ? new Asar(JSON.parse(text.slice(MAGIC.length))) : undefined;
+      if (!text.startsWith(MAGIC)) return undefined;
+      last = { path, archive: new Asar(JSON.parse(text.slice(MAGIC.length))) };
+      return last.archive;
     } catch {
       return undefined;
     }

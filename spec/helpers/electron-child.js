@@ -1,8 +1,11 @@
-/** Passes and extractions in the imitated Electron: `electron-child.js URL GROUND` prints what came of them. */
+/**
+ * Passes and extractions in the imitated Electron: `electron-child.js URL GROUND [COMMAND]` prints what came of them, and the
+ * version that the command prints, in the line after it.
+ */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-const [url, ground] = process.argv.slice(2);
+const [url, ground, command] = process.argv.slice(2);
 const { applyPermissions, readManifest, recordManifest, wrapExtractor } = await import(url);
 globalThis.askedOfPatchedFs();
 
@@ -29,3 +32,7 @@ const outcomes = {
   shipped: await outcomeOf(() => readManifest(join(ground, 'app.asar/shipped.zip'))),
 };
 console.log(JSON.stringify(outcomes));
+if (command !== undefined) {
+  process.argv.splice(2, Number.POSITIVE_INFINITY, '--version');
+  await import(command);
+}

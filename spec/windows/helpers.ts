@@ -92,6 +92,16 @@ export interface Ended {
   errors: string;
 }
 
+/** What is loaded before a script: all that was loaded here, but nothing that reads TypeScript for JavaScript. */
+function loadersFor(file = ''): string[] {
+  const { execArgv } = process;
+  const isNeeded = (index: number) => !/typescript\/register\.js$/.test(execArgv[index] ?? '');
+  return execArgv.filter(
+    (_, index) =>
+      !file.endsWith('.js') || (isNeeded(index) && (execArgv[index] !== '--import' || isNeeded(index + 1))),
+  );
+}
+
 /** Run a script, with its output in files: under Wine pipes hang. */
 export async function runNode(
   args: readonly string[],
@@ -100,7 +110,7 @@ export async function runNode(
   const folder = tempDirectory();
   const paths = [join(folder, 'output'), join(folder, 'errors')];
   const descriptors = paths.map((path) => openSync(path, 'w'));
-  const child = spawn(process.execPath, [...process.execArgv, ...args], {
+  const child = spawn(process.execPath, [...loadersFor(args[0]), ...args], {
     stdio: ['ignore', ...descriptors],
     env: { ...process.env, ...env },
     cwd,
