@@ -17,6 +17,7 @@ import {
   REGULAR,
   rawZip,
 } from './helpers/raw-zip.ts';
+import { canUseByteNames } from './helpers/runtime.ts';
 import { endMark, type PackedMember, packMember, packTar, paxHeader } from './helpers/tar.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 import { factsOf, failureOf, hasCommand } from './helpers/zip.ts';
@@ -287,6 +288,21 @@ zip('UTF-8 names that are not said to be it may be spelled in two ways, one thro
     report.unresolved.map(({ path, reason }) => [path, reason]),
     [['Cafe╠ü.app/Contents/Cafe╠ü', 'missing']],
   );
+});
+
+zip('a name that is not UTF-8, and not said to be it, may have its bytes as they are', async () => {
+  const path = fileOf(
+    rawZip([{ name: Buffer.from('caf\xe9', 'latin1'), mode: REGULAR | 0o644, content: 'x' }]),
+    '.zip',
+  );
+  // adm-zip has U+FFFD in place of what is not UTF-8.
+  if (canUseByteNames()) await holdsAround(path, 'zip', ['adm-zip']);
+  const manifest = await readManifest(path);
+  assert.equal(
+    manifest.entries.map((entry) => [entry.path, entry.alternative]),
+    [['caf\u0398', 'caf\udce9']],
+  );
+  assert.equal(codesOf(manifest), ['name-encoding']);
 });
 
 zip('either spelling is dealt with as the entry, and what is wrong with it is told of it', async () => {

@@ -149,7 +149,9 @@ with zipfile.ZipFile(path, 'w') as archive:
 `;
   const path = makeWithPython(at('kinds.zip'), script);
   const manifest = await readZipManifest(path);
-  assert.equal(allFactsOf(manifest), askPython(path));
+  // Python has one spelling of each name.
+  const entries = allFactsOf(manifest).map(({ alternative: _, ...entry }) => entry);
+  assert.equal(entries, askPython(path));
   const byPath = new Map(factsOf(manifest).map((entry) => [entry.path, entry]));
   const expected: ManifestEntry[] = [
     { path: 'd', type: 'directory', mode: 0o1755 },
@@ -165,7 +167,7 @@ with zipfile.ZipFile(path, 'w') as archive:
     { path: 'dos-directory', type: 'directory' },
     { path: 'ntfs-link' },
     { path: '日本/😀', type: 'file', mode: 0o644, size: 0 },
-    { path: 'café ▓ß', type: 'file', mode: 0o644, size: 5 },
+    { path: 'café ▓ß', type: 'file', mode: 0o644, size: 5, alternative: 'caf\udc82 \udcb2\udce1' },
     { path: 'line\nbreak \x7f', type: 'file', mode: 0o644, size: 0 },
     { path: 'empty', type: 'file', mode: 0, size: 0 },
   ];

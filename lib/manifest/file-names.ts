@@ -10,7 +10,6 @@ const isAscii = /^[\0-\x7f]*$/;
 const plain = /^(?![A-Za-z]:)[\0-\x5b\x5d-\x7f]*$/;
 /** What bsdtar and node-tar take for drives, and leave out. */
 const drives = /^(?:[A-Za-z]:)+(?=[^/])/;
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A name in an archive: as it is read, and as other programs read it, where they differ. */
 export interface SpelledName {
@@ -23,8 +22,7 @@ export interface SpelledName {
 /** What is odd about names, and what is said of it. */
 export const oddities = {
   backslash: 'has a name with a backslash that separates, as others here may have: either spelling will do',
-  'name-encoding':
-    'has a name that is UTF-8 and not said to be it, as others here may have: either spelling will do',
+  'name-encoding': 'has a name whose encoding is not said, as others here may have: either spelling will do',
 } as const;
 
 /** How the name of a zip entry is to be read. */
@@ -45,7 +43,8 @@ export function isPlainName(latin1: string): boolean {
 /**
  * The name of a zip entry. Where programs disagree, it has two spellings:
  *
- * - bytes that are not said to be UTF-8, and are: CP437 (APPNOTE D.1; Python, yauzl), else UTF-8 (unzip, bsdtar, 7-Zip)
+ * - bytes that are not said to be UTF-8: CP437 (APPNOTE D.1; Python, yauzl), else the bytes as they are, UTF-8 or not (unzip,
+ *   bsdtar, 7-Zip)
  * - a Unicode path field: that (unzip, bsdtar, 7-Zip), else the name as it stands (Python)
  * - a backslash: made on FAT or NTFS it separates (unzip, bsdtar), else it is a character (Python, 7-Zip); made elsewhere
  *   the other way about (yauzl takes it for a separator everywhere)
@@ -100,23 +99,13 @@ function decode(raw: Buffer, { isUtf8, unicodePath }: ZipNameFacts): SpelledName
     const path = decodeName(raw);
     return { path, alternative: composed(path) };
   }
-  const alternative = decodeUtf8(raw);
-  const isOdd = alternative !== undefined;
-  return { path: decodeCp437(raw), alternative, ...(isOdd && { oddity: 'name-encoding' }) };
+  return { path: decodeCp437(raw), alternative: decodeName(raw), oddity: 'name-encoding' };
 }
 
 function decodeCp437(bytes: Buffer): string {
   let text = '';
   for (const byte of bytes) text += byte < 0x80 ? String.fromCharCode(byte) : CP437.charAt(byte - 0x80);
   return text;
-}
-
-function decodeUtf8(bytes: Buffer): string | undefined {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 /** An alternative is a help, and none where it would lead elsewhere. */
