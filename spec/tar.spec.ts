@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -560,6 +560,49 @@ reading('GNU and pax names, and a v7 directory', async () => {
     ],
   );
 });
+
+reading(
+  'of two pax headers the last counts alone, and before the names of GNU tar wherever those stand',
+  async () => {
+    const gnu: PackedMember[] = [
+      { flag: 'K', name: '././@LongLink', content: 'gnu target\0' },
+      { flag: 'L', name: '././@LongLink', content: 'gnu\0' },
+    ];
+    const pax = paxHeader({ path: 'pax', linkpath: 'pax target' });
+    const own: PackedMember = { flag: '2', name: 'own', link: 'own target' };
+    const whole = packTar([
+      ...[pax, ...gnu, own],
+      ...[
+        paxHeader({ path: 'first', size: '5' }),
+        paxHeader({ mtime: '1.5' }),
+        { name: 'last', content: 'x' },
+      ],
+      ...[
+        paxHeader({ path: 'first', linkpath: 'first' }),
+        ...gnu,
+        paxHeader({ mtime: '1.5' }),
+        { ...own, name: 'l' },
+      ],
+    ]);
+    const path = at('headers.tar');
+    writeFileSync(path, whole);
+    const expected = ['pax', 'last', 'gnu'];
+    const { entries } = await readTarManifest(path);
+    assert.equal(
+      entries.map((entry) => [entry.path, entry.size, entry.linkTarget]),
+      [
+        ['pax', undefined, 'pax target'],
+        ['last', 1, undefined],
+        ['gnu', undefined, 'gnu target'],
+      ],
+    );
+    // bsdtar reads them, and says that it ignores something.
+    for (const command of ['tar', 'bsdtar'].filter(hasCommand)) {
+      const { stdout } = spawnSync(command, ['-tf', path], { encoding: 'utf8' });
+      assert.equal(stdout.trim().split('\n'), expected, command);
+    }
+  },
+);
 
 reading(
   'a name whose 100th byte is a slash, in the default format of GNU tar, bsdtar and tarfile',

@@ -7,6 +7,9 @@ import { quoted } from '../printable.ts';
 export interface ExtendedFacts {
   path?: string;
   linkTarget?: string;
+  /** The same in GNU tar's own headers: these count for less, wherever they stand (GNU tar, Python, bsdtar). */
+  gnuPath?: string | undefined;
+  gnuLinkTarget?: string | undefined;
   /** Bytes of content in the archive. */
   size?: number;
   /** Size of the file where the archive leaves out its holes; `undefined` where that is not said. */

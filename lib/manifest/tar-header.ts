@@ -30,7 +30,7 @@ export const extendedHeaders = 'xXgLK';
 /** Fields of a header, by offset and length. */
 type Field = readonly [offset: number, length: number];
 const NAME: Field = [0, 100];
-export const MODE: Field = [100, 8];
+const MODE: Field = [100, 8];
 export const SIZE: Field = [124, 12];
 const CHECKSUM: Field = [148, 8];
 const TYPE_FLAG = 156;
@@ -41,6 +41,9 @@ const PREFIX: Field = [345, 155];
 export const SPARSE_EXTENDED = 482;
 export const SPARSE_REAL_SIZE: Field = [483, 12];
 export const SPARSE_MORE_EXTENDED = 504;
+
+/** Permission bits, setuid, setgid and sticky. */
+const MODE_BITS = 0o7777;
 
 const SPACE = 0x20;
 /** First bytes of numbers that are not octal: the bits that follow are a number to the base of 256, or its complement to two. */
@@ -110,6 +113,12 @@ export function readSize(block: Buffer, field: Field): number {
   if (size >= 0) return size;
   const bytes = block.toString('latin1', field[0], field[0] + field[1]);
   throw new Error(`has a size field that is no number: ${quoted(bytes)}`);
+}
+
+/** Permission bits of an entry; `undefined` where the header says nothing of them that is a number. */
+export function readMode(block: Buffer): number | undefined {
+  const mode = readNumber(block, MODE);
+  return mode === undefined || Number.isNaN(mode) ? undefined : mode & MODE_BITS;
 }
 
 /** The path of a header: its name, in a ustar header behind its prefix. */

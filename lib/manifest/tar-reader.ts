@@ -13,10 +13,10 @@ import {
   extendedHeaders,
   HARD_LINK,
   LINK_NAME,
-  MODE,
   OLD_GNU_SPARSE,
   paddingOf,
   readField,
+  readMode,
   readNumber,
   readPath,
   readSize,
@@ -41,8 +41,6 @@ const MAX_TEXT_LENGTH = 1 << 28;
 const SHOWN_LENGTH = 1000;
 /** Longest extended header that is read: far beyond any path, and some programs keep more than paths in one. */
 const MAX_EXTENDED_HEADER = 1 << 26;
-/** Permission bits, setuid, setgid and sticky. */
-const MODE_BITS = 0o7777;
 
 /** Goes through an archive header by header. */
 export class TarReader {
@@ -148,17 +146,21 @@ export class TarReader {
       return;
     }
     this.#extended ??= own<ExtendedFacts>({});
-    if (flag === 'L') this.#extended.path = readText(content);
-    else if (flag === 'K') this.#extended.linkTarget = readText(content);
-    else Object.assign(this.#extended, readExtendedFacts(await parsePax(content)));
+    if (flag === 'L') this.#extended.gnuPath = readText(content);
+    else if (flag === 'K') this.#extended.gnuLinkTarget = readText(content);
+    else {
+      // Of two such headers the last one counts alone (GNU tar, bsdtar, 7-Zip; Python takes the first).
+      const { gnuPath, gnuLinkTarget } = this.#extended;
+      this.#extended = Object.assign(readExtendedFacts(await parsePax(content)), { gnuPath, gnuLinkTarget });
+    }
   }
 
   async #readEntry(flag: string, block: Buffer): Promise<void> {
     const extended = this.#extended ?? own<ExtendedFacts>({});
     this.#extended = undefined;
-    const named = extended.path ?? readPath(block);
+    const named = extended.path ?? extended.gnuPath ?? readPath(block);
     this.#name = named.slice(0, SHOWN_LENGTH);
-    const linkTarget = extended.linkTarget ?? readField(block, LINK_NAME);
+    const linkTarget = extended.linkTarget ?? extended.gnuLinkTarget ?? readField(block, LINK_NAME);
     this.#checkLengths(named, linkTarget);
     // Of what is a link or a device by its type, every program leaves out the slash.
     const path = isKnownKind(flag) ? named.replace(/(?<=[^/])\/+$/, '') : named;
@@ -279,11 +281,6 @@ export class TarReader {
 /** Links, FIFOs and devices. */
 function isKnownKind(flag: string): boolean {
   return '12346'.includes(flag);
-}
-
-function readMode(block: Buffer): number | undefined {
-  const mode = readNumber(block, MODE);
-  return mode === undefined || Number.isNaN(mode) ? undefined : mode & MODE_BITS;
 }
 
 /**
