@@ -847,12 +847,15 @@ const faults: [what: string, bytes: () => Buffer, fault: RegExp][] = [
   ],
   [
     'an old sparse file that is cut off',
-    () => packTar([{ name: 'a', flag: 'S', alter: (header) => header.fill(1, 482, 483) }]).subarray(0, 700),
+    () =>
+      packTar([
+        { name: 'a', flag: 'S', magic: 'ustar  \0', alter: (header) => header.fill(1, 482, 483) },
+      ]).subarray(0, 700),
     /entry 1 \("a"\) at offset 0: is cut off: the archive ends at offset 700$/,
   ],
   [
     'an old sparse file without a real size',
-    () => packTar([{ name: 'a', flag: 'S', alter: (header) => header.write('x', 483) }]),
+    () => packTar([{ name: 'a', flag: 'S', magic: 'ustar  \0', alter: (header) => header.write('x', 483) }]),
     /has a size field that is no number/,
   ],
 ];

@@ -17,9 +17,9 @@ export const types: Readonly<Record<string, ManifestEntry['type']>> = {
 /** Type flags of entries that have no content, whatever their size field says. */
 export const withoutContent = '123456';
 export const HARD_LINK = '1';
-export const OLD_GNU_SPARSE = 'S';
-/** Type flags of what is no entry: a volume's label (GNU tar), ACLs (Solaris), an inode's facts (star). */
-export const skipped = 'VAI';
+const OLD_GNU_SPARSE = 'S';
+/** Type flags of what is no entry: a volume's label (GNU tar), ACLs (Solaris). */
+export const skipped = 'VA';
 /** Type flags of what is not read. */
 export const refused: Readonly<Record<string, string>> = {
   M: 'continues on from another volume of a multi-volume archive',
@@ -36,6 +36,7 @@ const CHECKSUM: Field = [148, 8];
 const TYPE_FLAG = 156;
 export const LINK_NAME: Field = [157, 100];
 const MAGIC = 257;
+const GNU_MAGIC = 'ustar  \0';
 const PREFIX: Field = [345, 155];
 /** Of GNU tar's old sparse format: "more headers follow", the real size; and "more follow" in such a header. */
 export const SPARSE_EXTENDED = 482;
@@ -59,6 +60,12 @@ export function paddingOf(size: number): number {
 export function readTypeFlag(block: Buffer): string {
   const flag = block.toString('latin1', TYPE_FLAG, TYPE_FLAG + 1);
   return flag === '\0' ? '0' : flag;
+}
+
+/** Whether a file has holes in GNU tar's old format; in a header of another format that type is none, and the file a plain one. */
+export function isOldSparse(block: Buffer): boolean {
+  const isGnu = block.toString('latin1', MAGIC, MAGIC + GNU_MAGIC.length) === GNU_MAGIC;
+  return isGnu && readTypeFlag(block) === OLD_GNU_SPARSE;
 }
 
 /**

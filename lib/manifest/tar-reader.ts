@@ -12,8 +12,8 @@ import {
   checksumOf,
   extendedHeaders,
   HARD_LINK,
+  isOldSparse,
   LINK_NAME,
-  OLD_GNU_SPARSE,
   paddingOf,
   readField,
   readMode,
@@ -174,7 +174,7 @@ export class TarReader {
     const stored = hasContent ? size : 0;
     this.#ignoredSize = hasContent || !(size > 0) ? 0 : size;
     if (entry.type === 'file' && flag !== HARD_LINK) {
-      const realSize = flag === OLD_GNU_SPARSE ? await this.#readOldSparse(block) : undefined;
+      const realSize = isOldSparse(block) ? await this.#readOldSparse(block) : undefined;
       entry.size = extended.sparse === undefined ? (realSize ?? stored) : extended.sparse.realSize;
     }
     this.#last = key;
