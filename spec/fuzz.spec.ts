@@ -1,13 +1,22 @@
+import { spawnSync } from 'node:child_process';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { compareReaders } from './fuzz/differential.ts';
 import { fuzz } from './fuzz/fuzz.ts';
 import { extent } from './helpers/extent.ts';
-import { hasCommand } from './helpers/zip.ts';
+import { bare, hasCommand } from './helpers/zip.ts';
 
 const INPUTS = extent({ short: 500, full: 20_000 });
+const COMPARED = extent({ short: 200, full: 10_000 });
 const MOST_MS = 15_000;
 
 const test = suite('fuzz');
+/** Whether Python can load what bsdtar reads with. */
+function hasLibarchive(): boolean {
+  const script = "import ctypes; ctypes.CDLL('libarchive.so.13')";
+  return spawnSync('python3', [...bare, '-c', script]).status === 0;
+}
+
 const isGnuTar = process.platform === 'linux' && hasCommand('tar') && hasCommand('gzip');
 const name =
   'readManifest of mutated archives gives a manifest or a ManifestError, in bounded time and memory';
@@ -22,6 +31,20 @@ if (isGnuTar) {
   });
 } else {
   test.skip(`${name}: needs GNU tar and gzip`);
+}
+
+const comparison =
+  'of mutated archives Python and libarchive read what readManifest reads, but for what is known';
+if (isGnuTar && hasLibarchive()) {
+  test(comparison, async () => {
+    const seed = extent({ short: 1, full: Date.now() % 1_000_000 });
+    const { inputs, alike, findings } = await compareReaders(seed, { inputs: COMPARED, ms: MOST_MS });
+    const found = findings.map(({ number, what }) => `--readers --seed ${seed} --only ${number}: ${what}`);
+    assert.is(found.join('\n'), '', 'npm run fuzz with these parameters gives the input again');
+    assert.ok(alike > inputs / 4, `${alike} of ${inputs} are read alike`);
+  });
+} else {
+  test.skip(`${comparison}: needs GNU tar, python3 and libarchive`);
 }
 
 test.run();

@@ -3,16 +3,19 @@
  * nothing else is thrown, and memory stays bounded.
  *
  *     npm run fuzz -- --inputs 200000 --seed 1          prints what was found; exit 1 where anything was
+ *     npm run fuzz -- --readers --inputs 200000         what Python and libarchive read otherwise, see differential.ts
  *     npm run fuzz -- --seed 1 --only 4711              one input again, kept in a file
  */
 import { fork } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { makeCorpus, readCorpus } from './corpus.ts';
+import { makeCorpus, readCorpus, type Sample } from './corpus.ts';
+import { archivesIn, compareReaders } from './differential.ts';
 import { mutate } from './mutate.ts';
+import { reshape } from './reshape.ts';
+import { makeScratch } from './scratch.ts';
 
 /** MiB by which the peak of a process that reads inputs may grow. */
 export const MAX_GROWTH = 200;
@@ -63,13 +66,6 @@ export async function fuzz(
   return { ...result, inputs: next - from };
 }
 
-/** In memory where that can be had: each input is a file. */
-function makeScratch(): string {
-  const directory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'permwalk-fuzz-'));
-  for (const name of ['corpus', 'scratch']) mkdirSync(join(directory, name));
-  return directory;
-}
-
 /** Run one child to its end. Returns the number of the first input that it did not read. */
 async function runChild(
   directory: string,
@@ -114,11 +110,12 @@ async function runChild(
 }
 
 /** Write one input to a file of the working directory. */
-function keep(seed: number, number: number): string {
+function keep(seed: number, number: number, isCompared: boolean): string {
   const directory = makeScratch();
   try {
-    makeCorpus(join(directory, 'corpus'));
-    const { name, bytes } = mutate(readCorpus(join(directory, 'corpus')), seed, number);
+    const { name, bytes } = isCompared
+      ? reshape(archivesIn(join(directory, 'corpus')), seed, number)
+      : mutate(corpusIn(join(directory, 'corpus')), seed, number);
     const path = `fuzz-${seed}-${number}-${basename(name)}`;
     writeFileSync(path, bytes);
     return path;
@@ -127,18 +124,30 @@ function keep(seed: number, number: number): string {
   }
 }
 
+function corpusIn(directory: string): Sample[] {
+  makeCorpus(directory);
+  return readCorpus(directory);
+}
+
 async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
   const { values } = parseArgs({
-    options: { inputs: { type: 'string' }, seed: { type: 'string' }, only: { type: 'string' } },
+    options: {
+      ...{ inputs: { type: 'string' }, seed: { type: 'string' }, only: { type: 'string' } },
+      readers: { type: 'boolean', default: false },
+    },
   });
   const seed = Number(values.seed ?? Date.now() % 1_000_000);
   const from = Number(values.only ?? 0);
   const started = performance.now();
-  if (values.only !== undefined) console.log(`kept in ${keep(seed, from)}`);
+  if (values.only !== undefined) console.log(`kept in ${keep(seed, from, values.readers)}`);
   const count = values.only === undefined ? Number(values.inputs ?? 10_000) : 1;
-  const { inputs, manifests, findings } = await fuzz(seed, { from, inputs: count });
-  for (const { number, what } of findings) console.log(`--seed ${seed} --only ${number}: ${what}`);
+  const compared = values.readers ? await compareReaders(seed, { from, inputs: count }) : undefined;
+  const { inputs, manifests, findings } = compared ?? (await fuzz(seed, { from, inputs: count }));
+  const flags = `--seed ${seed}${values.readers ? ' --readers' : ''}`;
+  for (const { number, what } of findings) console.log(`${flags} --only ${number}: ${what}`);
+  for (const [name, times] of compared?.known ?? []) console.log(`${String(times).padStart(8)} ${name}`);
+  if (compared !== undefined) console.log(`${String(compared.alike).padStart(8)} alike`);
   const seconds = Math.round((performance.now() - started) / 1000);
   console.log(
     `${inputs} inputs of seed ${seed} in ${seconds} s: ${manifests} manifests, ${findings.length} findings`,

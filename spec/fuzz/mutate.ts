@@ -76,7 +76,7 @@ function sealHeaders(tar: Buffer): void {
   }
 }
 
-function mutateOnce(bytes: Buffer, corpus: readonly Sample[], random: Random): Buffer {
+export function mutateOnce(bytes: Buffer, corpus: readonly Sample[], random: Random): Buffer {
   const at = positionIn(bytes, random);
   const length = Math.min(bytes.length - at, 1 + random.below(1 << (1 + random.below(10))));
   const block = bytes.subarray(at, at + length);
