@@ -1,5 +1,7 @@
 /** Longest stretch of synchronous work, in milliseconds. */
-const SLICE_MS = 4;
+export const SLICE_MS = 4;
+/** Bytes of files that are read in one stretch at most: some milliseconds. */
+export const SLICE_BYTES = 1 << 20;
 
 /** Synchronous work in slices: when a slice is over, the event loop gets its turn. */
 export interface Pace {

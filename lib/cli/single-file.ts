@@ -6,7 +6,7 @@ import { holdDirectory } from '../directory/open.ts';
 import { realPath } from '../directory/real-path.ts';
 import { UnresolvedEntryError, type UnresolvedReason } from '../errors.ts';
 import { compileGlobs } from '../globs/compile.ts';
-import { isExecutableFile } from '../modes/detect.ts';
+import { isExecutableFile, readerOf } from '../modes/detect.ts';
 import type { ApplyOptions } from '../options.ts';
 import {
   createCounts,
@@ -104,7 +104,7 @@ function change(
 function detect(directory: Directory, name: string): boolean {
   const file = directory.open(name);
   try {
-    return isExecutableFile(file.read);
+    return isExecutableFile(readerOf(file));
   } finally {
     file.close();
   }

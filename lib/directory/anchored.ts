@@ -12,6 +12,7 @@ import {
 } from './directory.ts';
 import { type EntryStats, isSameEntry, keptStats } from './entry-stats.ts';
 import { errorCode, located } from './errors.ts';
+import { notRegular, openFile } from './file.ts';
 import { constants, fs } from './fs.ts';
 import { decodeName, encodeName } from './names.ts';
 import { OPEN_DIRECTORY, OPEN_ENTRY, openDirectoryAt } from './open-at.ts';
@@ -21,8 +22,6 @@ import {
   listDirectory,
   lstatEntry,
   modeAfterChange,
-  notRegular,
-  openFile,
   type SystemPath,
   syncOpened,
 } from './read.ts';

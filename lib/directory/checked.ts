@@ -10,21 +10,13 @@ import {
 } from './directory.ts';
 import { type EntryStats, isSameEntry, keptStats } from './entry-stats.ts';
 import { errorCode, located, swapped, systemError } from './errors.ts';
+import { notRegular, openFile } from './file.ts';
 import { constants, fs } from './fs.ts';
 import { chmodUnreadable, lookAtDirectory } from './look.ts';
 import { decodeName, encodeName, joinPath } from './names.ts';
 import { isAnyRefused, noFollowFlag } from './no-follow.ts';
 import { isWindows } from './platform.ts';
-import {
-  chmodOpened,
-  fstatEntry,
-  listDirectory,
-  lstatEntry,
-  notRegular,
-  openFile,
-  type SystemPath,
-  syncOpened,
-} from './read.ts';
+import { chmodOpened, fstatEntry, listDirectory, lstatEntry, type SystemPath, syncOpened } from './read.ts';
 import { connectTo, isSocketAt, listenOn, touchAt } from './socket.ts';
 import { syncWritable } from './sync-writable.ts';
 

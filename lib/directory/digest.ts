@@ -1,10 +1,8 @@
 import { Buffer } from 'node:buffer';
 import * as crypto from 'node:crypto';
 import * as zlib from 'node:zlib';
+import { SLICE_BYTES } from '../pace.ts';
 import type { OpenFile } from './directory.ts';
-
-/** Bytes that are read and digested at once: some milliseconds. */
-export const CHUNK = 1 << 20;
 
 /** What node:crypto calls the algorithms of digests; a CRC-32 is zlib's. */
 const names: ReadonlyMap<string, string> = new Map([
@@ -23,7 +21,7 @@ const hashAtOnce: ((algorithm: string, data: Uint8Array, encoding: 'hex') => str
   crypto as { hash?: typeof crypto.hash }
 ).hash;
 
-/** One for all: nothing else runs between a read into it and its digest. */
+/** One for all: nothing else runs between a read into it and its digest. It is memory of its own, which native calls may be given. */
 let chunk: Buffer | undefined;
 
 /** Whether digests of an algorithm can be made here: a runtime may have been told to refuse weak ones. */
@@ -53,9 +51,9 @@ function isThere(name: string): boolean {
  */
 export function digestAtOnce(file: OpenFile, algorithm: string): string | undefined {
   const { size } = file.stats;
-  chunk ??= Buffer.allocUnsafeSlow(CHUNK);
+  chunk ??= Buffer.from(new ArrayBuffer(SLICE_BYTES));
   // One byte more than there should be: a file that grows is seen.
-  if (file.readInto(chunk, Math.min(size + 1, CHUNK), 0) === size)
+  if (file.readInto(chunk, Math.min(size + 1, SLICE_BYTES), 0) === size)
     return digestOf(algorithm, chunk.subarray(0, size));
   const steps = digestInChunks(file, algorithm, () => {});
   let step = steps.next();
@@ -69,14 +67,15 @@ export function digestAtOnce(file: OpenFile, algorithm: string): string | undefi
  * @param onRead called with the length of each chunk
  */
 export function* digestInChunks(
-  { stats: { size }, readInto }: OpenFile,
+  file: OpenFile,
   algorithm: string,
   onRead: (bytes: number) => void,
 ): Generator<void, string | undefined> {
-  chunk ??= Buffer.allocUnsafeSlow(CHUNK);
+  const { size } = file.stats;
+  chunk ??= Buffer.from(new ArrayBuffer(SLICE_BYTES));
   const hash: Hash = algorithm === CRC32 ? new Crc32() : crypto.createHash(names.get(algorithm) as string);
   for (let position = 0; ; ) {
-    const bytes = readInto(chunk, CHUNK, position);
+    const bytes = file.readInto(chunk, SLICE_BYTES, position);
     position += bytes;
     if (bytes === 0) return position === size ? hash.digest('hex') : undefined;
     if (position > size) return undefined;

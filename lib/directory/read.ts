@@ -2,9 +2,9 @@ import { Buffer } from 'node:buffer';
 import type { Dir, Dirent, Stats } from 'node:fs';
 import type { EntryType } from '../errors.ts';
 import { decideOn } from './decide.ts';
-import type { ChmodResult, Directory, Listing, OpenFile } from './directory.ts';
+import type { ChmodResult, Directory, Listing } from './directory.ts';
 import { type EntryStats, isExact, toEntryStats, toExactStats } from './entry-stats.ts';
-import { errorCode, systemError } from './errors.ts';
+import { errorCode } from './errors.ts';
 import { fs } from './fs.ts';
 import { decodeName } from './names.ts';
 
@@ -152,37 +152,6 @@ function firstOf(directory: Dir, most: number): Dirent[] {
   } finally {
     directory.closeSync();
   }
-}
-
-/**
- * A regular file that is open to be read. Takes the descriptor, and closes it where it is anything else (EINVAL).
- *
- * @param known its facts, where they were looked at
- */
-export function openFile(fd: number, name: string, known?: EntryStats): OpenFile {
-  try {
-    const stats = known ?? fstatEntry(fd);
-    if (stats.type !== 'file') throw notRegular(name);
-    return {
-      stats,
-      now: () => fstatEntry(fd),
-      read: (maxBytes, position = 0) => {
-        const bytes = Buffer.alloc(maxBytes);
-        return bytes.subarray(0, fs.readSync(fd, bytes, 0, maxBytes, position));
-      },
-      readInto: (bytes, maxBytes, position) => fs.readSync(fd, bytes, 0, maxBytes, position),
-      chmod: (decide) => chmodOpened(fd, fstatEntry(fd), decide),
-      close: () => fs.closeSync(fd),
-    };
-  } catch (error) {
-    fs.closeSync(fd);
-    throw error;
-  }
-}
-
-/** What is not opened, for it is no regular file. */
-export function notRegular(name: string): Error {
-  return systemError('EINVAL', 'not a regular file', 'open', name);
 }
 
 /**

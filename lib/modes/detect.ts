@@ -33,13 +33,19 @@ const FAT_LENGTH = 24;
 /** Java class files have the same magic, and their version in place of the count: 45 or more (JVM 4.1). */
 const LEAST_JAVA_VERSION = 45;
 
+/** So many first bytes of a file, or all that it has. */
+export type FirstBytes = (length: number) => Uint8Array;
+
+/** What reads the first bytes of a file that is open. */
+export function readerOf(file: { read(maxBytes: number): Uint8Array }): FirstBytes {
+  return (length) => file.read(length);
+}
+
 /**
  * Whether a file is one that is run: {@link detectExecutable} of its first 4096 bytes, or, where these do not tell, of up
  * to 64 KiB.
- *
- * @param read gives so many first bytes of the file, or all that it has
  */
-export function isExecutableFile(read: (length: number) => Uint8Array): boolean {
+export function isExecutableFile(read: FirstBytes): boolean {
   const found = detectExecutable(read(DETECT_LENGTH));
   if (typeof found === 'boolean') return found;
   return found <= MAX_DETECT_LENGTH && detectExecutable(read(found)) === true;

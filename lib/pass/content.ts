@@ -4,11 +4,11 @@ import { type EntryStats, isSameEntry, isSameTime } from '../directory/entry-sta
 import { errorCode } from '../directory/errors.ts';
 import type { EntryFacts } from '../errors.ts';
 import { digestOf, type ManifestDigest, type ManifestEntry } from '../manifest/manifest.ts';
-import { isExecutableFile } from '../modes/detect.ts';
+import { isExecutableFile, readerOf } from '../modes/detect.ts';
+import { SLICE_BYTES } from '../pace.ts';
 import type { Course } from './course.ts';
 import type { Modes } from './modes.ts';
 import { isSameVersion, isUnwritten, type Reading, Readings, readingOf } from './readings.ts';
-import { SLICE_BYTES } from './slices.ts';
 import type { Subject } from './slots.ts';
 
 /** What makes digests: loaded only where it is asked for. */
@@ -239,7 +239,7 @@ export class Content {
     let isRun = isMatched;
     let isAsRead = true;
     try {
-      isRun ||= isDetectable && this.#modes.mayGain(slot, stats) && isExecutableFile(file.read);
+      isRun ||= isDetectable && this.#modes.mayGain(slot, stats) && isExecutableFile(readerOf(file));
       // Where the mode is at stake: what was written since it was read is in no digest.
       const isChanging = this.#modes.target(slot, stats, isRun) !== this.#modes.present(stats);
       if (isChanging) isAsRead = isSameVersion(file.now(), stats);

@@ -2,7 +2,7 @@ import type { ChmodResult, Listing, OpenFile } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
 import { errorCode } from '../directory/errors.ts';
 import { type ManifestDigest, traitsOf } from '../manifest/manifest.ts';
-import { isExecutableFile } from '../modes/detect.ts';
+import { isExecutableFile, readerOf } from '../modes/detect.ts';
 import type { Content } from './content.ts';
 import type { Course, Scope } from './course.ts';
 import type { FlattenedLinks } from './flattened.ts';
@@ -242,8 +242,7 @@ export class Files {
     let file: OpenFile | undefined;
     try {
       file = directory.open(subject.name as string);
-      const { read } = file;
-      return isExecutableFile(read);
+      return isExecutableFile(readerOf(file));
     } catch (error) {
       // EINVAL and ELOOP: it is no file any more.
       if (['EINVAL', 'ELOOP'].includes(errorCode(error) ?? '')) this.#visitor.lookAgain(subject);

@@ -1,7 +1,5 @@
-/** Longest stretch of synchronous work, in milliseconds. */
-const SLICE_MS = 4;
-/** Bytes of files that are read in one slice at most. */
-export const SLICE_BYTES = 1 << 20;
+import { SLICE_BYTES, SLICE_MS } from '../pace.ts';
+
 /** The clock is looked at once in so many questions: asking it costs as much as a few of the smallest steps. */
 const QUESTIONS = 8;
 

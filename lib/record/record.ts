@@ -4,6 +4,7 @@ import { type OpenTree, openTree } from '../directory/open.ts';
 import { compileGlobs } from '../globs/compile.ts';
 import { createManifest, type Manifest } from '../manifest/manifest.ts';
 import { runInSlices, Slices } from '../pass/slices.ts';
+import { FileDigests } from './file-digests.ts';
 import { type RecordOptions, resolveRecordOptions } from './options.ts';
 import { Recorder } from './recorder.ts';
 
@@ -53,7 +54,8 @@ export async function recordTree(
     const folds = settings.ignore.length > 0 && tree.folding() !== undefined;
     const ignore = await compileGlobs('ignore', settings.ignore, folds);
     const slices = new Slices();
-    const recorder = new Recorder(tree, settings, { ignore, output }, digesting, slices);
+    const digests = digesting && new FileDigests(digesting, slices);
+    const recorder = new Recorder(tree, settings, { ignore, output }, digests, slices);
     const tell = () => onProgress?.(recorder.progress);
     const entries = await runInSlices(recorder.run(), slices, signal, tell);
     tell();

@@ -1,16 +1,16 @@
-import type * as digests from '../directory/digest.ts';
-import type { Directory, OpenFile } from '../directory/directory.ts';
+import { type Directory, type OpenFile, SELF } from '../directory/directory.ts';
 import { type EntryStats, type Identity, isSameEntry } from '../directory/entry-stats.ts';
 import { errorCode, located, swapped } from '../directory/errors.ts';
 import { Place } from '../directory/place.ts';
 import { isWindows } from '../directory/platform.ts';
 import type { Tree } from '../directory/tree.ts';
+import type { EntryType } from '../errors.ts';
 import type { Matcher } from '../globs/compile.ts';
 import type { ManifestDigest, ManifestEntry } from '../manifest/manifest.ts';
 import { Notes } from '../manifest/notes.ts';
 import { isSafePath } from '../manifest/path.ts';
 import type { Slices } from '../pass/slices.ts';
-import { quoted } from '../printable.ts';
+import { type FileDigests, isSmall } from './file-digests.ts';
 import type { RecordProgress, RecordSettings } from './options.ts';
 import { sortNames } from './sort.ts';
 
@@ -28,8 +28,18 @@ interface LeftOut {
   readonly output: Identity | undefined;
 }
 
-/** What digests a file: loaded only where it is asked for. */
-type Digesting = Pick<typeof digests, 'digestAtOnce' | 'digestInChunks' | 'CHUNK'>;
+/** A file that is open, and whose digest takes more than a slice. Whoever gets it closes it. */
+class LargeFile {
+  readonly file: OpenFile;
+  readonly path: string;
+  readonly digests: FileDigests;
+
+  constructor(file: OpenFile, path: string, digests: FileDigests) {
+    this.file = file;
+    this.path = path;
+    this.digests = digests;
+  }
+}
 
 /** Records a tree that is held open, a directory at a time. */
 export class Recorder {
@@ -39,22 +49,19 @@ export class Recorder {
   readonly #tree: Tree;
   readonly #settings: RecordSettings;
   readonly #leftOut: LeftOut;
-  readonly #digesting: Digesting | undefined;
+  readonly #digests: FileDigests | undefined;
   readonly #slices: Slices;
   readonly #entries: ManifestEntry[] = [];
-  /** Digests of files that have more than one name, by inode. */
-  readonly #shared = new Map<string, ManifestDigest>();
   #looked = 0;
-  #bytes = 0;
 
   constructor(
     tree: Tree,
     settings: RecordSettings,
     leftOut: LeftOut,
-    digesting: Digesting | undefined,
+    digests: FileDigests | undefined,
     slices: Slices,
   ) {
-    this.#digesting = digesting;
+    this.#digests = digests;
     this.#tree = tree;
     this.#settings = settings;
     this.#leftOut = leftOut;
@@ -62,7 +69,7 @@ export class Recorder {
   }
 
   get progress(): RecordProgress {
-    return { entries: this.#looked, bytes: this.#bytes };
+    return { entries: this.#looked, bytes: this.#digests?.bytes ?? 0 };
   }
 
   /** The whole tree; yields where a slice is over. */
@@ -86,17 +93,25 @@ export class Recorder {
     return this.#entries;
   }
 
-  /** Record a directory, and look at everything in it. `undefined` where it vanished. */
+  /** Record a directory, and look at everything in it. `undefined` where it vanished, or is left out. */
   *#enter(place: Place, entry: ManifestEntry): Generator<void, Level | undefined> {
     let directory: Directory;
-    let names: string[];
+    const names: string[] = [];
+    /** Kinds of what is no file, as the directory says: most entries are files. */
+    const others = new Map<string, EntryType>();
     try {
       const entered = this.#tree.enter(place);
       directory = entered.directory;
+      if (place.parent !== undefined && this.#isBeyond(directory, SELF, entered.stats, entry.path)) {
+        return undefined;
+      }
       if (this.#knowsModes) entry.mode = entered.stats.mode;
-      names = [];
       const listing = directory.list();
-      while (listing.next()) names.push(listing.name);
+      while (listing.next()) {
+        const { name, type } = listing;
+        names.push(name);
+        if (type !== 'file') others.set(name, type);
+      }
     } catch (error) {
       if (errorCode(error) !== 'ENOENT' || place.parent === undefined) throw located(error, entry.path);
       this.#vanished(entry.path);
@@ -107,96 +122,119 @@ export class Recorder {
     const entries: ManifestEntry[] = [];
     for (const name of yield* sortNames(names, this.#slices)) {
       if (isIgnored?.(name) === true) continue;
-      let found = this.#look(directory, name, pathOf(place, entry.path, name));
-      if (found?.type === 'file' && this.#digesting !== undefined) {
-        found = yield* this.#digested(directory, name, found.path, this.#digesting);
-      }
-      if (found !== undefined) entries.push(found);
+      const path = pathOf(place, entry.path, name);
+      const found = this.#look(directory, name, path, others.get(name));
+      const recorded = found instanceof LargeFile ? yield* this.#inSlices(found) : found;
+      if (recorded !== undefined) entries.push(recorded);
       this.#looked += 1;
       if (this.#slices.isOver()) yield;
     }
     return { place, entries, recorded: 0 };
   }
 
-  /** What is to be recorded of an entry; of a directory, its mode follows when it is entered. */
-  #look(directory: Directory, name: string, path: string): ManifestEntry | undefined {
+  /** What is to be recorded of an entry, whose kind is known where it is no file. */
+  #look(
+    directory: Directory,
+    name: string,
+    path: string,
+    type: EntryType = 'file',
+  ): ManifestEntry | LargeFile | undefined {
+    if (this.#isMisnamed(name, path)) return undefined;
+    // It is looked at when it is entered: by what is open then.
+    if (type === 'directory') return emptyEntry(path, 'directory');
+    if (type === 'file' && this.#digests !== undefined) {
+      return this.#digested(directory, name, path, this.#digests);
+    }
     try {
       const stats = directory.lstat(name);
       if (stats === undefined) return this.#vanished(path);
-      if (isWindows && !isSafePath(name)) {
-        const message = 'has a name that most programs on Windows cannot use, and is left out';
-        return this.#leaveOut('windows-name', message, path);
-      }
-      // Below the root no name leads anywhere else.
-      if (path === name && !isSafePath(path)) {
-        const message = 'is named like a drive, which no manifest may have: it is left out';
-        return this.#leaveOut('drive-name', message, path);
-      }
-      if (!this.#settings.crossDevice && directory.isMountPoint(name, stats)) {
-        const message = 'is a mount point, and is left out; crossDevice enters it';
-        return this.#leaveOut('mount-point', message, path);
-      }
+      if (this.#isBeyond(directory, name, stats, path)) return undefined;
       if (stats.type === 'symlink') {
         const entry = emptyEntry(path, 'symlink');
         entry.linkTarget = directory.readlink(name);
         return entry;
       }
       if (stats.type === 'directory') return emptyEntry(path, 'directory');
-      if (stats.type === 'file') return this.#file(path, stats);
-      const message = 'is a FIFO, a socket or a device, which a manifest cannot hold: it is left out';
-      return this.#leaveOut('special-file', message, path);
+      if (stats.type !== 'file') {
+        const message = 'is a FIFO, a socket or a device, which a manifest cannot hold: it is left out';
+        return this.#leaveOut('special-file', message, path);
+      }
+      if (this.#isOutput(stats, path)) return undefined;
+      if (this.#digests !== undefined) return this.#digested(directory, name, path, this.#digests);
+      return this.#fileEntry(path, stats, undefined);
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return this.#vanished(path);
       throw located(error, path);
     }
   }
 
-  #file(path: string, stats: EntryStats): ManifestEntry | undefined {
-    const { output } = this.#leftOut;
-    if (output === undefined || !isSameEntry(output, stats)) return this.#fileEntry(path, stats, undefined);
-    return this.#leaveOut('output', 'is the file that the record is written to, and is left out', path);
-  }
-
   /** A file with its digest: what is recorded is the file that was opened. */
-  *#digested(
+  #digested(
     directory: Directory,
     name: string,
     path: string,
-    digesting: Digesting,
-  ): Generator<void, ManifestEntry | undefined> {
+    digests: FileDigests,
+  ): ManifestEntry | LargeFile | undefined {
     let file: OpenFile | undefined;
     try {
       file = directory.open(name);
-      return this.#fileEntry(path, file.stats, yield* this.#digest(file, path, digesting));
+      const { stats } = file;
+      if (this.#isBeyond(directory, name, stats, path) || this.#isOutput(stats, path)) return undefined;
+      if (isSmall(file)) return this.#fileEntry(path, stats, digests.atOnce(file, path));
+      const large = new LargeFile(file, path, digests);
+      file = undefined;
+      return large;
     } catch (error) {
-      const code = errorCode(error) ?? '';
-      if (code === 'ENOENT') return this.#vanished(path);
-      // EINVAL and ELOOP: it is no file any more.
-      throw located(['EINVAL', 'ELOOP'].includes(code) ? swapped(path) : error, path);
+      return this.#failed(path, error);
     } finally {
       file?.close();
     }
   }
 
-  *#digest(
-    file: OpenFile,
-    path: string,
-    { digestAtOnce, digestInChunks, CHUNK }: Digesting,
-  ): Generator<void, ManifestDigest> {
-    const { dev, ino, nlink, size } = file.stats;
-    const key = nlink > 1 ? `${dev}:${ino}` : undefined;
-    const known = key === undefined ? undefined : this.#shared.get(key);
-    if (known !== undefined) return known;
-    const onRead = (bytes: number) => {
-      this.#bytes += bytes;
-      this.#slices.spend(bytes);
-    };
-    if (size < CHUNK) onRead(size);
-    const value = size < CHUNK ? digestAtOnce(file, 'sha256') : yield* digestInChunks(file, 'sha256', onRead);
-    if (value === undefined) throw changed(path);
-    const digest = { algorithm: 'sha256', value };
-    if (key !== undefined) this.#shared.set(key, digest);
-    return digest;
+  *#inSlices({ file, path, digests }: LargeFile): Generator<void, ManifestEntry | undefined> {
+    try {
+      return this.#fileEntry(path, file.stats, yield* digests.inSlices(file, path));
+    } catch (error) {
+      return this.#failed(path, error);
+    } finally {
+      file.close();
+    }
+  }
+
+  /** A file that could not be opened or read. */
+  #failed(path: string, error: unknown): undefined {
+    const code = errorCode(error) ?? '';
+    if (code === 'ENOENT') return this.#vanished(path);
+    // EINVAL and ELOOP: it is no file any more.
+    throw located(['EINVAL', 'ELOOP'].includes(code) ? swapped(path) : error, path);
+  }
+
+  /** Whether an entry is left out for its name alone. */
+  #isMisnamed(name: string, path: string): boolean {
+    if (isWindows && !isSafePath(name)) {
+      const message = 'has a name that most programs on Windows cannot use, and is left out';
+      this.#leaveOut('windows-name', message, path);
+      return true;
+    }
+    // Below the root no name leads anywhere else.
+    if (path !== name || isSafePath(path)) return false;
+    const message = 'is named like a drive, which no manifest may have: it is left out';
+    this.#leaveOut('drive-name', message, path);
+    return true;
+  }
+
+  /** Whether an entry, or the directory itself, is left out for it is on another mount. */
+  #isBeyond(directory: Directory, name: string, stats: EntryStats, path: string): boolean {
+    if (this.#settings.crossDevice || !directory.isMountPoint(name, stats)) return false;
+    this.#leaveOut('mount-point', 'is a mount point, and is left out; crossDevice enters it', path);
+    return true;
+  }
+
+  #isOutput(stats: EntryStats, path: string): boolean {
+    const { output } = this.#leftOut;
+    if (output === undefined || !isSameEntry(output, stats)) return false;
+    this.#leaveOut('output', 'is the file that the record is written to, and is left out', path);
+    return true;
   }
 
   #fileEntry(
@@ -227,10 +265,4 @@ function pathOf({ parent }: Place, path: string, name: string): string {
 /** All entries have the same properties in the same order: a million of them take half the memory. */
 function emptyEntry(path: string, type: ManifestEntry['type']): ManifestEntry {
   return { path, type, mode: undefined, size: undefined, linkTarget: undefined, digest: undefined };
-}
-
-function changed(path: string): Error {
-  const advice = 'record a tree at rest, or leave the file out with ignore';
-  const message = `ERR_PERMWALK_CHANGED: ${quoted(path)} changed while it was read: ${advice}`;
-  return Object.assign(new Error(message), { code: 'ERR_PERMWALK_CHANGED', path });
 }

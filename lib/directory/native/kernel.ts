@@ -1,5 +1,5 @@
 import { constants } from '../fs.ts';
-import { O_PATH } from '../proc.ts';
+import { descriptorPath, O_PATH } from '../proc.ts';
 import {
   countEntries,
   type ListedDirectory,
@@ -21,6 +21,9 @@ const RENAME_EXCHANGE = 2;
 
 const TO_LIST = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | O_CLOEXEC;
 const TO_HOLD = O_PATH | constants.O_NOFOLLOW | O_CLOEXEC;
+/** Through a link of `/proc` to a descriptor: the very inode, which no link is. */
+const TO_REOPEN = constants.O_RDONLY | constants.O_NONBLOCK | O_CLOEXEC;
+const TO_READ = TO_REOPEN | constants.O_NOFOLLOW;
 
 /** Bytes of a chunk of a listing: some thousand names. */
 const CHUNK_SIZE = 0x1_0000;
@@ -35,7 +38,11 @@ export const ITSELF = undefined;
 export class Kernel implements ListingKernel {
   readonly #call: SystemCall;
   readonly #numbers: CallNumbers;
+  readonly #addressOf: NativeInterface['addressOf'];
   readonly #memory: CallMemory;
+  /** Memory that was read into last, and its address. */
+  #target: Uint8Array | undefined;
+  #targetAt = 0;
   readonly #newChunk: () => Memory;
   /** Chunks that no listing uses. */
   readonly #chunks: Memory[] = [];
@@ -43,6 +50,7 @@ export class Kernel implements ListingKernel {
   constructor({ call, addressOf }: NativeInterface, numbers: CallNumbers) {
     this.#call = call;
     this.#numbers = numbers;
+    this.#addressOf = addressOf;
     this.#memory = new CallMemory(addressOf);
     this.#newChunk = () => new Memory(CHUNK_SIZE, addressOf);
   }
@@ -55,6 +63,28 @@ export class Kernel implements ListingKernel {
   /** A descriptor that names an entry (O_PATH); `undefined` where that fails. */
   hold(fd: number, name: string): number | undefined {
     return this.#open(fd, this.#memory.nameAt(name), TO_HOLD);
+  }
+
+  /** Open a file to read it; `undefined` where that fails. It is never a link; that it is no FIFO or device is the caller's to know. */
+  openToRead(fd: number, name: string): number | undefined {
+    return this.#open(fd, this.#memory.nameAt(name), TO_READ);
+  }
+
+  /** Open what a descriptor names to read it; `undefined` where that fails. */
+  reopen(held: number): number | undefined {
+    return this.#open(held, this.#memory.nameAt(descriptorPath(held)), TO_REOPEN);
+  }
+
+  /**
+   * So many bytes of a file from a position, or all that it has there; `undefined` where that fails.
+   *
+   * @param bytes memory of its own: part of another one may be moved
+   */
+  read(fd: number, bytes: Uint8Array, maxBytes: number, position: number): number | undefined {
+    if (maxBytes > bytes.byteLength || bytes.byteLength !== bytes.buffer.byteLength) return undefined;
+    if (bytes !== this.#target) [this.#target, this.#targetAt] = [bytes, this.#addressOf(bytes)];
+    const length = this.#call(this.#numbers.pread64, fd, this.#targetAt, maxBytes, position, 0);
+    return length < 0 ? undefined : length;
   }
 
   /**

@@ -6,6 +6,7 @@ import {
   type Directory,
   entryName,
   type Listing,
+  type OpenFile,
   type RenameKind,
   SELF,
   type Trust,
@@ -14,6 +15,7 @@ import type { EntryStats } from '../entry-stats.ts';
 import { systemError } from '../errors.ts';
 import { fstatEntry, modeAfterChange } from '../read.ts';
 import type { WorkingDirectory } from '../working-directory.ts';
+import { openNativeFile } from './file.ts';
 import { ITSELF, type Kernel } from './kernel.ts';
 import type { ListedDirectory } from './listing.ts';
 import { type NativeSource, runtimeSource } from './load.ts';
@@ -76,6 +78,11 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
     if (opened !== undefined) return new NativeDirectory(fd, opened, this.anchor, this.#use, true);
     kernel.close(fd);
     return super.openDirectory(name);
+  }
+
+  override open(name: string): OpenFile {
+    const kernel = this.#use.next();
+    return (kernel && openNativeFile(kernel, this.fd, entryName(name), this.#isOurs)) ?? super.open(name);
   }
 
   override chmod(name: string, decide: Decide, trust: Trust = 'inode'): ChmodResult {

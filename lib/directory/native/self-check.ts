@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import type { BigIntStats } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +19,8 @@ export interface Abilities {
 const MEMORY = '/dev/shm';
 const PREFIX = 'permwalk-check-';
 
+const CONTENT = 'content';
+
 /** A name that is not UTF-8. */
 const BYTES = decodeName(Uint8Array.of(0x62, 0xff));
 
@@ -33,7 +36,8 @@ export function check(kernel: Kernel): Abilities | undefined {
     make(path);
     const fd = fs.openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      if (!listsAlike(kernel, fd, path) || !looksAlike(kernel, fd, path)) return undefined;
+      if (!listsAlike(kernel, fd, path) || !looksAlike(kernel, fd, path) || !reads(kernel, fd))
+        return undefined;
       return { setsModes: setsModes(kernel, fd, path), renames: renames(kernel, fd, path) };
     } finally {
       fs.closeSync(fd);
@@ -53,7 +57,7 @@ function makeDirectory(): string {
 }
 
 function make(path: string): void {
-  fs.writeFileSync(`${path}/file`, 'content', { mode: 0o640 });
+  fs.writeFileSync(`${path}/file`, CONTENT, { mode: 0o640 });
   fs.writeFileSync(encodeName(`${path}/${BYTES}`), '');
   fs.mkdirSync(`${path}/directory`, 0o711);
   fs.symlinkSync('file', `${path}/link`);
@@ -115,6 +119,23 @@ function isAlike(one: EntryStats | undefined, stats: BigIntStats): boolean {
     isSameTime(one.mtimeMs, other.mtimeMs) &&
     isSameTime(one.ctimeMs, other.ctimeMs)
   );
+}
+
+/** What is opened by name, and what is opened through a descriptor, is read from where it is asked for; a link is not opened. */
+function reads(kernel: Kernel, fd: number): boolean {
+  const held = kernel.hold(fd, 'file');
+  if (held === undefined) return false;
+  const opened = [kernel.openToRead(fd, 'file'), kernel.reopen(held)];
+  kernel.close(held);
+  const found = opened.map((file) => (file === undefined ? undefined : readAndClose(kernel, file)));
+  return found.every((text) => text === CONTENT.slice(3)) && kernel.openToRead(fd, 'link') === undefined;
+}
+
+function readAndClose(kernel: Kernel, file: number): string {
+  const bytes = Buffer.from(new ArrayBuffer(CONTENT.length));
+  const length = kernel.read(file, bytes, bytes.length, 3);
+  kernel.close(file);
+  return bytes.toString('latin1', 0, length ?? 0);
 }
 
 /** By name and by descriptor; a link is not followed. */

@@ -28,6 +28,7 @@ export interface CallNumbers {
   readonly openat: number;
   readonly close: number;
   readonly getdents64: number;
+  readonly pread64: number;
   readonly statx: number;
   readonly renameat2: number;
   readonly fchmodat2: number;
@@ -38,8 +39,8 @@ const fchmodat2 = 452;
 
 /** Numbers by architecture, from the kernel's `syscall_64.tbl` and `asm-generic/unistd.h`. */
 const numbers: Readonly<Record<string, CallNumbers>> = {
-  x64: { openat: 257, close: 3, getdents64: 217, statx: 332, renameat2: 316, fchmodat2 },
-  arm64: { openat: 56, close: 57, getdents64: 61, statx: 291, renameat2: 276, fchmodat2 },
+  x64: { openat: 257, close: 3, getdents64: 217, pread64: 17, statx: 332, renameat2: 316, fchmodat2 },
+  arm64: { openat: 56, close: 57, getdents64: 61, pread64: 67, statx: 291, renameat2: 276, fchmodat2 },
 };
 
 /** Numbers of the system calls of this process; `undefined` on a platform that was not tried. */
