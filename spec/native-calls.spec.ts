@@ -12,6 +12,7 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Directory, RenameKind } from '../lib/directory/directory.ts';
@@ -41,8 +42,10 @@ const shape: TreeShape = {
   'b/out': '-> ../../outside',
   'c/': 0o700,
 };
+const crc32Of = (text: string) => crc32(text).toString(16).padStart(8, '0');
 const retry = { retries: 3, minTimeout: 0, maxTimeout: 0, randomize: false };
 const manifest = ['a/f', 'a/d/g', 'a/d/l', 'b/h', 'b/pipe', 'b/missing', 'c/'];
+const withDigest = [{ path: 'a/d/g', digest: { algorithm: 'crc32', value: crc32Of('#!/bin/sh\n') } }, 'a/f'];
 const variants: Record<string, ApplyOptions> = {
   'a walk': { mode: 'go+r' },
   'a walk that closes directories': { mode: 'go=r' },
@@ -52,6 +55,7 @@ const variants: Record<string, ApplyOptions> = {
   'a dry run': { mode: 'go=r', dryRun: true },
   'a manifest': { mode: 'go+r', manifest },
   'a manifest that only has to be there': { verify: 'presence', manifest },
+  'a manifest with digests': { mode: 'go+r', verify: 'content', manifest: withDigest },
   'a manifest and a walk': { mode: 'go+r', manifest, discover: true },
 };
 

@@ -177,7 +177,8 @@ if (hasNative) {
     const without = (missing: string) => checkWith((name) => (name === missing ? -1 : undefined));
     assert.equal(without('fchmodat2'), { setsModes: false, renames: true });
     assert.equal(without('renameat2'), { setsModes: true, renames: false });
-    for (const missing of ['statx', 'getdents64', 'openat']) assert.is(without(missing), undefined, missing);
+    for (const missing of ['statx', 'getdents64', 'openat', 'pread64'])
+      assert.is(without(missing), undefined, missing);
   });
 
   loading('a kernel that only says so is not', () => {
@@ -188,6 +189,10 @@ if (hasNative) {
     );
     assert.is(
       checkWith((name) => (name === 'getdents64' ? 0 : undefined)),
+      undefined,
+    );
+    assert.is(
+      checkWith((name) => (name === 'pread64' ? 4 : undefined)),
       undefined,
     );
     const idle = checkWith((name) => (name === 'fchmodat2' || name === 'renameat2' ? 0 : undefined));
