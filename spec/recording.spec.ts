@@ -363,6 +363,31 @@ test('needs 400 MiB for a million entries with digests', async () => {
   assert.ok(kibibytes < most * 1024, `${kibibytes >> 10} MiB of ${Math.round(most)}`);
 });
 
+test('reads a million entries with digests in 450 MiB', async () => {
+  if (!canRunOn(['node'], 'memory is measured of Node')) return;
+  const ENTRIES = extent({ short: 50_000, full: 500_000 });
+  const digest = createHash('sha256').update('').digest('hex');
+  const lines = Array.from({ length: ENTRIES }, (_, index) => {
+    const path = `./package-${index % 50}/module-${index % 500}/some-file-${index}.py`;
+    return `${path} type=file mode=0644 size=${index} sha256=${digest}\n`;
+  });
+  const manifest = join(tempDirectory(), 'tree.mtree');
+  writeFileSync(manifest, `#mtree\n${lines.join('')}`);
+  const file = join(tempDirectory(), 'read.mjs');
+  const script = `
+    import { readManifest } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)};
+    const { entries } = await readManifest(${JSON.stringify(manifest)});
+    console.log(JSON.stringify([entries.length, process.resourceUsage().maxRSS]));
+  `;
+  writeFileSync(file, script);
+  const { stdout, stderr } = await start([...javascriptCommand, file]).result;
+  assert.is(stderr, '');
+  const [entries, kibibytes] = JSON.parse(stdout);
+  assert.is(entries, ENTRIES);
+  const most = 80 + (370 * ENTRIES) / 1_000_000;
+  assert.ok(kibibytes < most * 1024, `${kibibytes >> 10} MiB of ${Math.round(most)}`);
+});
+
 test('brings a tree back: modes, and a list of what cannot come back', async () => {
   const root = makeTree({ 'bin/run': 0o755, 'bin/': 0o750, lib: '-> bin', 'data/f': 0o600 });
   const manifest = await readBack(await recordManifest(root), 'mtree');

@@ -146,7 +146,8 @@ export class Plan {
 
   /** The directory of a slot, where it is one's. */
   directoryAt(slot: number): PlannedDirectory | undefined {
-    return this.directories[slot - this.entries.length];
+    // Not by a negative index, which is looked for as a name: that takes longer than all the rest.
+    return slot < this.entries.length ? undefined : this.directories[slot - this.entries.length];
   }
 
   /** The directory that an entry is in. */
@@ -216,8 +217,9 @@ function orderOf(directories: readonly PlannedDirectory[], parents: Int32Array):
   }
   const order = new Int32Array(count);
   for (let entry = 0; entry < parents.length; entry += 1) {
-    const directory = directories[parents[entry] as number];
-    if (directory === undefined) continue;
+    const parent = parents[entry] as number;
+    if (parent < 0) continue;
+    const directory = directories[parent] as PlannedDirectory;
     order[directory.end] = entry;
     directory.end += 1;
   }

@@ -22,10 +22,17 @@ export interface Reading {
  * @param begun when that began, in milliseconds since 1970
  */
 export function readingOf(stats: EntryStats, begun: number, value: string | undefined): Reading {
-  const { dev, ino, size, mtimeMs, ctimeMs } = stats;
-  const isOld = [mtimeMs, ctimeMs].every((time) => Math.abs(begun - time) > CLOCK_MS);
-  const isFinal = value !== undefined && isOld;
-  return { version: { dev, ino, size, mtimeMs, ctimeMs }, value, isFinal };
+  const isFinal = value !== undefined && isOld(stats.mtimeMs, begun) && isOld(stats.ctimeMs, begun);
+  return { version: stats, value, isFinal };
+}
+
+function isOld(time: number, now: number): boolean {
+  return Math.abs(now - time) > CLOCK_MS;
+}
+
+/** A copy to keep: facts hold more than tells a version. */
+function keptVersion({ dev, ino, size, mtimeMs, ctimeMs }: Version): Version {
+  return { dev, ino, size, mtimeMs, ctimeMs };
 }
 
 /** Whether nothing was written to a file between two looks at it, as far as its size and its time of writing tell. */
@@ -51,7 +58,7 @@ export class Readings {
   /** Note what was read; true where it is not what was read before. */
   note(slot: number, reading: Reading): boolean {
     const last = this.#last.get(slot);
-    this.#last.set(slot, reading);
+    this.#last.set(slot, { ...reading, version: keptVersion(reading.version) });
     if (last === undefined) return false;
     return last.value !== reading.value || !isSameVersion(last.version, reading.version);
   }
