@@ -26,32 +26,10 @@ class NativeFile extends DescribedFile {
 }
 
 /**
- * Open a regular file, proven to be one before it is opened; `undefined` for anything else, and where a call fails.
- *
- * @param isOurs whether nobody but root and we can put anything in the directory, so that a look at the name is proof
+ * Open a regular file; `undefined` for anything else, and where a call fails. It is looked at through a descriptor that opens
+ * nothing, and opened through that: it is the very inode that was looked at, whatever bears the name by now.
  */
-export function openNativeFile(
-  kernel: Kernel,
-  fd: number,
-  name: string,
-  isOurs: boolean,
-): OpenFile | undefined {
-  return isOurs ? openByName(kernel, fd, name) : openHeld(kernel, fd, name);
-}
-
-function openByName(kernel: Kernel, fd: number, name: string): OpenFile | undefined {
-  if (kernel.look(fd, name)?.type !== 'file') return undefined;
-  const opened = kernel.openToRead(fd, name);
-  if (opened === undefined) return undefined;
-  // What counts from here on is what is open.
-  const stats = kernel.look(opened, ITSELF);
-  if (stats?.type === 'file') return new NativeFile(opened, stats, kernel);
-  kernel.close(opened);
-  return undefined;
-}
-
-/** Through a descriptor that opens nothing it is the very inode that was looked at, whatever bears the name by now. */
-function openHeld(kernel: Kernel, fd: number, name: string): OpenFile | undefined {
+export function openNativeFile(kernel: Kernel, fd: number, name: string): OpenFile | undefined {
   const entry = kernel.hold(fd, name);
   if (entry === undefined) return undefined;
   try {

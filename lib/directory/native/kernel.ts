@@ -23,7 +23,6 @@ const TO_LIST = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLO
 const TO_HOLD = O_PATH | constants.O_NOFOLLOW | O_CLOEXEC;
 /** Through a link of `/proc` to a descriptor: the very inode, which no link is. */
 const TO_REOPEN = constants.O_RDONLY | constants.O_NONBLOCK | O_CLOEXEC;
-const TO_READ = TO_REOPEN | constants.O_NOFOLLOW;
 
 /** Bytes of a chunk of a listing: some thousand names. */
 const CHUNK_SIZE = 0x1_0000;
@@ -63,11 +62,6 @@ export class Kernel implements ListingKernel {
   /** A descriptor that names an entry (O_PATH); `undefined` where that fails. */
   hold(fd: number, name: string): number | undefined {
     return this.#open(fd, this.#memory.nameAt(name), TO_HOLD);
-  }
-
-  /** Open a file to read it; `undefined` where that fails. It is never a link; that it is no FIFO or device is the caller's to know. */
-  openToRead(fd: number, name: string): number | undefined {
-    return this.#open(fd, this.#memory.nameAt(name), TO_READ);
   }
 
   /** Open what a descriptor names to read it; `undefined` where that fails. */

@@ -82,7 +82,7 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
 
   override open(name: string): OpenFile {
     const kernel = this.#use.next();
-    return (kernel && openNativeFile(kernel, this.fd, entryName(name), this.#isOurs)) ?? super.open(name);
+    return (kernel && openNativeFile(kernel, this.fd, entryName(name))) ?? super.open(name);
   }
 
   override chmod(name: string, decide: Decide, trust: Trust = 'inode'): ChmodResult {

@@ -121,21 +121,16 @@ function isAlike(one: EntryStats | undefined, stats: BigIntStats): boolean {
   );
 }
 
-/** What is opened by name, and what is opened through a descriptor, is read from where it is asked for; a link is not opened. */
+/** What is opened through a descriptor that names it is read, from where it is asked for. */
 function reads(kernel: Kernel, fd: number): boolean {
   const held = kernel.hold(fd, 'file');
-  if (held === undefined) return false;
-  const opened = [kernel.openToRead(fd, 'file'), kernel.reopen(held)];
-  kernel.close(held);
-  const found = opened.map((file) => (file === undefined ? undefined : readAndClose(kernel, file)));
-  return found.every((text) => text === CONTENT.slice(3)) && kernel.openToRead(fd, 'link') === undefined;
-}
-
-function readAndClose(kernel: Kernel, file: number): string {
+  const file = held === undefined ? undefined : kernel.reopen(held);
+  if (held !== undefined) kernel.close(held);
+  if (file === undefined) return false;
   const bytes = Buffer.from(new ArrayBuffer(CONTENT.length));
   const length = kernel.read(file, bytes, bytes.length, 3);
   kernel.close(file);
-  return bytes.toString('latin1', 0, length ?? 0);
+  return bytes.toString('latin1', 0, length) === CONTENT.slice(3);
 }
 
 /** By name and by descriptor; a link is not followed. */
