@@ -4,7 +4,8 @@ import * as assert from 'uvu/assert';
 import { compareReaders } from './fuzz/differential.ts';
 import { fuzz } from './fuzz/fuzz.ts';
 import { extent } from './helpers/extent.ts';
-import { bare, hasCommand } from './helpers/zip.ts';
+import { bare } from './helpers/python.ts';
+import { hasCommand } from './helpers/zip.ts';
 
 const INPUTS = extent({ short: 500, full: 20_000 });
 const COMPARED = extent({ short: 200, full: 10_000 });

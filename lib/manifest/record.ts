@@ -149,12 +149,12 @@ function openRecord(source: string, directory: Directory, name: string, path: st
 }
 
 /** What a file that is open holds, as an archive. */
-function archiveOf(path: string, { stats: { size }, read }: OpenFile): Archive {
+function archiveOf(path: string, file: OpenFile): Archive {
   return {
     source: path,
-    size,
+    size: file.stats.size,
     read: async (position, length) => {
-      const bytes = Buffer.from(read(length, position));
+      const bytes = Buffer.from(file.read(length, position));
       if (bytes.length < length)
         throw new ManifestError('became shorter while it was read', { source: path });
       return bytes;

@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { bare } from '../helpers/zip.ts';
+import { bare } from '../helpers/python.ts';
 
 /** What another reader has of one entry, in its order; what it does not say is absent. */
 export interface Listed {

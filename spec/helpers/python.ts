@@ -3,6 +3,9 @@ import { mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+/** Python without what a site adds to it: that may take longer than a whole script. */
+export const bare: readonly string[] = ['-I', '-S'];
+
 /** Runs one script after the other, each with names of its own, and tells what it printed and how it failed. */
 const server = `
 import contextlib, io, json, runpy, sys, traceback
@@ -54,8 +57,7 @@ function start(): NonNullable<typeof ask> {
   const directory = mkdtempSync(join(tmpdir(), 'permwalk-python-'));
   const [questions, answers] = [join(directory, 'questions'), join(directory, 'answers')];
   execFileSync('mkfifo', [questions, answers]);
-  // Without what a site adds: that may take longer than a whole script.
-  const args = ['-I', '-S', '-c', server, questions, answers];
+  const args = [...bare, '-c', server, questions, answers];
   spawn('python3', args, { stdio: ['ignore', 'ignore', 'inherit'] }).unref();
   // Each waits for the other side, which opens them in this order.
   const [to, from] = [openSync(questions, 'w'), openSync(answers, 'r')];
