@@ -52,6 +52,8 @@ import { runAtOnce } from '../lib/pass/slices.ts';
 import { canReplace } from './helpers/around.ts';
 import { byPath, entriesOf } from './helpers/by-path.ts';
 import { isRoot } from './helpers/child.ts';
+import { extent } from './helpers/extent.ts';
+import { makeFifo } from './helpers/fifo.ts';
 import { allPasses } from './helpers/passes.ts';
 import { remove } from './helpers/remove.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
@@ -617,7 +619,9 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
     });
   });
 
-  test('all links of a pass have a budget of looks, and what is past it is a loop', () => {
+  // Looks are counted above all backends: the short run has them on one.
+  const testOnce = title === allPasses[0]?.title || extent({ short: false, full: true }) ? test : () => {};
+  testOnce('all links of a pass have a budget of looks, and what is past it is a loop', () => {
     const FREE = 200_000;
     const EACH = 64;
     const tree = makeTree({ 'd/': 0o755, f: 0o644 });
@@ -1340,7 +1344,7 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
 
   test('syncs files and directories, and opens nothing else', () => {
     const tree = makeTree({ f: 'content', 'd/f': 'x', l: '-> f', dangling: '-> nowhere' });
-    execFileSync('mkfifo', [join(tree, 'fifo')]);
+    makeFifo(join(tree, 'fifo'));
     const held = open(tree);
     try {
       for (const path of ['.', 'f', 'd', 'd/f', 'l', 'dangling', 'fifo', 'gone']) held.sync(path);
@@ -1382,7 +1386,7 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
       assert.is(Buffer.from(held.read('f', 4)).toString(), 'cont');
       assert.is(Buffer.from(held.read('f', 400)).toString(), 'content');
       assert.is(held.read('f', 0).length, 0);
-      execFileSync('mkfifo', [join(tree, 'fifo')]);
+      makeFifo(join(tree, 'fifo'));
       for (const path of ['d', 'fifo', 'l']) {
         assert.throws(
           () => held.read(path, 4),
@@ -1424,7 +1428,7 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
       'd/self': '-> .',
       link: `-> ${outside}/d`,
     });
-    execFileSync('mkfifo', [join(tree, 'd/fifo')]);
+    makeFifo(join(tree, 'd/fifo'));
     const before = openDescriptors();
     holding(tree, (directory) => {
       const within = openDescriptors();

@@ -1,9 +1,10 @@
 import { lstatSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ManifestEntry } from '../../lib/manifest/manifest.ts';
+import { extent } from '../helpers/extent.ts';
 import { modeOf, tempDirectory } from '../helpers/tree.ts';
 
-const CANARIES = 200;
+const CANARIES = extent({ short: 60, full: 200 });
 /** Files of the tree have the names of canaries, so that whoever follows a link finds one. */
 export const names = Array.from({ length: CANARIES }, (_, index) => `c${String(index).padStart(3, '0')}`);
 /** A size that no file of the tree has: seen in a report, it was seen outside. */

@@ -31,17 +31,18 @@ export async function specialFile(seconds: number): Promise<Result> {
   });
 }
 
-const makers: readonly ((watch: Watch, path: string) => void)[] = [
-  (_watch, path) => execFileSync('mkfifo', ['-m', '600', path]),
-  (_watch, path) => {
-    const script = 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])';
-    execFileSync('python3', ['-c', script, path]);
+const makers: readonly ((watch: Watch, paths: readonly string[]) => void)[] = [
+  (_watch, paths) => execFileSync('mkfifo', ['-m', '600', ...paths]),
+  (_watch, paths) => {
+    const script = 'import socket, sys\nfor path in sys.argv[1:]: socket.socket(socket.AF_UNIX).bind(path)';
+    execFileSync('python3', ['-c', script, ...paths]);
   },
-  (watch, path) => {
+  (watch, paths) => {
     if (!isRoot) return watch.figure('no devices: only root may make them');
     try {
       // /dev/zero: whoever reads it to its end never stops.
-      execFileSync('mknod', ['-m', '600', path, 'c', '1', '5'], { stdio: 'ignore' });
+      const script = 'for path; do mknod -m 600 "$path" c 1 5; done';
+      execFileSync('sh', ['-e', '-c', script, 'sh', ...paths], { stdio: 'ignore' });
     } catch {
       watch.figure('no devices: none may be made here');
     }
@@ -55,9 +56,12 @@ function makeCourse(watch: Watch): SpecialCourse {
   for (const [kind, make] of makers.entries()) {
     const names = Array.from({ length: FILES }, (_, index) => `${kind}-${index}`);
     addDirectory(course, `kind-${kind}`, names);
+    make(
+      watch,
+      names.map((name) => join(specials, name)),
+    );
     for (const name of names) {
       const special = join(specials, name);
-      make(watch, special);
       if (modeOrUndefined(special) === undefined) continue;
       course.specials.push(special);
       course.pairs.push([join(course.root, `kind-${kind}`, name), special]);
