@@ -24,6 +24,8 @@ const attacker = new URL('../attackers/staging.py', import.meta.url);
 /** Linux's O_PATH, which `fs.constants` lacks. */
 const OPEN_DIRECTORY = 0o10000000 | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const FILES = 20;
+/** So many extractions are attacked at least. */
+const MIN_ROUNDS = 10;
 
 /** Where extractions go, and what lies beside. */
 interface Course {
@@ -156,6 +158,7 @@ async function race(watch: Watch, seconds: number, existing: 'error' | 'replace'
   const extract = wrapExtractor(careful, { existing, umask, retry: false });
   const outcomes = new Map<string, number>();
   let isMet = false;
+  let rounds = 0;
   const round = async (number: number) => {
     const archive = archives[number % archives.length] as Buffer;
     const was = versionAt(destination);
@@ -170,11 +173,12 @@ async function race(watch: Watch, seconds: number, existing: 'error' | 'replace'
       const is = versionAt(destination);
       watch.must(is === was, `'${existing}', ${outcome}: the destination was ${was} and is ${is}`);
     }
+    rounds += 1;
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     if (existing === 'error') rmSync(destination, { recursive: true, force: true });
   };
   const exchanges = await whileAttacking(attacker, course.attackerArguments, () =>
-    watch.rounds(seconds, round, () => isMet),
+    watch.rounds(seconds, round, () => isMet && rounds >= MIN_ROUNDS),
   );
   watch.must(isMet, `'${existing}': no exchange was ever met`);
   watch.exchanged(exchanges);
