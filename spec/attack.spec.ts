@@ -9,7 +9,7 @@ import { runTogether } from './soak/together.ts';
 
 const SECONDS = extent({ short: 0.1, full: 20 });
 /** Attacks at once, in a process each: they have nothing to do with each other. */
-const AT_ONCE = 6;
+const AT_ONCE = 5;
 
 const names = [...attacks.keys()];
 /** Results, in the order of the names. The short run starts one process for all. */
