@@ -1,11 +1,21 @@
 import { Buffer } from 'node:buffer';
-import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Directory, Listing } from '../lib/directory/directory.ts';
 import { encodeName } from '../lib/directory/names.ts';
+import { makeCheckDirectory, removeCheckDirectory } from '../lib/directory/native/check-directory.ts';
 import { Kernel } from '../lib/directory/native/kernel.ts';
 import { isTriedVersion, openKoffi } from '../lib/directory/native/koffi.ts';
 import { NativeListing } from '../lib/directory/native/listing.ts';
@@ -216,6 +226,27 @@ if (hasNative) {
       added.filter((name) => left().includes(name)),
       [],
     );
+  });
+
+  loading('a check removes what a process left that was killed within one, and nothing else', () => {
+    const folder = tempDirectory();
+    const left = makeCheckDirectory([folder]);
+    const young = makeCheckDirectory([folder]);
+    const open = makeCheckDirectory([folder]);
+    const kept = makeCheckDirectory([folder]);
+    const aimed = makeTree({ file: 0o600 });
+    writeFileSync(join(kept, 'more'), '');
+    chmodSync(open, 0o755);
+    symlinkSync(aimed, join(folder, 'permwalk-check-aimed1'));
+    mkdirSync(join(folder, 'permwalk-check-longer'), 0o700);
+    for (const path of [left, open, kept, aimed, join(folder, 'permwalk-check-longer')])
+      utimesSync(path, 1, 1);
+    const made = makeCheckDirectory([folder]);
+    const there = [young, open, kept, made].map((path) => basename(path));
+    assert.equal(readdirSync(folder).sort(), [...there, 'permwalk-check-aimed1'].sort());
+    assert.equal([readdirSync(kept), readdirSync(open).length, readdirSync(aimed)], [['more'], 4, ['file']]);
+    removeCheckDirectory(made);
+    assert.not.ok(existsSync(made));
   });
 
   loading('a tree that proves large goes natively from there on, and a small one does not', async () => {

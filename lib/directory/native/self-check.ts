@@ -1,10 +1,9 @@
 import { Buffer } from 'node:buffer';
 import type { BigIntStats } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type EntryStats, isSameTime, toExactStats } from '../entry-stats.ts';
 import { constants, fs } from '../fs.ts';
 import { decodeName, encodeName } from '../names.ts';
+import { BYTES, CONTENT, makeCheckDirectory, removeCheckDirectory } from './check-directory.ts';
 import { ITSELF, type Kernel } from './kernel.ts';
 import type { ListedDirectory } from './listing.ts';
 
@@ -16,14 +15,6 @@ export interface Abilities {
   readonly renames: boolean;
 }
 
-const MEMORY = '/dev/shm';
-const PREFIX = 'permwalk-check-';
-
-const CONTENT = 'content';
-
-/** A name that is not UTF-8. */
-const BYTES = decodeName(Uint8Array.of(0x62, 0xff));
-
 /**
  * Prove native calls on a directory of our own: what they say of it is what node:fs says, and what they change is changed.
  *
@@ -31,9 +22,8 @@ const BYTES = decodeName(Uint8Array.of(0x62, 0xff));
  * @throws the system's error where no directory can be made
  */
 export function check(kernel: Kernel): Abilities | undefined {
-  const path = makeDirectory();
+  const path = makeCheckDirectory();
   try {
-    make(path);
     const fd = fs.openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
       if (!listsAlike(kernel, fd, path) || !looksAlike(kernel, fd, path) || !reads(kernel, fd))
@@ -43,34 +33,8 @@ export function check(kernel: Kernel): Abilities | undefined {
       fs.closeSync(fd);
     }
   } finally {
-    unmake(path);
+    removeCheckDirectory(path);
   }
-}
-
-/** In memory where that is possible: on a disk that is busy it may take long. */
-function makeDirectory(): string {
-  try {
-    return fs.mkdtempSync(join(MEMORY, PREFIX));
-  } catch {
-    return fs.mkdtempSync(join(tmpdir(), PREFIX));
-  }
-}
-
-function make(path: string): void {
-  fs.writeFileSync(`${path}/file`, CONTENT, { mode: 0o640 });
-  fs.writeFileSync(encodeName(`${path}/${BYTES}`), '');
-  fs.mkdirSync(`${path}/directory`, 0o711);
-  fs.symlinkSync('file', `${path}/link`);
-}
-
-/** In two steps of our own: rmSync takes as long as all the rest together. */
-function unmake(path: string): void {
-  for (const name of fs.readdirSync(path, { encoding: 'buffer' }).map(decodeName)) {
-    const entry = encodeName(`${path}/${name}`);
-    if (fs.lstatSync(entry).isDirectory()) fs.rmdirSync(entry);
-    else fs.unlinkSync(entry);
-  }
-  fs.rmdirSync(path);
 }
 
 /** What fails natively is to be seen here. */
