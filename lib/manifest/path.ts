@@ -34,10 +34,16 @@ export function normalizeManifestPath(path: string, source?: string): Normalized
 
 /** The same, or what is wrong with the path, in words without the path itself. */
 export function tryNormalize(path: string): NormalizedPath | { readonly fault: string } {
-  const normal = unusual.test(path) ? rewrite(path) : { path, directory: false };
+  const normal = unusual.test(path) ? (asDirectory(path) ?? rewrite(path)) : { path, directory: false };
   if (!isWindows || 'fault' in normal) return normal;
   const fault = windowsFault(normal.path);
   return fault === undefined ? normal : { fault };
+}
+
+/** What is unusual for nothing but a slash at its end: the directories of most archives. */
+function asDirectory(path: string): NormalizedPath | undefined {
+  const bare = path.slice(0, -1);
+  return path.endsWith('/') && !unusual.test(bare) ? { path: bare, directory: true } : undefined;
 }
 
 function rewrite(path: string): NormalizedPath | { readonly fault: string } {

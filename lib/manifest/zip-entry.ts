@@ -93,12 +93,14 @@ export class ZipEntry {
     const extraEnd = nameEnd + bytes.readUInt16LE(start + 30);
     this.length = extraEnd + bytes.readUInt16LE(start + 32) - start;
     if (start + this.length > limit) throw new Error('would end behind the central directory');
-    const zip64 = extraField(bytes, nameEnd, extraEnd, EXTRA_ZIP64);
+    const hasExtra = hasWanted(bytes, nameEnd, extraEnd);
+    const extra = (wanted: number) => (hasExtra ? extraField(bytes, nameEnd, extraEnd, wanted) : undefined);
+    const zip64 = extra(EXTRA_ZIP64);
     if (zip64 !== undefined) this.#readZip64(zip64);
-    const aes = this.method === METHOD_AES ? extraField(bytes, nameEnd, extraEnd, EXTRA_AES) : undefined;
+    const aes = this.method === METHOD_AES ? extra(EXTRA_AES) : undefined;
     this.hasCrc32 =
       this.method !== METHOD_AES || ((aes?.length ?? 0) >= 2 && aes?.readUInt16LE(0) === AES_WITH_CRC);
-    const unicode = extraField(bytes, nameEnd, extraEnd, EXTRA_UNICODE_PATH);
+    const unicode = extra(EXTRA_UNICODE_PATH);
     // Most names read the same in every encoding.
     const latin1 = bytes.toString('latin1', start + HEADER_LENGTH, nameEnd);
     if (unicode === undefined && isPlainName(latin1)) {
@@ -146,6 +148,17 @@ export class ZipEntry {
     this.compressedSize = next('compressed size', this.compressedSize);
     this.offset = next('offset', this.offset);
   }
+}
+
+/** Whether there is an extra field of a kind that is read, or one that is broken: most entries have times and owners alone. */
+function hasWanted(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at + EXTRA_HEADER_LENGTH <= to; ) {
+    const kind = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+    if (kind === EXTRA_ZIP64 || kind === EXTRA_AES || kind === EXTRA_UNICODE_PATH) return true;
+    at += EXTRA_HEADER_LENGTH + ((bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8));
+    if (at > to) return true;
+  }
+  return false;
 }
 
 /**
