@@ -102,6 +102,11 @@ export class Files {
     return facts?.type === 'file' && this.#content?.digestOf(facts) !== undefined;
   }
 
+  /** Whether what the manifest lists as a file is changed without a look before: the last one was changed. */
+  isChangedAtOnce(slot: number): boolean {
+    return this.#isChanging && this.#mayChangeAtOnce && this.#course.slots.type(slot) === 'file';
+  }
+
   /** A file where the manifest has a directory that some extractors make an empty file of. */
   #visitEmpty(scope: Scope, name: string, slot: number, known: EntryStats | undefined): void {
     const stats = known ?? this.#look(scope, name, slot);

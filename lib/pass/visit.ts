@@ -75,7 +75,8 @@ export class Visit {
 
   /** Deal with an entry of which nothing is known but what the manifest says. */
   meet(scope: Scope, name: string, slot: number): void {
-    if (this.#files.isVerified(slot)) this.entry(scope, name, slot, 'file');
+    if (this.#files.isChangedAtOnce(slot) || this.#files.isVerified(slot))
+      this.entry(scope, name, slot, 'file');
     else this.lookIn(scope, name, slot);
   }
 
