@@ -36,7 +36,7 @@ import {
 } from './helpers/cli.ts';
 import { REGULAR, rawZip } from './helpers/raw-zip.ts';
 import { canRunOn, canUseByteNames } from './helpers/runtime.ts';
-import { tempDirectory } from './helpers/tree.ts';
+import { memoryDirectory, tempDirectory } from './helpers/tree.ts';
 
 const hasByteNames = canUseByteNames();
 const scratch = tempDirectory();
@@ -45,6 +45,16 @@ let umask = 0;
 /** A fresh directory, so that no spec sees the tree of another. */
 function fresh(): string {
   return mkdtempSync(join(scratch, 'spec-'));
+}
+
+/** A tree of so many directories with so many empty files each, in memory where that can be had. */
+function makeLargeTree(directories: readonly string[], filesEach: number): string {
+  const root = join(memoryDirectory(directories.length * filesEach * 4096), 'tree');
+  for (const directory of directories) {
+    mkdirSync(join(root, directory), { recursive: true });
+    for (let file = 0; file < filesEach; file += 1) writeFileSync(join(root, directory, `f${file}`), '');
+  }
+  return root;
 }
 
 /** A few files, none of them executable. */
@@ -850,16 +860,14 @@ output('no name of a tree forges a line or talks to the terminal', async () => {
 });
 
 output('a reader that goes away ends nothing but the output', async () => {
-  const many = Object.fromEntries(
-    Array.from({ length: 3000 }, (_, index) => [`d${index % 30}/f${index}`, {}]),
-  );
-  const root = makeTree(join(fresh(), 'tree'), many);
+  const directories = Array.from({ length: 30 }, (_, index) => `d${index}`);
+  const root = makeLargeTree(directories, 100);
   const shell = `{ "$@"; echo "code $?" >&2; } | head -1`;
   const args = [...cliCommand, 'apply', root, '--mode', '600', '--verbose'];
   const { stdout, stderr } = await start(['sh', '-c', shell, 'sh', ...args]).result;
   assert.match(stdout, /^0\d{3} -> 0\d{3} {2}[^\n]+\n$/);
   assert.is(stderr, 'code 0\n');
-  assert.is(modeOf(join(root, 'd29/f2999')), '0600');
+  assert.is(modeOf(join(root, 'd29/f99')), '0600');
 });
 
 output('a reader of stderr that goes away ends nothing either', async () => {
@@ -940,11 +948,10 @@ interruption('--json prints an object of its own', async () => {
 });
 
 interruption('a pass over a large tree stops between slices', async () => {
-  const root = join(fresh(), 'tree');
-  for (let directory = 0; directory < 100; directory += 1) {
-    mkdirSync(join(root, `d${directory}`), { recursive: true });
-    for (let file = 0; file < 200; file += 1) writeFileSync(join(root, `d${directory}/f${file}`), '');
-  }
+  const root = makeLargeTree(
+    Array.from({ length: 100 }, (_, index) => `d${index}`),
+    200,
+  );
   const running = startCli(['apply', root, '--mode', '600', '--verbose']);
   await running.seen('stdout', / -> 0600 /);
   running.send('SIGINT');
@@ -963,10 +970,7 @@ const canFillPipes = canRunOn(['node', 'bun'], 'it waits for the reader of a pip
 const withFullPipe = canFillPipes ? interruption : interruption.skip;
 
 withFullPipe('a second signal ends the process at once', async () => {
-  const many = Object.fromEntries(
-    Array.from({ length: 4000 }, (_, index) => [`${'d'.repeat(60)}/f${index}`, { content: '' }]),
-  );
-  const root = makeTree(join(fresh(), 'tree'), many);
+  const root = makeLargeTree(['d'.repeat(60)], 4000);
   // Nobody reads stdout: after the first signal the process is held by what it could not write.
   const child = spawn(cliCommand[0] ?? '', [...cliCommand.slice(1), 'apply', root, '--mode', '600', '-v'], {
     stdio: ['ignore', 'pipe', 'inherit'],
