@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,7 +9,8 @@ import type { ApplyOptions } from '../lib/options.ts';
 import { applyPermissions } from '../lib/pass/apply.ts';
 import { isRoot, NOBODY, passInChild } from './helpers/child.ts';
 import { watchCalls } from './helpers/faults.ts';
-import { anchoredPass, passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
+import { anchoredPass, impatient, passes, reasonsOf, rejectedReport } from './helpers/passes.ts';
+import { giveAway, withoutRights } from './helpers/rights.ts';
 import { canUseByteNames } from './helpers/runtime.ts';
 import { addToTree, makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';
 import { run } from './helpers/zip.ts';
@@ -195,8 +196,46 @@ asNobody('a directory that cannot be listed is unresolved: what is in it cannot 
   const { error } = await passInChild({ root, asNobody: true, options });
   const report = error?.report;
   assert.equal(report && reasonsOf(report), ['closed: permission-denied'], error?.message);
-  assert.equal(report?.unlisted, ['open', 'open/h']);
+  assert.equal(report?.unlisted, ['closed', 'open', 'open/h']);
+  assert.is(report?.counts.unlisted, 3);
   assert.is(lstatSync(join(root, 'closed')).mode & 0o777, 0);
+  const failing = await passInChild({ root, asNobody: true, options: { ...options, unlisted: 'error' } });
+  const failed = failing.error?.report;
+  assert.equal(
+    failed?.unresolved.map(({ path, reason, code }) => [path, reason, code]),
+    [
+      ['closed', 'unlisted', 'EACCES'],
+      ['open', 'unlisted', 'ERR_PERMWALK_UNLISTED'],
+      ['open/h', 'unlisted', 'ERR_PERMWALK_UNLISTED'],
+    ],
+  );
+  assert.match(failed?.unresolved[0]?.message ?? '', /what is in it cannot be listed/);
+  assert.is(failed?.counts.unlisted, 3);
+});
+
+asNobody('what cannot be listed is looked for again after waiting, and named once', async () => {
+  for (const unlisted of ['list', 'error'] as const) {
+    const root = makeTree({ f: 0o644, 'closed/g': 0o600 });
+    giveAway(root);
+    chmodSync(join(root, 'closed'), 0);
+    const report = await withoutRights(() =>
+      anchoredPass.apply(root, { manifest: ['f', 'late'], unlisted, strict: false, retry: impatient }),
+    );
+    const reason = unlisted === 'list' ? 'permission-denied' : 'unlisted';
+    assert.equal(reasonsOf(report), [`closed: ${reason}`, 'late: missing']);
+    assert.equal([report.unlisted, report.counts.unlisted], [unlisted === 'list' ? ['closed'] : [], 1]);
+    const opened = await withoutRights(() =>
+      anchoredPass.apply(root, {
+        ...{ manifest: ['f', 'late'], unlisted, strict: false, retry: impatient },
+        onProgress: ({ phase }) => {
+          if (phase === 'settle') chmodSync(join(root, 'closed'), 0o700);
+        },
+      }),
+    );
+    const left = unlisted === 'list' ? [] : ['closed: unlisted', 'closed/g: unlisted'];
+    assert.equal(reasonsOf(opened), [...left, 'late: missing']);
+    assert.is(opened.counts.unlisted, 2);
+  }
 });
 
 test('a directory that cannot be listed for a moment is listed later, also when all is looked for again', async () => {

@@ -21,7 +21,7 @@ export class Ledger {
   readonly unresolved = new Map<string, UnresolvedEntryError>();
   readonly links = new Map<string, LinkReport>();
   /** Paths of what the manifest does not name, where they are to be listed. */
-  readonly unlisted: string[] = [];
+  readonly unlisted = new Set<string>();
   /** Listed entries that were waited for and came. */
   recovered = 0;
   /** Whether anything that is waited for came or changed since this was last set to false. */
@@ -85,10 +85,10 @@ export class Ledger {
     this.#counts.unlisted += 1;
   }
 
-  /** Count and name an entry that is there and that the manifest does not name. */
+  /** Count and name an entry that is there and that the manifest does not name: once, however often it is met. */
   listUnlisted(path: string): void {
-    this.countUnlisted();
-    this.unlisted.push(path);
+    const known = this.unlisted.size;
+    if (this.unlisted.add(path).size > known) this.countUnlisted();
   }
 
   /**
@@ -99,7 +99,7 @@ export class Ledger {
   *forgetUnlisted(counted: ReadonlyMap<Ending, number>): Generator<void> {
     for (const [ending, entries] of counted) this.#counts[ending] -= entries;
     this.#counts.unlisted = 0;
-    this.unlisted.length = 0;
+    this.unlisted.clear();
     // The root is there.
     this.#met = 1;
     for (const [path, { reason }] of this.unresolved) {

@@ -149,7 +149,7 @@ export class Run {
       dryRun,
       counts,
       links: [...links.values()].sort(byPath),
-      unlisted: unlisted.sort(),
+      unlisted: [...unlisted].sort(),
       unresolved: [...unresolved.values()].sort(byPath),
       settle: { ...this.#settled, recovered },
       warnings: [

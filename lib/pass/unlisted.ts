@@ -1,8 +1,9 @@
+import { errorCode, transientCodes, UnsafePathError } from '../directory/errors.ts';
 import type { Place } from '../directory/place.ts';
 import type { EntryType } from '../errors.ts';
 import type { Course } from './course.ts';
 import type { Ending } from './ledger.ts';
-import { NO_SLOT, type Subject, type VisitedEnding } from './slots.ts';
+import { NO_SLOT, Subject, type VisitedEnding } from './slots.ts';
 
 const endings: Readonly<Record<EntryType, VisitedEnding>> = {
   directory: 'unchanged',
@@ -11,6 +12,10 @@ const endings: Readonly<Record<EntryType, VisitedEnding>> = {
   other: 'special',
 };
 
+/** What is said of a directory that is not there any more, or no directory. */
+const gone = ['ENOENT', 'ENOTDIR'];
+const CLOSED = 'what is in it cannot be listed: remove it, or leave it out with ignore';
+
 /** Lists what the walk finds and no manifest names, where that is asked for: nothing of it is changed then. */
 export class Unlisted {
   /** Whether what no manifest names is listed, and not changed. */
@@ -18,6 +23,8 @@ export class Unlisted {
   readonly #course: Course;
   /** How many entries that the walk found came to which end, and will again in another walk. */
   readonly #counted = new Map<Ending, number>();
+  /** Directories that could not be listed. */
+  readonly #closed = new Set<string>();
 
   constructor(course: Course) {
     this.#course = course;
@@ -42,6 +49,21 @@ export class Unlisted {
     ledger.fail(subject, { reason: 'unlisted', actual: { type } });
   }
 
+  /** Note a directory that no manifest names and that cannot be listed, which has been noted: what is in it cannot be told. */
+  notListed(place: Place, error: unknown): void {
+    const { ledger, settings, slots } = this.#course;
+    const code = errorCode(error) ?? '';
+    // A mount point is ignored, and what was replaced is no directory.
+    if (gone.includes(code) || error instanceof UnsafePathError) return;
+    this.#closed.add(place.path);
+    if (settings.unlisted === 'list') return ledger.listUnlisted(place.path);
+    if (transientCodes.has(code)) return;
+    ledger.countUnlisted();
+    const subject = slots.adopt(new Subject(place, undefined, NO_SLOT));
+    const facts = { actual: { type: 'directory' }, code, advice: CLOSED, cause: error } as const;
+    ledger.fail(subject, { reason: 'unlisted', ...facts });
+  }
+
   /** Note an entry that the options ignore. */
   ignored(): void {
     this.#end(NO_SLOT, 'ignored');
@@ -51,6 +73,8 @@ export class Unlisted {
   *restart(): Generator<void> {
     const { ledger, slots, slices } = this.#course;
     for (const _ of ledger.forgetUnlisted(this.#counted)) if (slices.isOver()) yield;
+    for (const path of this.#closed) ledger.unresolved.delete(path);
+    this.#closed.clear();
     slots.forgetWalked();
     this.#counted.clear();
   }

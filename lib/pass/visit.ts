@@ -128,13 +128,17 @@ export class Visit {
     const isSpared = this.#unlisted.isSpared(place, slot);
     if (place.parent !== undefined && slot === NO_SLOT && !isSpared) this.#countUnlisted();
     const entered = this.#enterToList(place, slot, isSpared);
-    if (!('scope' in entered)) return [];
+    if ('error' in entered) {
+      if (isSpared) this.#unlisted.notListed(place, entered.error);
+      return [];
+    }
     const { scope, outcome } = entered;
     let listing: Listing;
     try {
       listing = scope.directory.list(ledger.room + 1);
     } catch (error) {
       this.directories.notListed(place, slot, outcome, error);
+      if (isSpared) this.#unlisted.notListed(place, error);
       return [];
     }
     ledger.meet(listing.size);
