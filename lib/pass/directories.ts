@@ -158,8 +158,8 @@ export class Directories {
     const target = this.#modes.directoryTarget(subject, stats);
     const takesAway = (stats.mode & ~target & 0o777) !== 0;
     if (!takesAway) return this.#modes.change(subject, handle, stats, false) ?? 'failed';
-    const opens = (target & ~stats.mode & 0o500) !== 0;
-    if (!opens || this.#course.settings.dryRun) return 'deferred';
+    const isOpen = this.#modes.meanwhile(subject, stats) === stats.mode;
+    if (isOpen || this.#course.settings.dryRun) return 'deferred';
     return this.#modes.open(subject, handle, stats, target) ? 'deferred' : 'failed';
   }
 

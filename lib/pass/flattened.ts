@@ -1,6 +1,6 @@
 import type { OpenFile } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
-import { errorCode, UnsafePathError } from '../directory/errors.ts';
+import { errorCode, systemError, UnsafePathError } from '../directory/errors.ts';
 import { isWindows } from '../directory/platform.ts';
 import {
   isInnerTarget,
@@ -11,7 +11,10 @@ import {
 } from '../directory/restore-link.ts';
 import type { Course, Scope } from './course.ts';
 import type { Links } from './links.ts';
+import type { Modes } from './modes.ts';
 import { NO_SLOT, Subject } from './slots.ts';
+
+const OWNER_WRITES = 0o200;
 
 /** A file that holds the text of a link, and that may become that link. */
 interface Candidate {
@@ -27,6 +30,7 @@ interface Candidate {
 export class FlattenedLinks {
   readonly #course: Course;
   readonly #links: Links;
+  readonly #modes: Modes;
   readonly #lookAgain: (subject: Subject) => void;
   /** By slot. */
   readonly #candidates = new Map<number, Candidate>();
@@ -36,9 +40,10 @@ export class FlattenedLinks {
   #turned: Subject[] = [];
 
   /** @param lookAgain called for what was restored, and for what is no file any more */
-  constructor(course: Course, links: Links, lookAgain: (subject: Subject) => void) {
+  constructor(course: Course, links: Links, modes: Modes, lookAgain: (subject: Subject) => void) {
     this.#course = course;
     this.#links = links;
+    this.#modes = modes;
     this.#lookAgain = lookAgain;
   }
 
@@ -91,8 +96,9 @@ export class FlattenedLinks {
       const refused: Candidate[] = [];
       for (const candidate of candidates) {
         const staysInside = yield* this.#staysInside(candidate);
-        if (!staysInside) refused.push(candidate);
-        else if (this.#course.settings.dryRun) this.#wouldRestore(candidate);
+        const { dryRun } = this.#course.settings;
+        if (!staysInside || (dryRun && this.#isDenied(candidate))) refused.push(candidate);
+        else if (dryRun) this.#wouldRestore(candidate);
         else this.#restore(candidate);
         if (this.#course.slices.isOver()) yield;
       }
@@ -152,6 +158,21 @@ export class FlattenedLinks {
       this.#failed(subject, error);
     }
     return false;
+  }
+
+  /** Whether we own a directory and could not make a link in it, by the mode that it would have then. That has been noted. */
+  #isDenied({ subject }: Candidate): boolean {
+    const { place, path } = subject;
+    try {
+      const stats = this.#course.goTo(place).directory.stats();
+      const own = new Subject(place, undefined, this.#course.slotOfPlace(place));
+      const isOwn = stats.uid === process.geteuid?.() && stats.uid !== 0;
+      if (!isOwn || (this.#modes.meanwhile(own, stats) & OWNER_WRITES) !== 0) return false;
+      throw systemError('EACCES', 'permission denied', 'symlink', path);
+    } catch (error) {
+      this.#failed(subject, error);
+      return true;
+    }
   }
 
   #wouldRestore({ subject, target }: Candidate): void {

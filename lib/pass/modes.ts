@@ -35,12 +35,15 @@ export class Modes {
   readonly #opened = new Map<string, { entry: string; from: number; to: number }>();
 
   readonly #sharedFiles: SharedFiles;
+  /** What the owner needs of a directory to work in it. */
+  readonly #neededInside: number;
 
   /** @param turned called for what turned into something else between two looks */
   constructor(course: Course, turned: (subject: Subject) => void) {
     this.#course = course;
     this.#turned = turned;
     this.#sharedFiles = new SharedFiles(course.tree, course.plan, course.slots);
+    this.#neededInside = course.settings.flattenedLinks === 'restore' ? 0o700 : 0o500;
     this.trust = course.settings.hardLinks === 'apply' ? 'name' : 'inode';
   }
 
@@ -69,6 +72,14 @@ export class Modes {
     const opened = this.#opened.size === 0 ? undefined : this.#opened.get(place.path);
     const isOpened = opened?.to === mode && opened.entry === keyOf(stats);
     return this.target(slot, stats, false, isOpened ? opened.from : mode);
+  }
+
+  /** The mode that a directory has until everything in it is done: what its final mode takes away waits for the end. */
+  meanwhile(subject: Subject, stats: EntryStats): number {
+    const target = this.directoryTarget(subject, stats);
+    if ((stats.mode & ~target & 0o777) === 0) return target;
+    const opens = (target & ~stats.mode & this.#neededInside) !== 0;
+    return opens ? stats.mode | target : stats.mode;
   }
 
   #targetOf(subject: Subject, stats: EntryStats, isMatched: boolean): number {

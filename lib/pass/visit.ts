@@ -40,7 +40,7 @@ export class Visit {
     const modes = new Modes(course, lookAgain);
     this.#unlisted = new Unlisted(course);
     this.links = new Links(course, lookAgain);
-    this.flattened = new FlattenedLinks(course, this.links, lookAgain);
+    this.flattened = new FlattenedLinks(course, this.links, modes, lookAgain);
     this.directories = new Directories(course, modes, { other, lookAgain });
     const { digesting } = course;
     this.content = digesting && new Content(course, modes, digesting, lookAgain);
