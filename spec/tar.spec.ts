@@ -549,6 +549,9 @@ reading('GNU and pax names, and a v7 directory', async () => {
       { name: 'unknown', flag: 'Z', content: 'x' },
       { name: 'no-mode', mode: '' },
       { name: 'acl', flag: 'A', content: 'skipped'.repeat(200) },
+      { flag: 'L', name: '././@LongLink', content: 'the label' },
+      { name: 'label', flag: 'V' },
+      { name: 'after' },
     ),
     [
       { path: 'the name', type: 'symlink', mode: 0o644, linkTarget: 'the target' },
@@ -557,6 +560,7 @@ reading('GNU and pax names, and a v7 directory', async () => {
       { path: 'old', type: 'directory', mode: 0o755 },
       { path: 'unknown', type: 'file', mode: 0o644, size: 1 },
       { path: 'no-mode', type: 'file', size: 0 },
+      { path: 'after', type: 'file', mode: 0o644, size: 0 },
     ],
   );
 });

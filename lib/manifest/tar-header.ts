@@ -18,8 +18,9 @@ export const types: Readonly<Record<string, ManifestEntry['type']>> = {
 export const withoutContent = '123456';
 export const HARD_LINK = '1';
 const OLD_GNU_SPARSE = 'S';
+export const VOLUME_LABEL = 'V';
 /** Type flags of what is no entry: a volume's label (GNU tar), ACLs (Solaris). */
-export const skipped = 'VA';
+export const skipped: string = `${VOLUME_LABEL}A`;
 /** Type flags of what is not read. */
 export const refused: Readonly<Record<string, string>> = {
   M: 'continues on from another volume of a multi-volume archive',

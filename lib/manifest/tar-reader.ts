@@ -29,6 +29,7 @@ import {
   SPARSE_REAL_SIZE,
   skipped,
   types,
+  VOLUME_LABEL,
   withoutContent,
 } from './tar-header.ts';
 
@@ -103,6 +104,8 @@ export class TarReader {
     this.#checkChecksum(block);
     this.#ignoredSize = 0;
     const flag = readTypeFlag(block);
+    // It has what was said before it for itself (GNU tar, Python).
+    if (flag === VOLUME_LABEL) this.#extended = undefined;
     if (refused[flag] !== undefined) throw new Error(refused[flag]);
     if (extendedHeaders.includes(flag)) await this.#readExtendedHeader(flag, readSize(block, SIZE));
     else if (skipped.includes(flag)) await this.#skipPadded(readSize(block, SIZE));

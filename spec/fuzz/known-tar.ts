@@ -133,10 +133,10 @@ export const knownOfTar: readonly Known[] = [
       answers.get(reader)?.entries.some(({ fault }) => /pax/.test(fault ?? '')) === true,
   },
   {
-    name: 'tar: an ACL, which is the next entry to others',
+    name: 'tar: an ACL or a label between an extended header and an entry',
     right: 'either',
-    why: 'bsdtar and Solaris take it for what belongs to the next entry, GNU tar, Python and 7-Zip for a file',
-    is: (_, about) => partsOf(about).some((part) => flagOf(part) === 'A'),
+    why: 'libarchive and Solaris take an ACL for what belongs to the next entry, GNU tar, Python and 7-Zip for a file; libarchive keeps what was said before a label',
+    is: (_, about) => partsOf(about).some((part) => 'AV'.includes(flagOf(part))),
   },
   {
     name: 'tar: an extended header without a value',

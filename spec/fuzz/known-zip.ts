@@ -29,12 +29,12 @@ export const knownOfZip: readonly Known[] = [
   refusedByUs(
     'facts that contradict each other',
     'extractors differ in which of them they go by: unzip, 7-Zip and yauzl refuse, warn, or stop early',
-    /states two sizes|states \d+ entries, but|contradict each other|bytes of data behind a header|would not end before|two end of central directory records|without its (compressed size|size|offset)/,
+    /is not a whole number of bytes|states two sizes|states \d+ entries, but|contradict each other|bytes of data behind a header|would not end before|two end of central directory records|without its (compressed size|size|offset)/,
   ),
   refusedByUs(
     'content that is needed and broken',
     'the text of a link and the manifest.json of a bundle are read; listing reads no content, extracting fails',
-    /CRC-32 is not the stated one|states (a link target|content) of|invalid |incorrect |unexpected end of file|has no local header|too far back|has a link target/,
+    /CRC-32 is not the stated one|states (a link target|content) of|invalid |incorrect |unexpected end of file|has no local header|too far back|too many length|overflows file bounds|has a link target/,
   ),
   refusedByUs(
     'a broken central directory',
