@@ -332,13 +332,13 @@ for (const { backend, openTree: openTested, apply } of passes) {
     await runPass(root, options, (path) =>
       whenReading(openTested(path), (file, original) => {
         const opened = original();
-        return {
-          ...opened,
-          read: (length) => {
+        const readIt = opened.read.bind(opened);
+        return Object.assign(opened, {
+          read: (length: number) => {
             read.push(file);
-            return opened.read(length);
+            return readIt(length);
           },
-        };
+        });
       }),
     );
     return read.sort();

@@ -72,6 +72,94 @@ function faultsOf(root: string, specification: string): string {
 
 const test = suite('mtree');
 
+/** Words that lines are made of: most of them plain, some of them nearly. */
+const word = fc.oneof(
+  fc.constantFrom('type=file', 'type=dir', 'mode=0644', 'mode=4755', 'size=0', 'size=12', 'nlink=2'),
+  fc.constantFrom(
+    'uid=0',
+    'time=1.5',
+    `sha256=${'0a'.repeat(32)}`,
+    `sha256digest=${'0B'.repeat(32)}`,
+    'optional',
+  ),
+  fc.constantFrom(
+    'type=link link=a',
+    'mode=u+x',
+    'size=-1',
+    'mode=9',
+    'link=\\040',
+    `md5=${'0a'.repeat(16)}`,
+    'type=fifo',
+  ),
+);
+const lineName = fc.oneof(
+  fc.constantFrom(
+    '.',
+    './a',
+    './a/b',
+    'a',
+    '..',
+    '/set',
+    '/unset all',
+    './.b',
+    '.b',
+    '././c',
+    './',
+    './..',
+    '.x/y',
+    'a//b',
+  ),
+  fc.constantFrom('./a[1]', './\\141', '# ./a', '', './a=b', 'type=file', './ü'),
+);
+const gap = fc.constantFrom(' ', '  ', '\t', ' \\\n', ' \\\n\t', '\\\n ', '\\\n');
+const specificationLine = fc
+  .tuple(
+    fc.constantFrom('', '  '),
+    lineName,
+    fc.array(fc.tuple(gap, word), { maxLength: 4 }),
+    fc.constantFrom('', ' '),
+  )
+  .map(([indent, name, words, end]) => `${indent}${name}${words.flat().join('')}${end}`);
+
+test('reads a line that is plain as it reads any other', async () => {
+  // With a carriage return at its end a line is plain no more, and says the same.
+  const inEnd = (text: string) => `${text.replace(/(?<!\\)\n/g, '\r\n')}\r`;
+  const read = (text: string) =>
+    readText(text).then(
+      ({ entries, warnings }) => ({ entries, warnings }),
+      ({ message }) => message.replace(/^.*?tree\.spec: /, ''),
+    );
+  const lines = fc.array(specificationLine, { minLength: 1, maxLength: 8 });
+  const property = fc.asyncProperty(
+    fc.constantFrom('#mtree\n', '/set mode=0700\n'),
+    lines,
+    async (head, some) => {
+      const text = head + some.join('\n');
+      assert.equal(await read(text), await read(inEnd(text)));
+    },
+  );
+  await fc.assert(property, { numRuns: 20 * RUNS });
+});
+
+test('reads a specification in pieces, whatever lies where one ends', async () => {
+  const continued = Array.from(
+    { length: 3000 },
+    (_, index) => `./file-${index} type=file \\\n    size=${index}`,
+  );
+  const text = ['#mtree', ...continued, `# ${'x'.repeat(100_000)} \\`, './last type=dir', ''].join('\n');
+  const { entries } = await readText(text);
+  assert.equal(
+    entries.map(({ size }) => size),
+    [...continued.keys(), undefined],
+  );
+  assert.match(
+    (await failure(readText(`${text}./broken mode=9`))).message,
+    /line 6004 has a mode that is none/,
+  );
+  const zipped = await readText(gzipSync(text));
+  assert.equal(zipped.entries, entries);
+});
+
 test('reads a compressed specification, as pacman keeps it', async () => {
   const text = `${'# a comment\n'.repeat(5000)}#mtree\n/set type=file mode=644\n./a size=3\n./bin type=dir mode=755\n`;
   const plain = await readText(text);

@@ -4,10 +4,11 @@ import { createPace } from '../pace.ts';
 import { quoted } from '../printable.ts';
 import { openArchive } from './archive.ts';
 import { EntryCollector } from './collector.ts';
-import { compressionOf, decompress } from './decompress.ts';
+import { chunksOf, compressionOf, decompress } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
-import { applyKeyword, forgetKeyword, isKeyword, MtreeFacts } from './mtree-facts.ts';
-import { isBlank, MtreeLines } from './mtree-lines.ts';
+import { applyKeyword, forgetKeyword, isKeyword, type MtreeFacts } from './mtree-facts.ts';
+import { cutOf, mtreeLineAt } from './mtree-lines.ts';
+import { PlainLine } from './mtree-plain.ts';
 import { unescapeName } from './mtree-vis.ts';
 import { Notes } from './notes.ts';
 import { checkReadOptions, type ReadOptions } from './options.ts';
@@ -18,8 +19,7 @@ const MAX_LENGTH = 1 << 28;
 const SIGNATURE_LENGTH = 4;
 /** What libarchive begins one with. NetBSD's mtree writes nothing of the kind. */
 const signature = '#mtree';
-/** The clock is looked at once in so many lines: asking it takes as long as a short one. */
-const LINES = 16;
+const separator = /[ \t]+/;
 
 /**
  * Read a specification of mtree(5), as NetBSD's and FreeBSD's `mtree` and libarchive (`bsdtar --format=mtree`) write it.
@@ -37,22 +37,14 @@ const LINES = 16;
 export async function readMtreeManifest(source: string, options: ReadOptions = {}): Promise<Manifest> {
   if (typeof source !== 'string') throw new TypeError('source is not a path');
   const { signal } = checkReadOptions(options);
-  const text = await readText(source, signal);
   const notes = new Notes();
-  const reader = new MtreeReader(source, text.toString('latin1', 0, signature.length) === signature, notes);
+  const reader = new MtreeReader(source, notes);
   const pace = createPace(signal);
-  const lines = new MtreeLines(text);
-  try {
-    let read = 0;
-    for (let line = lines.next(); line !== undefined; line = lines.next()) {
-      reader.read(line, lines.number);
-      read += 1;
-      if (read % LINES === 0 && pace.isOver()) await pace.pause();
+  for await (const text of textOf(source, signal)) {
+    for (let at = 0; at < text.length; ) {
+      at = reader.read(text, at);
+      if (pace.isOver()) await pace.pause();
     }
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    const fault = `is read as mtree(5); line ${lines.number} ${error.message}`;
-    throw new ManifestError(fault, { source, cause: error });
   }
   return createManifest({ format: 'mtree', source, entries: reader.entries, notes });
 }
@@ -61,9 +53,9 @@ export async function readMtreeManifest(source: string, options: ReadOptions = {
 export function startsLikeMtree(head: Buffer): boolean {
   if (head.toString('latin1', 0, signature.length) === signature) return true;
   try {
-    const first = new MtreeLines(head).next();
-    if (first === undefined) return false;
-    const { name, words } = wordsOf(first);
+    let line = mtreeLineAt(head, 0);
+    while (line.text === '' && line.end < head.length) line = mtreeLineAt(head, line.end);
+    const { name, words } = wordsOf(line.text);
     if (words.length === 0 || !words.every(isKeyword)) return false;
     return name === '/set' || words.some((word) => /^type=/.test(word));
   } catch {
@@ -71,23 +63,27 @@ export function startsLikeMtree(head: Buffer): boolean {
   }
 }
 
-/** The text, which may be compressed: pacman compresses its `.MTREE`. */
-async function readText(source: string, signal: AbortSignal | undefined): Promise<Buffer> {
+/** The text, which may be compressed (pacman compresses its `.MTREE`), in pieces that begin and end with a line. */
+async function* textOf(source: string, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
   const archive = await openArchive(source, signal);
   try {
     const compression = compressionOf(await archive.read(0, Math.min(SIGNATURE_LENGTH, archive.size)));
-    if (compression === undefined) {
-      checkLength(archive.size, source);
-      return await archive.read(0, archive.size);
-    }
-    const chunks: Buffer[] = [];
+    if (compression === undefined) checkLength(archive.size, source);
+    const isAborted = () => signal?.aborted === true;
+    const chunks =
+      compression === undefined ? chunksOf(archive) : decompress(archive, compression, isAborted);
+    let left: Buffer[] = [];
     let length = 0;
-    for await (const chunk of decompress(archive, compression, () => signal?.aborted === true)) {
+    for await (const chunk of chunks) {
       length += chunk.length;
       checkLength(length, source);
-      chunks.push(chunk);
+      const end = cutOf(chunk);
+      left.push(chunk.subarray(0, end === 0 ? chunk.length : end));
+      if (end === 0) continue;
+      yield Buffer.concat(left);
+      left = [chunk.subarray(end)];
     }
-    return Buffer.concat(chunks);
+    yield Buffer.concat(left);
   } finally {
     await archive.close();
   }
@@ -100,42 +96,33 @@ function checkLength(length: number, source: string): void {
 
 /** The words of a line, its name first; `mtree -D` puts it at the end. */
 function wordsOf(text: string): { name: string; words: string[] } {
-  const words = splitAtBlanks(text);
+  const words = text.split(separator);
   const isLast = isKeyword(words[0] ?? '') && /^\.(?:\/|$)/.test(words.at(-1) ?? '');
   const name = (isLast ? words.pop() : words.shift()) ?? '';
   return { name, words };
-}
-
-/** As `split` with a regular expression does, in a third of the time. */
-function splitAtBlanks(text: string): string[] {
-  const words: string[] = [];
-  let start = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    if (!isBlank(text.charCodeAt(at))) continue;
-    if (at > start) words.push(text.slice(start, at));
-    start = at + 1;
-  }
-  words.push(text.slice(start));
-  return words;
 }
 
 /** Reads line after line: what is set for all entries, and the directory that it is in. */
 class MtreeReader {
   readonly #collector: EntryCollector;
   readonly #notes: Notes;
+  readonly #source: string;
+  readonly #plain = new PlainLine();
   /** Whether names may be patterns: libarchive has none. */
-  readonly #hasPatterns: boolean;
-  readonly #defaults = new MtreeFacts();
-  /** What is said of the entry that is read. */
-  readonly #facts = new MtreeFacts();
+  #hasPatterns = true;
+  /** Whether nothing but type and mode is set for all entries. */
+  #isPlain = true;
+  /** How many lines were read. */
+  lines = 0;
+  readonly #defaults: MtreeFacts = {};
   /** Directories that relative entries lie in, outermost first. */
   readonly #inside: string[] = [];
   readonly #ignored = new Set<string>();
   readonly #unknown = new Set<string>();
 
-  constructor(source: string, hasSignature: boolean, notes: Notes) {
+  constructor(source: string, notes: Notes) {
+    this.#source = source;
     this.#collector = new EntryCollector(source, 0, { repeated: 'last', notes });
-    this.#hasPatterns = !hasSignature;
     this.#notes = notes;
   }
 
@@ -143,27 +130,70 @@ class MtreeReader {
     return this.#collector.entries;
   }
 
-  /** @throws RangeError with what is wrong with the line */
-  read(text: string, number: number): void {
-    const { name, words } = wordsOf(text);
+  /**
+   * Read the line at a position of the text, and give that of the next one.
+   *
+   * @throws ManifestError with what is wrong with the line
+   */
+  read(text: Buffer, start: number): number {
+    if (this.lines === 0 && text.toString('latin1', 0, signature.length) === signature)
+      this.#hasPatterns = false;
+    const plain = this.#plain;
+    if (this.#isPlain && plain.read(text, start)) {
+      this.lines += plain.lines;
+      if (plain.hasEntry) this.#plainEntry(plain);
+      return plain.end;
+    }
+    try {
+      const { text: line, end, lines } = mtreeLineAt(text, start);
+      if (line !== '') this.#read(line);
+      this.lines += lines;
+      return end;
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const fault = `is read as mtree(5); line ${this.lines + 1} ${error.message}`;
+      throw new ManifestError(fault, { source: this.#source, cause: error });
+    }
+  }
+
+  #read(line: string): void {
+    const { name, words } = wordsOf(line);
     if (name === '/set') for (const word of words) this.#apply(this.#defaults, word);
     else if (name === '/unset') for (const word of words) forgetKeyword(this.#defaults, word);
-    else if (name === '..' && words.length === 0) this.#leave(number);
+    else if (name === '..' && words.length === 0) this.#leave();
     else if (name.startsWith('/'))
       throw new RangeError('begins with a slash, and is neither /set nor /unset');
     else this.#entry(name, words);
+    if (name === '/set' || name === '/unset') this.#isPlain = isPlain(this.#defaults);
+  }
+
+  /** The same as {@link #entry}, of what most lines are. */
+  #plainEntry(line: PlainLine): void {
+    const defaults = this.#defaults;
+    const type = line.type ?? (defaults.type as ManifestEntry['type']);
+    const path = line.isFull ? line.name : this.#pathOf(line.name);
+    if (!line.isFull && type === 'directory') this.#inside.push(path);
+    if (this.#isBelowIgnored(path)) return;
+    const mode = line.mode ?? defaults.mode;
+    const isFile = type === 'file' || type === undefined;
+    const { size, digest, nlink } = line;
+    const entry: ManifestEntry =
+      isFile && digest !== undefined
+        ? { path, type, mode, size, linkTarget: undefined, digest }
+        : { path, type, mode, size: isFile ? size : undefined, linkTarget: undefined };
+    if (isFile && nlink !== undefined && nlink > 1) entry.nlink = nlink;
+    this.#collector.adopt(entry);
   }
 
   #entry(written: string, words: readonly string[]): void {
     const name = unescapeName(written);
     if (name === undefined) throw new RangeError('has a backslash before what it cannot stand before');
-    const facts = this.#facts;
-    facts.take(this.#defaults);
+    const facts: MtreeFacts = { ...this.#defaults };
     for (const word of words) this.#apply(facts, word);
     const isFull = name.includes('/');
     const path = isFull ? name.replace(/^(?:\.\/)+(?=.)/, '') : this.#pathOf(name);
     if (!isFull && facts.type === 'directory') this.#inside.push(path);
-    if (facts.ignore) this.#ignored.add(path);
+    if (facts.ignore === true) this.#ignored.add(path);
     this.#add(path, written, facts);
   }
 
@@ -198,11 +228,11 @@ class MtreeReader {
     return false;
   }
 
-  #leave(number: number): void {
+  #leave(): void {
     if (this.#inside.pop() !== undefined) return;
     this.#notes.add(
       'unbalanced',
-      `has a ".." in line ${number} that leaves more directories than were entered`,
+      `has a ".." in line ${this.lines + 1} that leaves more directories than were entered`,
     );
   }
 
@@ -215,14 +245,19 @@ class MtreeReader {
   }
 }
 
+/** Whether lines may be read without regard to what is set for all of them, but for type and mode. */
+function isPlain({ type, ...others }: MtreeFacts): boolean {
+  return type !== 'other' && Object.keys(others).every((name) => name === 'mode');
+}
+
 function entryOf(
   path: string,
   { type, mode, size, link, nlink, digest, optional, nochange }: MtreeFacts,
 ): ManifestEntry {
   const known = type === 'other' ? undefined : type;
   const entry: ManifestEntry = { path, type: known, mode: undefined, size: undefined, linkTarget: undefined };
-  if (optional) entry.optional = true;
-  if (nochange) {
+  if (optional === true) entry.optional = true;
+  if (nochange === true) {
     // Its kind does not count either; only of a link it says that it may dangle.
     entry.type = known === 'symlink' ? known : undefined;
     return entry;
