@@ -5,8 +5,12 @@ import type { ManifestEntry } from './manifest.ts';
 
 /** Where macOS puts what it knows of files beside their content, in a zip... */
 const MAC_DIRECTORY = '__MACOSX';
+const IN_MAC_DIRECTORY = `${MAC_DIRECTORY}/`;
 /** ...and what such a companion of NAME is called, there and beside NAME (AppleDouble). */
 const COMPANION = '._';
+
+/** The clock is looked at once in so many entries. */
+const ENTRIES = 16;
 
 /**
  * Mark the companions that macOS puts into archives as optional: extract-zip and macOS leave them out, others write them. They
@@ -16,13 +20,13 @@ export async function markCompanions(
   entries: readonly ManifestEntry[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const pace = createPace(signal);
+  const pace = createPace(signal, ENTRIES);
   /** What lies beside a companion of it, if it is there. */
   const companions = new Map<string, ManifestEntry>();
   for (const entry of entries) {
     if (pace.isOver()) await pace.pause();
     const { path } = entry;
-    if (path === MAC_DIRECTORY ? entry.type === 'directory' : path.startsWith(`${MAC_DIRECTORY}/`)) {
+    if (path === MAC_DIRECTORY ? entry.type === 'directory' : path.startsWith(IN_MAC_DIRECTORY)) {
       entry.optional = true;
     } else if (path.includes(COMPANION)) {
       const main = mainOf(path);

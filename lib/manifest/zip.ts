@@ -105,13 +105,13 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
     repeated: 'last',
     notes,
   });
-  const pace = createPace(signal);
+  const pace = createPace(signal, HEADERS);
   let bundle: { entry: ZipEntry; where: string } | undefined;
   let entry = new ZipEntry();
   let cursor = directory.start;
   let number = 0;
   while (cursor < directory.end) {
-    if (number % HEADERS === 0 && pace.isOver()) await pace.pause();
+    if (pace.isOver()) await pace.pause();
     const longest = Math.min(MAX_HEADER, directory.end - cursor);
     if (!headers.covers(cursor, longest)) await headers.cover(cursor, longest);
     if (isSignature(headers.bytes, cursor - headers.start)) break;
