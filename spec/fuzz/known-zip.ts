@@ -97,6 +97,7 @@ export const knownOfZip: readonly Known[] = [
     name: 'zip: a name with more than two spellings, or one that two entries have',
     right: 'either',
     why: 'CP437, bytes as they are, a Unicode path field, NFC, backslashes and drives: there is room for one other spelling, and for none that another entry has',
-    is: ({ what, path }) => what !== 'refused by us' && ambiguous.test(path),
+    is: ({ what, path, ours }) =>
+      what !== 'refused by us' && [path, ours?.alternative ?? ''].some((name) => ambiguous.test(name)),
   },
 ];

@@ -19,7 +19,7 @@ export function readTarParts(bytes: Buffer): TarPart[] {
     const header = Buffer.from(bytes.subarray(start, start + BLOCK));
     const isHeader = header.some((byte) => byte !== 0);
     const size = isHeader ? Number.parseInt(header.toString('latin1', 124, 135), 8) || 0 : 0;
-    const isWithout = '12345'.includes(header.toString('latin1', 156, 157));
+    const isWithout = '123456'.includes(header.toString('latin1', 156, 157));
     const length = isWithout ? 0 : Math.ceil(size / BLOCK) * BLOCK;
     const content = Buffer.from(bytes.subarray(start + BLOCK, start + BLOCK + length));
     // Further zero blocks are the end, which is written anew.
