@@ -565,6 +565,23 @@ reading('GNU and pax names, and a v7 directory', async () => {
   );
 });
 
+reading("a type that is none of an extractor's is a file", async () => {
+  const members: PackedMember[] = [
+    { name: 'inode', flag: 'I', content: 'x' },
+    { name: 'no-gnu', flag: 'S', content: 'xyz' },
+  ];
+  assert.equal(await readPacked(...members), [
+    { path: 'inode', type: 'file', mode: 0o644, size: 1 },
+    { path: 'no-gnu', type: 'file', mode: 0o644, size: 3 },
+  ]);
+  for (const command of ['tar', 'bsdtar'].filter(hasCommand)) {
+    const root = tempDirectory();
+    spawnSync(command, ['-xf', fileWith('types.tar', packTar(members)), '-C', root]);
+    const sizes = ['inode', 'no-gnu'].map((name) => lstatSync(join(root, name)).size);
+    assert.equal(sizes, [1, 3], command);
+  }
+});
+
 reading(
   'of two pax headers the last counts alone, and before the names of GNU tar wherever those stand',
   async () => {
