@@ -22,6 +22,8 @@ function split(name: string): string {
   return name.replaceAll('\\', '/').replace(/\/+$/, '');
 }
 
+/** The number of a Unicode path field (APPNOTE 4.6.9), as it is written. */
+const UNICODE_PATH = 'up';
 /** Names that have two spellings, or that have them with a field of their own. */
 const ambiguous = /[^ -~]|\\|:/;
 
@@ -78,7 +80,8 @@ export const knownOfZip: readonly Known[] = [
     name: 'zip: a directory by its name as something else',
     right: 'permwalk',
     why: 'the root, and a name with `/` or `/.` at its end, are directories whatever their type',
-    is: ({ what, ours }) => what === 'type' && ours?.type === 'directory',
+    is: ({ what, ours, path }) =>
+      (what === 'type' && ours?.type === 'directory') || (what === 'more' && path === '.'),
   },
   {
     name: 'zip: an entry whose other spelling is the path of another entry',
@@ -97,7 +100,9 @@ export const knownOfZip: readonly Known[] = [
     name: 'zip: a name with more than two spellings, or one that two entries have',
     right: 'either',
     why: 'CP437, bytes as they are, a Unicode path field, NFC, backslashes and drives: there is room for one other spelling, and for none that another entry has',
-    is: ({ what, path, ours }) =>
-      what !== 'refused by us' && [path, ours?.alternative ?? ''].some((name) => ambiguous.test(name)),
+    is: ({ what, path, ours }, { bytes }) =>
+      what !== 'refused by us' &&
+      ([path, ours?.alternative ?? ''].some((name) => ambiguous.test(name)) ||
+        (what === 'more' && bytes.includes(UNICODE_PATH))),
   },
 ];
