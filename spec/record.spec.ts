@@ -11,6 +11,7 @@ import { readRecordManifest } from '../lib/manifest/record.ts';
 import { applyPermissions } from '../lib/pass/apply.ts';
 import { extent } from './helpers/extent.ts';
 import { impatient, reasonsOf, rejectedReport } from './helpers/passes.ts';
+import { runPython } from './helpers/python.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 import { factsOf, failureOf, hasCommand, run } from './helpers/zip.ts';
 
@@ -68,14 +69,14 @@ const isInstalled = (path: string): boolean =>
   existsSync(path) &&
   readdirSync(path).some((name) => name.endsWith('.dist-info') && existsSync(join(path, name, 'RECORD')));
 const environments = hasCommand('python3')
-  ? [...new Set(JSON.parse(run('python3', ['-c', locate])) as string[])].filter(isInstalled)
+  ? [...new Set(JSON.parse(runPython(locate, [])) as string[])].filter(isInstalled)
   : [];
 if (environments.length === 0)
   process.stderr.write('no installed Python environment: its specs are skipped\n');
 
 for (const path of extent({ short: environments.slice(0, 1), full: environments })) {
   real(`${path}, as Python's csv module reads it`, async () => {
-    const [facts, outside] = JSON.parse(run('python3', ['-c', oracle, path])) as [
+    const [facts, outside] = JSON.parse(runPython(oracle, [path])) as [
       Record<string, [size: number | null, digest: string | null]>,
       string[],
     ];
@@ -132,7 +133,7 @@ with zipfile.ZipFile(sys.argv[1], 'w') as wheel:
 
 withPip('what pip installs into a target directory is its own manifest', async () => {
   const wheel = at('demo-1-py3-none-any.whl');
-  run('python3', ['-c', makeWheel, wheel]);
+  runPython(makeWheel, [wheel]);
   const target = at('target');
   run('python3', [
     '-m',
