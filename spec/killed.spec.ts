@@ -19,7 +19,7 @@ const library = bundledLibrary();
 /** System calls that change something, or say that somebody is there. */
 const CHANGING = ['mkdir', 'rename', 'unlink', 'rmdir', 'chmod', 'fchmodat', 'bind', 'listen', 'utimensat'];
 const MODES = [0o755, 0o555, 0o500];
-/** The short run kills at some of the calls only, and each mode and place in turn. */
+/** The short run kills at some of the calls only. */
 const STRIDE = extent({ short: 40, full: 1 });
 
 /** Where the calls after a kill come from. */
@@ -144,8 +144,9 @@ else {
       assert.ok(kills.length > 20, `${kills.length} calls`);
       const chosen = kills.flatMap(([call, count], index) => {
         if (index % STRIDE !== (8 * MODES.indexOf(mode) + 3) % STRIDE) return [];
-        const where = STRIDE === 1 ? places : [places[index % places.length] as Where];
-        return where.map((each) => [call, count, mode, each] as const);
+        // Each call is met with each mode of a root, and over the three with each place.
+        const where = places[(index + MODES.indexOf(mode)) % places.length] as Where;
+        return [[call, count, mode, where] as const];
       });
       const meant = chosen.length;
       let killed = 0;

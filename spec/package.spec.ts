@@ -167,6 +167,8 @@ test('publint finds nothing', async () => {
 
 /** What reads the whole of TypeScript's or Node's types, or asks a registry, is done in the full run. */
 const whenFull = extent({ short: test.skip, full: test });
+if (whenFull === test.skip)
+  console.log("  skipped: what takes long, and the registry's audit: npm run test:full does it");
 
 whenFull('its types are right for who imports it', () => {
   runTool('@arethetypeswrong/cli/dist/index.js', [tarball, '--no-definitely-typed', '--profile', 'esm-only']);

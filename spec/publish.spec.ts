@@ -193,7 +193,7 @@ const LANES = extent({ short: 1, full: 2 });
 const PARTS = 4;
 /** Where chance has not hit both outcomes by then, it goes on up to so many. */
 const MOST_KILLS = 200;
-const BIG = extent({ short: 100, full: 5000 });
+const BIG = extent({ short: 100, full: 2000 });
 /** More than the trees of all that is killed take at any moment, in bytes. */
 const KILL_SPACE = 1 << 30;
 
