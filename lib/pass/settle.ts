@@ -1,3 +1,4 @@
+import pRetry from 'p-retry';
 import type { RetrySettings } from '../settings.ts';
 
 /** A round without progress. */
@@ -72,8 +73,6 @@ export async function retryWhile(
     shouldRetry: () => thrown === undefined,
     signal: signal as AbortSignal,
   };
-  // Most passes wait for nothing.
-  const { default: pRetry } = await import('p-retry');
   try {
     await pRetry(guarded, options);
     return true;
