@@ -1,4 +1,3 @@
-import type { canDigest, digestAtOnce, digestInChunks } from '../directory/digest.ts';
 import type { Directory, OpenFile } from '../directory/directory.ts';
 import { type EntryStats, isSameEntry, isSameTime } from '../directory/entry-stats.ts';
 import { errorCode } from '../directory/errors.ts';
@@ -6,17 +5,10 @@ import type { EntryFacts } from '../errors.ts';
 import { digestOf, type ManifestDigest, type ManifestEntry } from '../manifest/manifest.ts';
 import { isExecutableFile, readerOf } from '../modes/detect.ts';
 import { SLICE_BYTES } from '../pace.ts';
-import type { Course } from './course.ts';
+import type { Course, Digesting } from './course.ts';
 import type { Modes } from './modes.ts';
 import { isSameVersion, isUnwritten, type Reading, Readings, readingOf } from './readings.ts';
 import type { Subject } from './slots.ts';
-
-/** What makes digests: loaded only where it is asked for. */
-export interface Digesting {
-  readonly canDigest: typeof canDigest;
-  readonly digestAtOnce: typeof digestAtOnce;
-  readonly digestInChunks: typeof digestInChunks;
-}
 
 const OWNER_READS = 0o400;
 

@@ -1,3 +1,4 @@
+import type * as digests from '../directory/digest.ts';
 import type { Directory } from '../directory/directory.ts';
 import { pathTooLong } from '../directory/errors.ts';
 import type { FoldName } from '../directory/folding.ts';
@@ -7,13 +8,15 @@ import { isLong, SURELY_SHORT } from '../globs/bounds.ts';
 import type { Matcher, NameMatcher } from '../globs/compile.ts';
 import { type ManifestEntry, recordsSpecialBits } from '../manifest/manifest.ts';
 import type { Settings } from '../settings.ts';
-import type { Digesting } from './content.ts';
 import { Findings } from './findings.ts';
 import type { Ignored } from './ignored.ts';
 import type { Ledger } from './ledger.ts';
 import { type Plan, PlannedDirectory } from './plan.ts';
 import type { Slices } from './slices.ts';
 import { NO_SLOT, type Slots, type Subject } from './slots.ts';
+
+/** What makes digests: loaded only where it is asked for. */
+export type Digesting = Pick<typeof digests, 'canDigest' | 'digestAtOnce' | 'digestInChunks'>;
 
 /** The globs of the options, compiled. */
 export interface Globs {

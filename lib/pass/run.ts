@@ -2,21 +2,20 @@ import { errorCode, transientCodes } from '../directory/errors.ts';
 import type { FoldName } from '../directory/folding.ts';
 import type { OpenTree } from '../directory/open.ts';
 import type { Tree } from '../directory/tree.ts';
-import { type EntryFacts, UnresolvedEntryError } from '../errors.ts';
+import type { EntryFacts } from '../errors.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
 import { own } from '../own.ts';
-import type { PermissionProgress, PermissionReport, SettleReport } from '../report.ts';
+import type { PermissionReport, SettleReport } from '../report.ts';
 import { UnresolvedEntriesError } from '../report.ts';
 import type { Settings } from '../settings.ts';
 import { collisionsIn } from './collisions.ts';
-import type { Digesting } from './content.ts';
-import { type Books, Course, type Globs } from './course.ts';
+import { type Books, Course, type Digesting, type Globs } from './course.ts';
 import { globWarnings } from './glob-warnings.ts';
 import { type Ignored, ignoredIn } from './ignored.ts';
 import { byPath, Ledger } from './ledger.ts';
 import { Pass } from './pass.ts';
 import type { Plan } from './plan.ts';
-import { longestWait, Progress } from './progress.ts';
+import { Teller } from './progress.ts';
 import { settle, waitFor } from './settle.ts';
 import { runAtOnce, runInSlices, type Slices } from './slices.ts';
 import { NO_SLOT, Slots, Subject } from './slots.ts';
@@ -29,14 +28,13 @@ export class Run {
   readonly #settings: Settings;
   readonly #started = performance.now();
   readonly #settled: SettleReport = { rounds: 0, recovered: 0, waitedMs: 0 };
-  #phase: PermissionProgress['phase'] = 'visit';
-  /** When waiting ends at the latest, unless something changes. */
-  #waitsUntil = 0;
+  readonly #teller: Teller;
   #books!: Books;
 
   constructor(rootPath: string, settings: Settings) {
     this.#rootPath = rootPath;
     this.#settings = settings;
+    this.#teller = new Teller(settings.onProgress);
   }
 
   /** Open the books. */
@@ -72,9 +70,9 @@ export class Run {
     const started = performance.now();
     let attempts = 0;
     let last: unknown;
-    if (retry !== false) this.#waitsUntil = started + longestWait(retry);
+    if (retry !== false) this.#teller.waits(retry);
     const attempt = () => {
-      if (attempts > 0) this.#progressForRoot(attempts);
+      if (attempts > 0) this.#teller.tellOfRoot(attempts, this.#books.ledger);
       attempts += 1;
       try {
         return open(this.#rootPath);
@@ -168,28 +166,28 @@ export class Run {
 
   async #finish(pass: Pass, run: RunSlices): Promise<void> {
     this.#settings.signal?.throwIfAborted();
-    this.#phase = 'finish';
+    this.#teller.phase = 'finish';
     await run(pass.finish());
   }
 
   async #settle(pass: Pass, run: RunSlices): Promise<void> {
     const { retry, signal } = this.#settings;
     if (retry === false || this.#books.ledger.pending === 0) return;
-    this.#phase = 'settle';
+    this.#teller.phase = 'settle';
     const started = performance.now();
     const waitedBefore = this.#settled.waitedMs;
     const maxRetryTime = Math.max(0, retry.maxRetryTime - waitedBefore);
-    this.#waitsUntil = started + longestWait({ ...retry, maxRetryTime });
+    this.#teller.waits({ ...retry, maxRetryTime });
     this.#progress();
     const round = async () => {
       this.#settled.rounds += 1;
       this.#books.ledger.progressed = false;
       await run(pass.round());
-      const now = performance.now();
       // Progress resets the retries.
-      if (this.#books.ledger.progressed)
-        this.#waitsUntil =
-          now + longestWait({ ...retry, maxRetryTime: Math.max(0, started + maxRetryTime - now) });
+      if (this.#books.ledger.progressed) {
+        const left = Math.max(0, started + maxRetryTime - performance.now());
+        this.#teller.waits({ ...retry, maxRetryTime: left });
+      }
       this.#progress();
       return this.#books.ledger.progressed || pass.isRootGone();
     };
@@ -206,35 +204,7 @@ export class Run {
   }
 
   #progress(): void {
-    const { onProgress } = this.#settings;
-    if (onProgress === undefined) return;
-    const { slots, ledger } = this.#books;
-    const { counts, awaited: pending, unresolved } = ledger;
-    const isWaiting = this.#phase === 'settle' && pending > 0;
-    const first = isWaiting ? ledger.firstWaiting : undefined;
-    const waitingFor = first === undefined ? undefined : slots.subject(first).path;
-    const waitMs = isWaiting ? this.#waitMs() : undefined;
-    const facts = { phase: this.#phase, counts, pending, unresolved: unresolved.size, waitingFor, waitMs };
-    onProgress(new Progress(facts, () => ledger.list()));
-  }
-
-  /** The tree itself is waited for. */
-  #progressForRoot(attempts: number): void {
-    const { counts, unresolved } = this.#books.ledger;
-    const facts = {
-      counts,
-      pending: 1,
-      unresolved: unresolved.size,
-      waitingFor: '.',
-      waitMs: this.#waitMs(),
-    };
-    const missing = { path: '.', reason: 'missing', code: 'ENOENT', attempts, elapsedMs: 0 } as const;
-    const list = () => [new UnresolvedEntryError({ ...missing, expected: { type: 'directory' } })];
-    this.#settings.onProgress?.(new Progress({ phase: 'settle', ...facts }, list));
-  }
-
-  #waitMs(): number {
-    return Math.max(0, Math.round(this.#waitsUntil - performance.now()));
+    this.#teller.tell(this.#books);
   }
 }
 
