@@ -2,27 +2,23 @@ import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { EChartsOption } from 'echarts';
-import type { Machine } from './machine.ts';
+import { barsOf, ratios } from './chart-bars.ts';
+import { FAINT, FONT, firstOfEach, heading, INK, OURS, PLAIN, WIDTH } from './chart-style.ts';
 import type { Measured } from './measure/rounds.ts';
-import type { MeasuredTree, Results } from './results.ts';
+import type { Results } from './results.ts';
 
 /** In one file: as modules they are hundreds, each of which takes a moment to load. */
 const { init, setPlatformAPI } = createRequire(import.meta.url)('echarts') as typeof import('echarts');
 
-const INK = '#1f2328';
-const FAINT = '#d5dae0';
-const OURS = '#0b57d0';
-const PLAIN = '#8a929c';
-const WIDTH = 960;
 /** Room for the numbers of an axis. */
 const GAP = 52;
-/** Room for names beside the bars. */
-const LABELS = 220;
-const FONT = { fontFamily: 'Helvetica, Arial, sans-serif', color: INK };
 
 /** One colour for everybody, the same in all charts; told apart by those who do not see red and green, too. */
 const colours: Record<string, string> = {
   permwalk: OURS,
+  'permwalk with koffi': '#7c4dff',
+  'permwalk on Node 26': '#5aa2ff',
+  'permwalk on Bun': '#c2187a',
   'chmod -R a+rX': INK,
   'find -exec chmod a+rX {} +': '#009e73',
   chmodrSync: '#e69f00',
@@ -30,11 +26,13 @@ const colours: Record<string, string> = {
   chmodrp: '#cc79a7',
   'readdirp walk': '#56b4e9',
   'yauzl and chmodSync': '#8c6d1f',
-  'C: list and fstatat': PLAIN,
-  'C: list': '#b9c0c8',
+  'C: list and fstatat': '#5c6570',
+  'C: list': PLAIN,
   'Node: list and lstat': '#005f73',
-  'permwalk with a manifest': '#7c4dff',
 };
+
+/** Added to the name of a line of permwalk that reads a manifest; such a line has triangles. */
+const WITH_MANIFEST = ', a zip as manifest';
 
 /** Nothing measures text here: rather leave too much room than too little, whatever font the reader has. */
 const LETTER_WIDTH = 0.62;
@@ -51,7 +49,7 @@ interface Line {
   points: [entries: number, value: number][];
 }
 
-/** Draw what can be drawn of these results, as SVG on white. */
+/** Draw what can be drawn of these results, as SVG on white: it can be read on a dark page, too. */
 export function drawCharts(folder: string, results: readonly Results[]): void {
   const job = (id: string) => results.find((one) => one.job === id);
   const [first, fourth, fifth] = [job('J1'), job('J4'), job('J5')];
@@ -89,8 +87,8 @@ function linesOf(results: Results | undefined, value: (measured: Measured) => nu
     if (!name.startsWith('generated')) continue;
     for (const contender of firstOfEach(groups)) {
       // What is checked besides is told in the table.
-      if (contender.name === 'permwalk --verify size') continue;
-      const name = contender.kind === 'permwalk' ? 'permwalk' : contender.name;
+      if (contender.name.startsWith('permwalk --verify size')) continue;
+      const name = contender.kind === 'permwalk' ? ourName(contender) : contender.name;
       const line = lines.get(contender.name) ?? { name, kind: contender.kind, points: [] };
       const found = value(contender);
       if (found !== undefined) line.points.push([facts.entries, found]);
@@ -100,14 +98,13 @@ function linesOf(results: Results | undefined, value: (measured: Measured) => nu
   return [...lines.values()];
 }
 
-/** Everybody once: those who are in both groups as they were on the tree with its links. */
-function firstOfEach(groups: MeasuredTree['groups']): Measured[] {
-  const all = groups.flatMap(({ contenders }) => contenders);
-  return all.filter(({ name }, index) => all.findIndex((other) => other.name === name) === index);
+/** permwalk, and what runs it where that is not plain Node. */
+function ourName({ runtime }: Measured): string {
+  return runtime === undefined ? 'permwalk' : `permwalk ${runtime}`;
 }
 
 function withManifest(line: Line): Line {
-  return line.kind === 'permwalk' ? { ...line, name: 'permwalk with a manifest' } : line;
+  return line.kind === 'permwalk' ? { ...line, name: `${line.name}${WITH_MANIFEST}` } : line;
 }
 
 /** Panels side by side, both axes logarithmic. */
@@ -168,14 +165,14 @@ function growth(
     })),
     series: panels.flatMap(({ lines }, index) =>
       lines.map(({ name, kind, points }) => {
-        const color = colours[name] ?? PLAIN;
+        const color = colours[name.replace(WITH_MANIFEST, '')] ?? PLAIN;
         return {
           type: 'line' as const,
           name,
           xAxisIndex: index,
           yAxisIndex: index,
           data: points,
-          symbol: 'circle',
+          symbol: name.endsWith(WITH_MANIFEST) ? 'triangle' : 'circle',
           symbolSize: kind === 'permwalk' ? 7 : 5,
           color,
           z: kind === 'permwalk' ? 3 : 2,
@@ -201,113 +198,4 @@ function decades(values: readonly number[]): { min: number; max: number } {
   const [low, high] = [Math.floor(Math.min(...exponents)), Math.ceil(Math.max(...exponents))];
   const power = (exponent: number) => Number((10 ** exponent).toPrecision(1));
   return { min: power(low), max: power(Math.max(high, low + 1)) };
-}
-
-/** A row of the bar chart: a heading, or a bar with the ratio to chmod. */
-interface Bar {
-  name: string;
-  kind?: Measured['kind'];
-  ratio?: { median: number; min: number; max: number };
-}
-
-function barsOf({ job, title, trees: [tree] = [] }: Results): Bar[] {
-  if (!/^J[1-5]$/.test(job) || tree === undefined) return [];
-  const bars = firstOfEach(tree.groups).flatMap(({ name, kind }): Bar[] => {
-    const ratio = tree.groups
-      .flatMap(({ ratios }) => ratios)
-      .find(({ of, to }) => of === name && to.startsWith('chmod -R'));
-    return ratio === undefined ? [] : [{ name, kind, ratio }];
-  });
-  return bars.length === 0 ? [] : [{ name: `${job}  ${title}` }, ...bars];
-}
-
-/** Bars to the left of 1 are faster than chmod, bars to the right slower; each doubling is as wide. */
-function ratios(bars: readonly Bar[], results: readonly Results[]): EChartsOption {
-  const values = bars.flatMap(({ ratio }) => (ratio === undefined ? [] : [ratio.median]));
-  const color = ({ kind }: Bar) => (kind === 'permwalk' ? OURS : kind === 'limit' ? FAINT : PLAIN);
-  return {
-    title: heading('Time as a multiple of GNU chmod -R a+rX on the same tree', results),
-    grid: { left: LABELS + 20, right: 40, top: 92, bottom: 40 },
-    xAxis: {
-      type: 'value',
-      min: Math.min(-1, Math.floor(Math.log2(Math.min(...values)) - 0.5)),
-      max: Math.max(1, Math.ceil(Math.log2(Math.max(...values)) + 0.5)),
-      interval: 1,
-      axisLabel: {
-        color: INK,
-        fontSize: 12,
-        formatter: (value: number) => (value < 0 ? `1/${2 ** -value}` : `${2 ** value}×`),
-      },
-      splitLine: { lineStyle: { color: FAINT } },
-    },
-    yAxis: {
-      type: 'category',
-      inverse: true,
-      data: bars.map(({ name, ratio }) => (ratio === undefined ? `{heading|${name}}` : name)),
-      axisTick: { show: false },
-      axisLine: { show: false },
-      axisLabel: {
-        color: INK,
-        fontSize: 12,
-        interval: 0,
-        align: 'left',
-        margin: LABELS,
-        rich: { heading: { fontWeight: 'bold', fontSize: 12, color: INK } },
-      },
-    },
-    series: [
-      {
-        type: 'bar',
-        barWidth: 13,
-        data: bars.map((bar) => ({
-          value: bar.ratio === undefined ? Number.NaN : Math.log2(bar.ratio.median),
-          itemStyle: { color: color(bar) },
-          label: {
-            show: bar.ratio !== undefined,
-            position: (bar.ratio?.median ?? 1) < 1 ? ('left' as const) : ('right' as const),
-            formatter: `${short(bar.ratio?.median ?? 1)}×`,
-            color: INK,
-            fontSize: 11,
-            fontWeight: bar.kind === 'permwalk' ? ('bold' as const) : ('normal' as const),
-          },
-        })),
-        markLine: {
-          silent: true,
-          symbol: 'none',
-          label: {
-            show: true,
-            position: 'start',
-            distance: 22,
-            formatter: 'chmod',
-            color: INK,
-            fontSize: 12,
-          },
-          lineStyle: { color: INK, width: 1.5, type: 'solid' },
-          data: [{ xAxis: 0 }],
-        },
-      },
-    ],
-  };
-}
-
-/** Two digits that count. */
-function short(value: number): string {
-  return value >= 10 ? value.toFixed(0) : String(Number(value.toPrecision(2)));
-}
-
-function heading(text: string, results: readonly Results[]) {
-  return {
-    text,
-    subtext: subtext(results),
-    left: 'center',
-    top: 10,
-    textStyle: { ...FONT, fontSize: 16, fontWeight: 'bold' as const },
-    subtextStyle: { ...FONT, fontSize: 12 },
-  };
-}
-
-function subtext([first]: readonly Results[]): string {
-  if (first === undefined) return '';
-  const { cpu, cores, kernel, fileSystem, node, date }: Machine = first.machine;
-  return `${cpu}, ${cores} cores, ${kernel}, ${fileSystem}, Node ${node}, ${date}`;
 }
