@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { publint } from 'publint';
@@ -14,6 +14,7 @@ import { entriesBelow, makeTree, tempDirectory } from './helpers/tree.ts';
 interface PackageJson {
   version: string;
   bin: { permwalk: string };
+  exports: Record<string, string | { types: string }>;
   scripts: Record<string, string>;
   dependencies: Record<string, string>;
 }
@@ -69,6 +70,10 @@ function packed(): { tarball: string; project: string } {
   return { tarball, project };
 }
 
+const { packages } = readJson(checkout, 'package-lock.json') as { packages: Record<string, LockedPackage> };
+/** What is installed with it, by its path in the checkout. */
+const atRunTime = Object.entries(packages).filter(([path, { dev }]) => path !== '' && dev !== true);
+
 const { tarball, project } = packed();
 const installed = join(project, 'node_modules/permwalk');
 const manifest = readJson(installed, 'package.json') as PackageJson;
@@ -85,12 +90,15 @@ function runTool(script: string, args: readonly string[]): void {
 
 const test = suite('package');
 
-test('the tarball holds what is built from lib, the pages and their charts', () => {
+test('the tarball holds what is built from lib but the modules of the command, the pages and their charts', () => {
   const files = entriesBelow(installed).flatMap(([path, entry]) => (entry.isDirectory() ? [] : [path]));
   const sources = entriesBelow(join(checkout, 'lib')).flatMap(([path, entry]) =>
     entry.isDirectory() ? [] : [path.replace(/\.ts$/, '')],
   );
-  const built = sources.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]);
+  // The command is in dist/bin, bundled.
+  const built = sources.flatMap((name) =>
+    name.startsWith('cli/') ? [] : [`dist/${name}.js`, `dist/${name}.d.ts`],
+  );
   const pages = readdirSync(join(checkout, 'docs')).map((name) => `docs/${name}`);
   const charts = readdirSync(join(checkout, 'bench/results')).filter((name) => name.endsWith('.svg'));
   const others = ['.github/SECURITY.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
@@ -142,19 +150,34 @@ test('nothing is run when it is installed', () => {
 });
 
 test('every dependency is one version, and runs nothing when it is installed either', () => {
-  const { packages } = readJson(checkout, 'package-lock.json') as { packages: Record<string, LockedPackage> };
   const entries = Object.entries(manifest.dependencies);
   assert.ok(entries.length > 0);
   for (const [name, version] of entries) {
     assert.match(version, /^\d+\.\d+\.\d+$/, name);
     assert.is(packages[`node_modules/${name}`]?.version, version, name);
   }
-  const atRunTime = Object.entries(packages).filter(([path, { dev }]) => path !== '' && dev !== true);
   assert.ok(atRunTime.length >= entries.length);
   assert.equal(
     atRunTime.filter(([, { hasInstallScript }]) => hasInstallScript).map(([path]) => path),
     [],
   );
+});
+
+/** What is promised to who installs it. */
+const MOST_PACKAGES = 16;
+const MOST_BYTES = 4 * 2 ** 20;
+
+/** Bytes of all files and directories below a directory. */
+function bytesBelow(directory: string): number {
+  return sum(entriesBelow(directory).map(([path]) => lstatSync(join(directory, path)).size));
+}
+
+const sum = (values: readonly number[]): number => values.reduce((one, other) => one + other, 0);
+
+test('it is installed as 16 packages and 4 MiB at most, as the checkout has them', () => {
+  assert.ok(atRunTime.length + 1 <= MOST_PACKAGES, `${atRunTime.length + 1} packages`);
+  const bytes = sum([installed, ...atRunTime.map(([path]) => join(checkout, path))].map(bytesBelow));
+  assert.ok(bytes > 10 ** 6 && bytes <= MOST_BYTES, `${bytes} bytes`);
 });
 
 test('publint finds nothing', async () => {
@@ -203,10 +226,17 @@ whenFull('its types hold where those of Node are checked, too', () => {
   runTool('typescript/bin/tsc', [...options, '--types', 'node', 'consumer.ts']);
 });
 
+/** The declarations that `exports` names. */
+function publicEntries(): string[] {
+  return Object.values(manifest.exports).flatMap((entry) =>
+    typeof entry === 'string' ? [] : [posix.normalize(entry.types)],
+  );
+}
+
 /** Everything that the declarations of the package's entries refer to, by its path in the package. */
 function publicDeclarations(): Map<string, string> {
   const texts = new Map<string, string>();
-  const open = ['dist/index.d.ts', 'dist/compat/chmodr.d.ts'];
+  const open = publicEntries();
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (texts.has(path)) continue;
     const text = readFileSync(join(installed, path), 'utf8');
@@ -290,7 +320,7 @@ test('its types need neither those of Node nor modules that are not its own', ()
 
 test('every exported function has an example, and no text refers to what is not exported', () => {
   const declarations = publicDeclarations();
-  const entries = ['dist/index.d.ts', 'dist/compat/chmodr.d.ts'].map((path) => declarations.get(path) ?? '');
+  const entries = publicEntries().map((path) => declarations.get(path) ?? '');
   const exported = new Set(
     entries.flatMap((text) => [
       ...[...text.matchAll(/export (?:type )?\{([^}]*)\}/g)].flatMap(
@@ -314,6 +344,24 @@ test('every exported function has an example, and no text refers to what is not 
     }
   }
   assert.ok(functions >= 8);
+});
+
+whenFull('npm installs 16 packages and 4 MiB at most, of which none runs anything', () => {
+  const empty = tempDirectory();
+  writeFileSync(join(empty, 'package.json'), '{ "private": true }');
+  const flags = ['--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'];
+  execFileSync('npm', ['install', ...flags, tarball], { cwd: empty });
+  const { packages } = readJson(empty, 'node_modules/.package-lock.json') as {
+    packages: Record<string, LockedPackage>;
+  };
+  const found = Object.entries(packages);
+  assert.ok(found.length > 10 && found.length <= MOST_PACKAGES, `${found.length} packages`);
+  assert.equal(
+    found.filter(([, { hasInstallScript }]) => hasInstallScript),
+    [],
+  );
+  const bytes = bytesBelow(join(empty, 'node_modules'));
+  assert.ok(bytes > 10 ** 6 && bytes <= MOST_BYTES, `${bytes} bytes`);
 });
 
 whenFull('no advisory is known for what it depends on', () => {

@@ -15,13 +15,21 @@ import * as compat from './chmodr.ts';
  *
  * @example
  * import { chmodr } from 'permwalk/chmodrp';
+ *
  * await chmodr('dist', 0o644);
  */
 export async function chmodr(entryPath: string, mode: number | string): Promise<void> {
   return compat.chmodr(entryPath, mode);
 }
 
-/** As {@link chmodr}, but synchronous. It retries nothing. */
+/**
+ * As {@link chmodr}, but synchronous. It retries nothing.
+ *
+ * @example
+ * import { chmodrSync } from 'permwalk/chmodrp';
+ *
+ * chmodrSync('dist', '644');
+ */
 export function chmodrSync(entryPath: string, mode: number | string): void {
   compat.chmodrSync(entryPath, mode);
 }
