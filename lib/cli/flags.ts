@@ -60,30 +60,31 @@ export function inFlags(advice: string): string {
 }
 
 /** Add the flags that all commands share. A flag that is added later goes to the last group. */
-export function addPassFlags(command: Command): Command {
-  for (const [heading, options] of passFlags()) {
+export function addPassFlags(command: Command, defaultManifest = 'none'): Command {
+  for (const [heading, options] of passFlags(defaultManifest)) {
     command.optionsGroup(heading);
     for (const option of options) command.addOption(option);
   }
   return command.helpOption('-h, --help', 'print this help');
 }
 
-function passFlags(): [string, Option[]][] {
+function passFlags(defaultManifest: string): [string, Option[]][] {
   return [
     [
       'What must exist:',
       [
         flag(
           '--manifest <file>',
-          'what must exist: an archive (zip, .mcpb, .whl, tar), mtree(5), a RECORD or a list of paths (default: none)',
+          `what must exist: an archive (zip, .mcpb, .whl, tar), mtree(5), a RECORD or a list of paths (default: ${defaultManifest})`,
         ),
         flag(
           '--strip-components <n>',
           'take this many directories off the front of each path in it (default: 0)',
         ).argParser(parseCount),
-        flag('--prefix <directory>', 'its directory that is the tree, as package in npm packages').conflicts(
-          'stripComponents',
-        ),
+        flag(
+          '--prefix <directory>',
+          'the directory in it that is the tree, such as package in npm packages',
+        ).conflicts('stripComponents'),
         choice(
           '--verify <how>',
           ['size', 'content', 'presence', 'none'],

@@ -15,9 +15,9 @@ export function fillExtractCommand(command: Command): void {
     .argument('<archive>', 'an archive; its entries are the manifest')
     .argument('<destination>', 'where the tree goes')
     .argument('<command...>', 'the extractor, after --; {archive} and {destination} are replaced');
-  addPassFlags(command);
+  addPassFlags(command, 'the archive');
   command
-    .addOption(flag('--no-manifest', 'do not verify contents'))
+    .addOption(flag('--no-manifest', 'do not verify contents: read no manifest'))
     .addOption(
       flag(
         '--exit-codes <codes>',
@@ -50,7 +50,7 @@ export function fillExtractCommand(command: Command): void {
         ],
       ]),
     )
-    .addHelpText('after', exitCodes('the command failed, or something is unresolved; nothing was published'))
+    .addHelpText('after', exitCodes('the destination exists, the command failed, or something is unresolved'))
     .action(async (archive: string, destination: string, extractor: string[], flags: ExtractFlags) => {
       const { runExtraction } = await import('../extraction.ts');
       setExitCode(await runExtraction(archive, destination, extractor, flags));
