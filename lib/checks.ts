@@ -2,7 +2,7 @@ import { quoted } from './printable.ts';
 
 /**
  * What wrong values are told, and checks for those of options and arguments. Each throws a TypeError for a wrong type and a RangeError for a
- * wrong value; both begin with the name, say what was given, and what is taken. `undefined` means: not given.
+ * wrong value; both begin with the name, say what was given, and what is allowed. `undefined` means: not given.
  */
 
 /** A value, for an error message: short, and on one line. */
@@ -23,7 +23,7 @@ const MAX_SHOWN = 100;
 /** A hint at what was most likely meant, as the end of a message. */
 function hintFor(value: unknown): string {
   if (value instanceof URL) return '; pass fileURLToPath(url) of node:url';
-  return value instanceof Promise ? '; it is to be awaited' : '';
+  return value instanceof Promise ? '; await it first' : '';
 }
 
 /** A value of the wrong type. */

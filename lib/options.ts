@@ -37,9 +37,9 @@ export interface ApplyOptions {
    */
   mode?: number | 'executable' | 'manifest' | (string & {}) | undefined;
   /**
-   * Which mode directories get, in place of what `mode` says of them. Default: what `mode` says.
+   * Which mode directories get, instead of what `mode` gives them. Default: what `mode` gives them.
    *
-   * - `'umask'`: what mkdir would give them, `0o777 & ~umask`.
+   * - `'umask'`: what mkdir gives them, `0o777 & ~umask`.
    * - a number (`0o755`), or its octal digits in a string: exactly that mode; setuid and setgid stay.
    * - any other string: a symbolic mode (`u+rwx,go+rX`), applied as GNU chmod applies it.
    */
@@ -77,8 +77,8 @@ export interface ApplyOptions {
   /**
    * What happens to a plain file that holds exactly the text of a link that the manifest has in its place, which many extractors
    * leave. `'error'` (default): it is unresolved (`link-flattened`). `'restore'`: it becomes that link, once everything else is
-   * there, if the link stays inside the tree: its target is relative, has `..` at its start alone, and, followed through all that is
-   * there, leads neither outside nor in a circle. Files with more than one name, files of another user, and files with `verify: 'none'`
+   * there, if the link stays inside the tree: its target is relative, has `..` only at its start, and leads neither outside nor in a
+   * circle when it is followed through everything that is there. Files with more than one name, files of another user, and files with `verify: 'none'`
    * stay. On Windows, every file does.
    */
   flattenedLinks?: 'error' | 'restore' | undefined;
@@ -99,7 +99,7 @@ export interface ApplyOptions {
   dryRun?: boolean | undefined;
   /**
    * Permission bits that are never granted: 0 to 0o777, or octal digits in a string (`'022'`). Default: the umask of the process.
-   * The numbers 22, 27 and 77 are refused, for 0o22, 0o27 and 0o77 are meant.
+   * The numbers 22, 27 and 77 are refused, because 0o22, 0o27 and 0o77 are meant.
    */
   umask?: number | string | undefined;
   /**

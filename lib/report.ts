@@ -29,9 +29,9 @@ export interface PermissionCounts {
   unlisted: number;
   /** Entries of the manifest that may be absent, and are. They count in none of the others. */
   absent: number;
-  /** Files of which one more name exists, here or elsewhere, and whose mode was changed: for all names. They are in `changed`, too. */
+  /** Files that were changed and have more than one name, here or elsewhere: all names have the new mode. They are in `changed`, too. */
   hardLinked: number;
-  /** With `verify: 'content'`: files of the manifest that are there, and whose content it says nothing of that can be verified. */
+  /** With `verify: 'content'`: files of the manifest that exist, and that have no digest there that can be compared. */
   unverified: number;
   /** Plain files that became the links whose text they held (or would, in a dry run). They are not in `changed`. */
   restored: number;
@@ -84,7 +84,7 @@ export interface PermissionReport {
   unlisted: string[];
   unresolved: UnresolvedEntryError[];
   settle: SettleReport;
-  /** What was odd in the manifest, and in how it was used; the first 1,000 of the manifest's. Globs that named nothing. */
+  /** What was odd in the manifest (the first 1,000 oddities), whether `detect` looked into every file, and globs that matched nothing. */
   warnings: readonly ManifestWarning[];
   /** Milliseconds from call to report. */
   durationMs: number;

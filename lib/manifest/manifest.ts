@@ -42,7 +42,7 @@ export interface ManifestDigest {
 export interface ManifestWarning {
   /** Stable name of the kind of oddity: `'duplicate'`, `'no-end-mark'`, … */
   readonly code: string;
-  /** The entry that it is about, where it is about one. */
+  /** The entry that it is about, if it is about one. */
   readonly path?: string;
   /** What is odd, and how it was read, as a sentence. */
   readonly message: string;
@@ -67,7 +67,7 @@ export interface Manifest extends Iterable<ManifestEntry> {
   readonly warningCount: number;
 }
 
-/** Everything that is taken where a manifest is asked for. */
+/** What can be passed as a manifest. */
 export type ManifestInput =
   | Manifest
   | Iterable<string | ManifestEntry>

@@ -15,16 +15,16 @@ import { pause, runAtOnce, runInSlices, Slices } from './slices.ts';
 /**
  * Set the modes of an unpacked tree.
  *
- * Looks with lstat and never follows a link. With a manifest, waits in rounds for the paths that it lists, and for their sizes.
- * Reports what stays unresolved. Where everything is in place, nothing waits.
+ * It looks with lstat and never follows a link. With a manifest, it waits in rounds for the paths that the manifest lists, and for
+ * their sizes. It reports what stays unresolved. If everything is in place, it does not wait.
  *
  * @param root directory to work on; a link is resolved once. `/` is refused.
  * @returns what was found and done
  * @throws TypeError or RangeError for an option, {@link ManifestError} for a manifest, before anything is touched
- * @throws ENOENT where the root is not there and no manifest says that it must come; ENOTDIR where it is a file
- * @throws RangeError with code `ERR_PERMWALK_MAX_ENTRIES` past `maxEntries`, `ERR_PERMWALK_GLOB_STEPS` past the steps of globs
+ * @throws ENOENT if the root does not exist and there is no manifest; ENOTDIR if it is a file
+ * @throws RangeError with code `ERR_PERMWALK_MAX_ENTRIES` for more entries than `maxEntries`, `ERR_PERMWALK_GLOB_STEPS` if a glob takes too many steps
  * @throws the signal's reason when it is aborted, and what `onProgress` or `onChange` throws
- * @throws {@link UnresolvedEntriesError} when `strict` and something is unresolved: everything else has been done
+ * @throws {@link UnresolvedEntriesError} if `strict` is true and something is unresolved; everything else has been done
  *
  * @example
  * const manifest = await readManifest('bundle.mcpb');

@@ -6,6 +6,6 @@ import type { Plan } from './plan.ts';
 export function warningsOf({ manifest, detect }: Settings, plan: Plan): readonly ManifestWarning[] {
   const warnings = checkedManifest(manifest)?.warnings ?? [];
   if (!detect || !plan.lacksExecutables) return warnings;
-  const message = 'no file of the manifest has an exec bit, so that each was looked into (detect)';
+  const message = 'no file of the manifest has an exec bit, so detect looked into each of them';
   return [...warnings, { code: 'no-exec-bits', message }];
 }
