@@ -67,8 +67,8 @@ export interface PermissionReport {
   /** True if nothing is unresolved. */
   ok: boolean;
   /**
-   * `'anchored'`: by descriptors; no path is resolved twice (Linux). `'native'`: the same, with calls made by libc itself, from
-   * where the tree proved large enough for that to pay. `'path'`: by checked paths (elsewhere).
+   * `'anchored'`: by descriptors; no path is resolved twice (Linux). `'native'`: the same, with calls made by libc itself, once
+   * the tree proved large enough for that to pay, or a rename needed it. `'path'`: by checked paths (elsewhere).
    */
   backend: 'native' | 'anchored' | 'path';
   /**
