@@ -6,7 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Results } from '../bench/results.ts';
 import { extent } from './helpers/extent.ts';
-import { runtime, scriptCommand } from './helpers/runtime.ts';
+import { runtime, scriptCommand, scriptPath } from './helpers/runtime.ts';
 import { tempDirectory } from './helpers/tree.ts';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
@@ -30,7 +30,14 @@ function bench(out: string, ...more: string[]) {
   if (extent({ short: true, full: false })) tiny.push('--beside', 'chmodr');
   const runtimes = ['--runtimes', extent({ short: 'node', full: 'node,koffi' })];
   const on = ['--on', tempDirectory()];
-  const command = [...args, join(checkout, 'bench/bench.ts'), ...tiny, ...runtimes, ...on, ...more];
+  const command = [
+    ...args,
+    scriptPath(new URL('../bench/bench.ts', import.meta.url)),
+    ...tiny,
+    ...runtimes,
+    ...on,
+    ...more,
+  ];
   return spawnSync(program, command, { cwd: checkout, encoding: 'utf8' });
 }
 

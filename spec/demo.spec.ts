@@ -1,16 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { showDemo } from './demo/demo.ts';
 import { makeExampleProject } from './helpers/example-project.ts';
 import { readPage } from './helpers/pages.ts';
-import { scriptCommand } from './helpers/runtime.ts';
+import { scriptCommand, scriptPath } from './helpers/runtime.ts';
 import { tempDirectory } from './helpers/tree.ts';
 
-const demo = fileURLToPath(new URL('demo/demo.ts', import.meta.url));
+const demo = scriptPath(new URL('demo/demo.ts', import.meta.url));
 const [program, ...args] = scriptCommand;
 const run = (...bundle: string[]) => spawnSync(program, [...args, demo, ...bundle], { encoding: 'utf8' });
 

@@ -1,14 +1,13 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { outputOf } from './helpers/child.ts';
 import type { DescriptorPass, DescriptorUse } from './helpers/descriptors-child.ts';
 import { extent } from './helpers/extent.ts';
 import { passes } from './helpers/passes.ts';
-import { canRunOn } from './helpers/runtime.ts';
+import { canRunOn, scriptPath } from './helpers/runtime.ts';
 import { tempDirectory } from './helpers/tree.ts';
 
 const DEPTH = extent({ short: 60, full: 200 });
@@ -41,7 +40,7 @@ if (
   const { root, files } = makeLargeTree();
   const list = join(tempDirectory(), 'list');
   writeFileSync(list, files.join('\n'));
-  const script = fileURLToPath(new URL('helpers/descriptors-child.ts', import.meta.url));
+  const script = scriptPath(new URL('helpers/descriptors-child.ts', import.meta.url));
   // Without r for the group and others, so that directories get no x for it.
   const permissions = [0o701, 0o702, 0o703, 0o710, 0o720, 0o730];
 

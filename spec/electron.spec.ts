@@ -7,12 +7,12 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { writeAsar } from './helpers/asar.ts';
 import { writeBundle } from './helpers/bundle.ts';
-import { canRunOn } from './helpers/runtime.ts';
+import { canRunOn, scriptPath } from './helpers/runtime.ts';
 import { addToTree, modesBelow, tempDirectory } from './helpers/tree.ts';
 
 const test = suite('Electron, imitated');
 const checkout = fileURLToPath(new URL('..', import.meta.url));
-const imitation = fileURLToPath(new URL('helpers/imitate-electron.ts', import.meta.url));
+const imitation = scriptPath(new URL('helpers/imitate-electron.ts', import.meta.url));
 const child = fileURLToPath(new URL('helpers/electron-child.js', import.meta.url));
 const built = join(checkout, 'dist');
 

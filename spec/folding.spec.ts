@@ -1,13 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { foldingOf, foldName } from '../lib/directory/folding.ts';
 import { holdDirectory } from '../lib/directory/open.ts';
 import type { FoldingOutcome } from './helpers/folding-child.ts';
-import { canRunOn } from './helpers/runtime.ts';
+import { canRunOn, scriptPath } from './helpers/runtime.ts';
 import { makeTree, tempDirectory } from './helpers/tree.ts';
 
 const test = suite('names that are one on disk');
@@ -42,7 +41,7 @@ if (process.platform === 'linux') {
 }
 
 if (process.platform === 'linux' && canRunOn(['node'], 'node:fs is imitated before it is loaded')) {
-  const helper = (name: string) => fileURLToPath(new URL(`helpers/${name}`, import.meta.url));
+  const helper = (name: string) => scriptPath(new URL(`helpers/${name}`, import.meta.url));
   const folder = tempDirectory();
   let outcomes: Record<string, FoldingOutcome>;
   test.before(() => {

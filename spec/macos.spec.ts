@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { extent } from './helpers/extent.ts';
-import { canRunOn } from './helpers/runtime.ts';
+import { canRunOn, scriptPath, uvuArguments } from './helpers/runtime.ts';
 
 /** What works on the path backend, which serves on macOS: the first of these say most of it. */
 const all = [
@@ -28,13 +28,12 @@ const groups = extent({ short: [all.slice(0, 3)], full: all.map((spec) => [spec]
 
 const run = promisify(execFile);
 const checkout = fileURLToPath(new URL('..', import.meta.url));
-const imitation = fileURLToPath(new URL('helpers/imitate-macos.ts', import.meta.url));
+const imitation = scriptPath(new URL('helpers/imitate-macos.ts', import.meta.url));
 const test = suite('macOS, imitated');
 
 /** Run specs in a process that believes to be on macOS. */
-async function runSpecs(pattern: string): Promise<string> {
-  const uvu = fileURLToPath(new URL('../node_modules/uvu/bin.js', import.meta.url));
-  const command = [...process.execArgv, '--import', imitation, uvu, '-c', 'false', 'spec', pattern];
+async function runSpecs(names: readonly string[]): Promise<string> {
+  const command = [...process.execArgv, '--import', imitation, ...uvuArguments(names)];
   const { stdout } = await run(process.execPath, command, { cwd: checkout, maxBuffer: 1 << 26 }).catch(
     (error: { stdout: string; message: string }) => ({ stdout: `${error.stdout}\n${error.message}` }),
   );
@@ -44,7 +43,7 @@ async function runSpecs(pattern: string): Promise<string> {
 if (process.platform === 'linux' && canRunOn(['node'], 'node:fs is imitated before it is loaded')) {
   for (const specs of groups) {
     test(`${specs.join(', ')}: everything holds where files are opened by the rules of XNU`, async () => {
-      const output = await runSpecs(`^(${specs.join('|')})\\.spec\\.ts$`);
+      const output = await runSpecs(specs);
       const count = (name: string) => Number(new RegExp(`^ +${name}: +(\\d+)`, 'm').exec(output)?.[1]);
       assert.ok(count('Total') > 0 && count('Passed') === count('Total'), output);
     });

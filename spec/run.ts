@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { EXTENT_VARIABLE, FULL } from './helpers/extent.ts';
 import { ownWorkplace } from './runtimes/copy.ts';
 import { runSpecs, type SpecResult } from './runtimes/specs.ts';
+import { buildSpecs } from './typescript/build.ts';
 
 /** Files that take longest, the longest first: a core that begins one of them last would keep the others waiting. */
 const slowest = [
@@ -39,8 +40,6 @@ const slowest = [
 ];
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
-/** A path for every working directory. */
-const typescript = new URL('typescript/register.js', import.meta.url).href;
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { full: { type: 'boolean' }, except: { type: 'string', multiple: true, default: [] } },
@@ -82,6 +81,15 @@ function commandFor(name: string): string {
   return values.full ? `npm run test:full -- ${name}` : `npm test -- ${name}`;
 }
 
+/** Whether coverage is counted: by the modules of `lib` as they are. */
+const isCounted = process.env.NODE_V8_COVERAGE !== undefined;
+/** What comes before a spec file. In TypeScript that is a path for every working directory. */
+const command = [
+  process.execPath,
+  ...(isCounted
+    ? ['--import', new URL('typescript/register.js', import.meta.url).href]
+    : ['--enable-source-maps']),
+];
 const workplace = ownWorkplace(checkout);
 if (values.full) workplace.environment = { ...workplace.environment, [EXTENT_VARIABLE]: FULL };
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
@@ -93,17 +101,14 @@ const failed: string[] = [];
 /** Run one file after the other until none is left. */
 async function work(): Promise<void> {
   for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-    const result = await runSpecs(
-      [process.execPath, '--import', typescript],
-      `^${name}\\.spec\\.ts$`,
-      workplace,
-    );
+    const result = await runSpecs(command, [name], workplace, !isCounted);
     for (const count of ['passed', 'failed', 'skipped'] as const) sum[count] += result[count];
     if (result.failed > 0) failed.push(name);
     tell(name, result);
   }
 }
 
+if (!isCounted) await buildSpecs(checkout);
 // One more than there are cores: some specs wait.
 await Promise.all(Array.from({ length: availableParallelism() + 1 }, work));
 // In the words of uvu.

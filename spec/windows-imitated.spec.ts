@@ -1,14 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readWindowsTarget } from '../lib/directory/link-target.ts';
 import { windowsFault } from '../lib/directory/windows-names.ts';
-import { canRunOn } from './helpers/runtime.ts';
+import { canRunOn, scriptPath } from './helpers/runtime.ts';
 
 const test = suite('rules of Windows');
-const helper = (name: string) => fileURLToPath(new URL(`helpers/${name}`, import.meta.url));
 
 /** What Python says, whose rules of Windows work on any system. */
 function askPython(script: string, input: unknown): unknown {
@@ -139,8 +137,8 @@ if (process.platform === 'linux' && canRunOn(['node'], 'node:fs is imitated befo
     const command = [
       ...process.execArgv,
       '--import',
-      helper('imitate-windows.ts'),
-      fileURLToPath(new URL('windows/pass.ts', import.meta.url)),
+      scriptPath(new URL('helpers/imitate-windows.ts', import.meta.url)),
+      scriptPath(new URL('windows/pass.ts', import.meta.url)),
     ];
     const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
     assert.is(status, 0, `${stdout}${stderr}`);

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { buildSync } from 'esbuild';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { canRunOn } from './helpers/runtime.ts';
+import { canRunOn, scriptPath } from './helpers/runtime.ts';
 import { tempDirectory } from './helpers/tree.ts';
 import { endAll, runOnWine, whatIsMissing } from './runtimes/wine.ts';
 
@@ -41,8 +41,8 @@ interface Outcome {
   readonly code: number | null;
 }
 
-async function runHere(script: string, before: readonly string[] = []): Promise<Outcome> {
-  const args = [...process.execArgv, ...before, script];
+async function runHere(script: URL, before: readonly string[] = []): Promise<Outcome> {
+  const args = [...process.execArgv, ...before, scriptPath(script)];
   return run(process.execPath, args, { maxBuffer: 1 << 26 }).then(
     ({ stdout, stderr }) => ({ output: stdout + stderr, code: 0 }),
     (error) => ({ output: `${error.stdout}${error.stderr}${error.message}`, code: 1 }),
@@ -54,7 +54,7 @@ function assertPassed({ output, code }: Outcome): void {
   assert.ok(code === 0 && count('Total') > 0 && count('Passed') === count('Total'), output);
 }
 
-const scriptOf = (room: string) => fileURLToPath(new URL(`windows/${room}.ts`, import.meta.url));
+const scriptOf = (room: string) => new URL(`windows/${room}.ts`, import.meta.url);
 
 /** The imitation in JavaScript: who is started with it need not read TypeScript. */
 function imitation(): string {
@@ -76,7 +76,7 @@ if (canRunOn(['node'], 'it is about Node')) {
     else {
       if (missing === undefined) {
         test(`${room}, under Wine: ${holds}`, async () => {
-          const args = ['--disable-warning=ExperimentalWarning', scriptOf(room)];
+          const args = ['--disable-warning=ExperimentalWarning', fileURLToPath(scriptOf(room))];
           assertPassed(await runOnWine(args, MAX_MINUTES));
         });
       }

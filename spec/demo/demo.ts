@@ -30,6 +30,7 @@ import {
   readManifest,
   wrapExtractor,
 } from '../../lib/index.ts';
+import { scriptPath } from '../helpers/runtime.ts';
 
 const LATE_MS = [300, 700] as const;
 const embedded = fileURLToPath(new URL('../../node_modules/pyodide/python_stdlib.zip', import.meta.url));
@@ -168,7 +169,7 @@ export async function showDemo(
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (process.argv[1] === scriptPath(import.meta.url)) {
   const { stdout, stderr } = process;
   process.exitCode = await showDemo(process.argv[2] ?? embedded, {
     out: (text) => stdout.write(text),

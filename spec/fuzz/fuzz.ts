@@ -9,8 +9,9 @@
 import { fork } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { scriptPath } from '../helpers/runtime.ts';
 import { makeCorpus, readCorpus, type Sample } from './corpus.ts';
 import { archivesIn, compareReaders } from './differential.ts';
 import { mutate } from './mutate.ts';
@@ -77,7 +78,7 @@ async function runChild(
 ): Promise<number> {
   const scratch = join(directory, 'scratch');
   const positionFile = join(scratch, POSITION);
-  const script = fileURLToPath(new URL('child.ts', import.meta.url));
+  const script = scriptPath(new URL('child.ts', import.meta.url));
   const parameters = [join(directory, 'corpus'), scratch, ...[seed, from, to].map(String)];
   writeFileSync(positionFile, `${from}\n`);
   const child = fork(script, parameters);

@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ApplyOptions } from '../../lib/options.ts';
 import type { PermissionReport } from '../../lib/report.ts';
-import { javascriptCommand, scriptCommand } from './runtime.ts';
+import { javascriptCommand, scriptCommand, scriptPath } from './runtime.ts';
 import { tempDirectory } from './tree.ts';
 
 /** Nobody's user and group: no rights anywhere. */
@@ -35,7 +35,7 @@ export interface PassInChild {
 /** Run one pass in a process of its own, in its own mount namespace or as another user. */
 export async function passInChild(options: PassInChild): Promise<PassResult> {
   const { root, options: applyOptions = {}, backend = 'anchored' } = options;
-  const script = fileURLToPath(new URL('pass-child.ts', import.meta.url));
+  const script = scriptPath(new URL('pass-child.ts', import.meta.url));
   const pass = [JSON.stringify({ root, options: applyOptions, backend })];
   const output = await outputOf(startScript(script, pass, options));
   return JSON.parse(output) as PassResult;

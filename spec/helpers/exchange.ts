@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { scriptPath } from './runtime.ts';
 
 /** A process that attacks; `stop` ends it and says how often it did what it does. */
 interface Attacker {
@@ -47,7 +48,7 @@ async function whileAtWork(attacker: Attacker, work: () => Promise<void> | void)
 }
 
 async function startExchange(names: readonly string[]): Promise<Attacker> {
-  const plain = fileURLToPath(new URL('exchange-plain.ts', import.meta.url));
+  const plain = scriptPath(new URL('exchange-plain.ts', import.meta.url));
   const exchange =
     (await startPython(new URL('exchange.py', import.meta.url), names, 'ignore')) ??
     (await started(process.execPath, [...process.execArgv, plain, ...names], 'inherit'));

@@ -8,8 +8,9 @@ import fs, { type Stats } from 'node:fs';
 import { createRequire, register, syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join, normalize } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Asar } from './asar.ts';
+import { scriptPath } from './runtime.ts';
 
 type Call = (...parameters: never[]) => unknown;
 
@@ -167,4 +168,4 @@ patch(table, 'existsSync', (place) => Asar.open(place.asar)?.list(place.inside) 
 syncBuiltinESMExports();
 
 // Modules are read from archives by a thread of their own.
-register('./asar-hooks.ts', import.meta.url);
+register(pathToFileURL(scriptPath(new URL('./asar-hooks.ts', import.meta.url))));

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { uvuArguments } from '../helpers/runtime.ts';
 import type { Workplace } from './copy.ts';
 
 /** What came of the specs that one process ran. */
@@ -13,16 +13,16 @@ export interface SpecResult {
 
 const MAX_MINUTES = 10;
 
-/** Run the specs whose file names match, in one process. */
+/** Run specs, by the names of their files, in one process. */
 export async function runSpecs(
   command: readonly string[],
-  pattern: string,
+  names: readonly string[],
   { checkout, user, environment }: Workplace,
+  areBuilt = false,
 ): Promise<SpecResult> {
   const [program = '', ...args] = command;
-  const uvu = join(checkout, 'node_modules/uvu/bin.js');
   const started = performance.now();
-  const child = spawn(program, [...args, uvu, '-c', 'false', 'spec', pattern], {
+  const child = spawn(program, [...args, ...uvuArguments(names, areBuilt)], {
     cwd: checkout,
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],

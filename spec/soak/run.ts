@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import { scriptPath } from '../helpers/runtime.ts';
 import { emptyResult, type Result } from './attack.ts';
 import { ofOneLength } from './attacks/index.ts';
 
-const script = fileURLToPath(new URL('child.ts', import.meta.url));
+const script = scriptPath(new URL('child.ts', import.meta.url));
 
 /**
  * What an attack may take beyond its time: to set up, to prove itself, and to end, on a machine that is at work; and one that

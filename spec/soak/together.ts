@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import { scriptPath } from '../helpers/runtime.ts';
 import { emptyResult, type Result } from './attack.ts';
 
-const script = fileURLToPath(new URL('child.ts', import.meta.url));
+const script = scriptPath(new URL('child.ts', import.meta.url));
 
 /** What one attack may take, on a machine that is at work. */
 const LIMIT_SECONDS = 240;

@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { unzipSync } from 'fflate';
+import { scriptPath } from '../helpers/runtime.ts';
 import { packZip } from '../helpers/zip.ts';
 
 /** A module of the package as it is built. */
@@ -125,7 +125,7 @@ export async function runNode(
 
 /** Path of a script beside this one. */
 export function script(name: string): string {
-  return fileURLToPath(new URL(name, import.meta.url));
+  return scriptPath(new URL(name, import.meta.url));
 }
 
 /** The error that something rejects with. */

@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import * as fc from 'fast-check';
 import { extent } from '../../helpers/extent.ts';
+import { scriptPath } from '../../helpers/runtime.ts';
 import { tempDirectory } from '../../helpers/tree.ts';
 import { type Result, skip, underWatch } from '../attack.ts';
 import type { GlobTask } from '../glob-child.ts';
 
-const script = fileURLToPath(new URL('../glob-child.ts', import.meta.url));
+const script = scriptPath(new URL('../glob-child.ts', import.meta.url));
 /** Seconds of processor time in which every glob must have been refused or matched: far more than any that is bounded. */
 const PATIENCE = 5;
 const POLL_MS = 50;
