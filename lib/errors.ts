@@ -169,6 +169,8 @@ export class UnresolvedEntryError extends PlainError {
   readonly attempts: number;
   /** Milliseconds between the first and the last look. */
   readonly elapsedMs: number;
+  /** In place of what its reason says. */
+  readonly #advice: string | undefined;
 
   constructor(given: UnresolvedEntryDetails) {
     const details = own(given);
@@ -192,6 +194,16 @@ export class UnresolvedEntryError extends PlainError {
     this.target = target;
     this.attempts = details.attempts;
     this.elapsedMs = details.elapsedMs;
+    this.#advice = details.advice;
+  }
+
+  /**
+   * What to do about it, which its message ends with.
+   *
+   * @internal
+   */
+  get advice(): string {
+    return this.#advice ?? advice[this.reason];
   }
 
   /** All facts as plain data, keys in this order; JSON leaves out `undefined`. */

@@ -623,6 +623,11 @@ flags(
     const outside = await runCli([...check, '--flattened-links', 'restore', '--no-retry']);
     assert.is(outside.code, 1);
     assert.match(outside.stdout, /\n {2}link-flattened {5}out {2}expected symlink -> \/etc/);
+    // An entry that has its own advice gets that.
+    assert.match(
+      outside.stdout,
+      /\nwhat to do\n {2}link-flattened {5}its target may lead out of the tree: use an/,
+    );
   },
 );
 

@@ -1,4 +1,4 @@
-import { advice, describeFacts, type EntryFacts, formatMode, type UnresolvedEntryError } from '../errors.ts';
+import { describeFacts, type EntryFacts, formatMode, type UnresolvedEntryError } from '../errors.ts';
 import type {
   LinkReport,
   PermissionChange,
@@ -185,11 +185,10 @@ function renderUnresolved(
   return [heading, ...lines, '', ...renderAdvice(unresolved)];
 }
 
-/** What to do, once a reason. */
+/** What to do, each once: mostly one a reason. */
 function renderAdvice(unresolved: readonly UnresolvedEntryError[]): string[] {
-  const reasons = new Set(unresolved.map(({ reason }) => reason));
-  const lines = [...reasons].map((reason) => `  ${reason.padEnd(reasonWidth)}  ${inFlags(advice[reason])}`);
-  return ['what to do', ...lines];
+  const lines = unresolved.map(({ reason, advice }) => `  ${reason.padEnd(reasonWidth)}  ${inFlags(advice)}`);
+  return ['what to do', ...new Set(lines)];
 }
 
 /** Why in words: `expected file of 12 bytes; found file of 7 bytes`, and the errno if there is one. */
