@@ -36,7 +36,7 @@ export interface EntryFacts {
  * - `special-bits`: it lacks setuid, setgid or sticky, which was recorded, and which is never added.
  * - `hard-linked`: a file with more than one link, and `hardLinks` is `'error'`.
  * - `unlisted`: it is not in the manifest, and `unlisted` is `'error'`.
- * - `undecodable-name`: its name is not UTF-8, and a manifest or glob would have to name it.
+ * - `undecodable-name`: its name is not UTF-8, and a manifest or glob would have to name it; or Deno, which cannot.
  * - `path-too-long`: its path is longer than 4095 bytes, so that no glob is held against it, or longer than the system takes.
  * - `unsafe-path`: it is on another device, or was replaced during processing.
  * - `io-error`: any other error of the system; see `code`.

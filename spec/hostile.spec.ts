@@ -13,9 +13,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { recordManifest } from '../lib/index.ts';
 import { isRoot } from './helpers/child.ts';
 import { allPasses, impatient, reasonsOf, rejectedReport } from './helpers/passes.ts';
-import { canUseByteNames } from './helpers/runtime.ts';
+import { canUseByteNames, runtime } from './helpers/runtime.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 /** Descriptors of this process that are files or directories: a runtime closes the pipes of a child when it likes. */
@@ -112,6 +113,22 @@ for (const { backend, title, apply } of allPasses) {
       assert.is(named.counts.changed, 1, 'a manifest may write the bytes as the report does');
       const lossy = await rejectedReport(apply(root, { manifest: ['\ufffdt\ufffd'], retry: impatient }));
       assert.equal(reasonsOf(lossy), ['\ufffdt\ufffd: undecodable-name']);
+    });
+
+    test('an entry whose name the runtime cannot use is told of', async () => {
+      const root = makeTree({ 'd/f': 0o600, '\ufffd': 0o600 });
+      const names = `"$(printf 'd/b\\377')" "$(printf 'd/d\\377')"`;
+      execFileSync('sh', ['-c', `set -- ${names}; touch "$1"; mkdir "$2"; touch "$2/in"`], { cwd: root });
+      for (const maxEntries of [undefined, 10]) {
+        const report = await apply(root, { mode: 'go+r', strict: false, maxEntries });
+        const unreached = ['d/b\ufffd: undecodable-name', 'd/d\ufffd: undecodable-name'];
+        assert.equal(reasonsOf(report), runtime === 'deno' ? unreached : []);
+        assert.is(report.counts.visited, runtime === 'deno' ? 4 : 7);
+        assert.equal([modeOf(root, 'd/f'), modeOf(root, '\ufffd')], [0o644, 0o644]);
+      }
+      const recorded = await recordManifest(root).catch((error) => error);
+      if (runtime === 'deno') assert.match(recorded.message, /name is not UTF-8.*"d\/b\ufffd"/);
+      else assert.is(recorded.entries.length, 7);
     });
   }
 

@@ -24,6 +24,7 @@ import {
   modeAfterChange,
   type SystemPath,
   syncOpened,
+  unlinkEntry,
 } from './read.ts';
 import { connectTo, isSocketAt, listenOn, touchAt } from './socket.ts';
 import type { WorkingDirectory } from './working-directory.ts';
@@ -177,7 +178,7 @@ export class AnchoredDirectory implements Directory {
   }
 
   unlink(name: string): void {
-    fs.unlinkSync(this.#named(name));
+    unlinkEntry(this.#named(name));
   }
 
   removeDirectory(name: string): void {

@@ -16,7 +16,15 @@ import { chmodUnreadable, lookAtDirectory } from './look.ts';
 import { decodeName, encodeName, joinPath } from './names.ts';
 import { isAnyRefused, noFollowFlag } from './no-follow.ts';
 import { isWindows } from './platform.ts';
-import { chmodOpened, fstatEntry, listDirectory, lstatEntry, type SystemPath, syncOpened } from './read.ts';
+import {
+  chmodOpened,
+  fstatEntry,
+  listDirectory,
+  lstatEntry,
+  type SystemPath,
+  syncOpened,
+  unlinkEntry,
+} from './read.ts';
 import { connectTo, isSocketAt, listenOn, touchAt } from './socket.ts';
 import { syncWritable } from './sync-writable.ts';
 
@@ -182,7 +190,7 @@ class CheckedDirectory implements Directory {
 
   unlink(name: string): void {
     this.#verify();
-    fs.unlinkSync(this.#systemPath(name));
+    unlinkEntry(this.#systemPath(name));
   }
 
   removeDirectory(name: string): void {

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { isDeno } from './platform.ts';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
@@ -42,6 +43,18 @@ export function decodeName(bytes: Uint8Array): string {
 /** True where the name can be written down as text: no byte of it had to be escaped. */
 export function isDecodable(name: string): boolean {
   return name.isWellFormed();
+}
+
+const REPLACEMENT_CHARACTER = '\ufffd';
+
+/** Whether a name that was listed may have lost bytes that are not UTF-8: nothing can be reached by it then. */
+export function mayLackBytes(name: string): boolean {
+  return isDeno && name.includes(REPLACEMENT_CHARACTER);
+}
+
+/** Whether a name that was listed as text may have bytes that are not, and can be listed as bytes. */
+export function mayHaveBytes(name: string): boolean {
+  return !isDeno && name.includes(REPLACEMENT_CHARACTER);
 }
 
 /** What the system calls take for a path that {@link decodeName} may have made: text, or bytes where text would lie. */

@@ -4,11 +4,11 @@ import type { EntryType } from '../errors.ts';
 import { decideOn } from './decide.ts';
 import type { ChmodResult, Directory, Listing } from './directory.ts';
 import { type EntryStats, isExact, toEntryStats, toExactStats } from './entry-stats.ts';
-import { errorCode } from './errors.ts';
+import { errorCode, systemError } from './errors.ts';
 import { fs } from './fs.ts';
-import { decodeName } from './names.ts';
+import { decodeName, mayHaveBytes } from './names.ts';
+import { isDeno } from './platform.ts';
 
-const REPLACEMENT_CHARACTER = '\ufffd';
 // Said, for Node would read it in `Object.prototype`.
 const unthrown = { throwIfNoEntry: false, bigint: false } as const;
 const exact = { bigint: true, throwIfNoEntry: false } as const;
@@ -111,11 +111,10 @@ class NodeListing implements Listing {
 export function listDirectory(path: SystemPath, directory: Looker, most = Number.POSITIVE_INFINITY): Listing {
   const isBounded = most !== Number.POSITIVE_INFINITY;
   const entries = isBounded ? listStart(path, most) : fs.readdirSync(path, { withFileTypes: true });
-  return new NodeListing(entries.some(mayBeUndecodable) ? listBytes(path, most) : entries, directory);
-}
-
-function mayBeUndecodable({ name }: ListedEntry): boolean {
-  return name.includes(REPLACEMENT_CHARACTER);
+  return new NodeListing(
+    entries.some(({ name }) => mayHaveBytes(name)) ? listBytes(path, most) : entries,
+    directory,
+  );
 }
 
 function listStart(path: SystemPath, most: number): ListedEntry[] {
@@ -152,6 +151,14 @@ function firstOf(directory: Dir, most: number): Dirent[] {
   } finally {
     directory.closeSync();
   }
+}
+
+/** Remove an entry that is no directory. */
+export function unlinkEntry(path: SystemPath): void {
+  if (isDeno && lstatEntry(path)?.type === 'directory') {
+    throw systemError('EISDIR', 'illegal operation on a directory', 'unlink', String(path));
+  }
+  fs.unlinkSync(path);
 }
 
 /**

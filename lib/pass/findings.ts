@@ -8,6 +8,7 @@ import {
   transientCodes,
   UnsafePathError,
 } from '../directory/errors.ts';
+import { mayLackBytes } from '../directory/names.ts';
 import type { EntryFacts, UnresolvedReason } from '../errors.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
 import { own } from '../own.ts';
@@ -24,6 +25,8 @@ const reasons: ReadonlyMap<string, UnresolvedReason> = new Map([
 
 /** What the system says of a name that a directory cannot have: too long, or not in its encoding. */
 const unnameable: ReadonlySet<string> = new Set(['ENAMETOOLONG', 'EILSEQ', 'EINVAL']);
+
+const UNREACHABLE = 'rename it, or use another runtime than Deno, which cannot name it';
 
 /** Name of an errno. Not all runtimes tell the system call. */
 const errno = /^E[A-Z0-9]+$/;
@@ -84,6 +87,9 @@ export class Findings {
   missing(subject: Subject, facts: Partial<Finding>): void {
     const { slot } = subject;
     if (slot === NO_SLOT || this.#slots.origin(slot) === 'walked') {
+      if (mayLackBytes(subject.name ?? subject.place.name)) {
+        return this.#ledger.fail(subject, { reason: 'undecodable-name', ...facts, advice: UNREACHABLE });
+      }
       return this.#ledger.end(slot, 'vanished');
     }
     if (this.#slots.isOptional(slot)) return this.#absent(slot);

@@ -1,6 +1,7 @@
 import { type Directory, type OpenFile, SELF } from '../directory/directory.ts';
 import { type EntryStats, type Identity, isSameEntry } from '../directory/entry-stats.ts';
-import { errorCode, located, swapped } from '../directory/errors.ts';
+import { errorCode, located, swapped, systemError } from '../directory/errors.ts';
+import { mayLackBytes, nameOf } from '../directory/names.ts';
 import { Place } from '../directory/place.ts';
 import { isWindows } from '../directory/platform.ts';
 import type { Tree } from '../directory/tree.ts';
@@ -249,6 +250,9 @@ export class Recorder {
   }
 
   #vanished(path: string): undefined {
+    if (mayLackBytes(nameOf(path))) {
+      throw systemError('ENOENT', 'the name is not UTF-8, and cannot be used on Deno', 'lstat', path);
+    }
     return this.#leaveOut('vanished', 'vanished while the tree was recorded, and is left out', path);
   }
 

@@ -1,3 +1,4 @@
+import { isDeno } from '../platform.ts';
 import { openBun } from './bun.ts';
 import { Kernel } from './kernel.ts';
 import { openKoffi } from './koffi.ts';
@@ -32,7 +33,7 @@ export const runtimeSource: NativeSource = {
     return loaded === undefined ? CALLS_BEFORE : 0;
   },
   load() {
-    if (process.env.PERMWALK_NATIVE === '0' || 'deno' in process.versions) return undefined;
+    if (process.env.PERMWALK_NATIVE === '0' || isDeno) return undefined;
     loaded ??= { native: loadWith(isBun ? openBun : openKoffi) };
     return loaded.native;
   },
