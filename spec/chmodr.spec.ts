@@ -82,6 +82,8 @@ for (const [name, { ours, theirs }] of Object.entries(forms)) {
     ] as const) {
       const root = makeTree({ f: 0o600, 'd/g': 0o600 });
       await ours(root, wanted);
+      // The root has that mode, too, by which not everybody may look below it.
+      chmodSync(root, 0o700);
       assert.equal([modeOf(root, 'f'), modeOf(root, 'd')], [file, directory], wanted);
       chmodSync(join(root, 'f'), 0o600);
       await ours(join(root, 'f'), wanted);

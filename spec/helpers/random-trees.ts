@@ -149,7 +149,9 @@ export interface Claims {
 }
 
 const modeClaim = fc.constantFrom(
-  ...[undefined, 0, 0o644, 0o755, 0o700, 0o100555, 0o4755].map((mode) => mode && mode | leastDirectoryMode),
+  ...[undefined, 0, 0o644, 0o755, 0o700, 0o100555, 0o4755].map((mode) =>
+    mode === undefined ? undefined : mode | leastDirectoryMode,
+  ),
 );
 const claim: fc.Arbitrary<Claim> = fc.record({
   type: fc.constantFrom('right', 'right', 'right', undefined, 'file', 'directory', 'symlink'),
