@@ -24,11 +24,12 @@ import { readManifest } from '../lib/manifest/read.ts';
 import type { ApplyOptions } from '../lib/options.ts';
 import { applyPermissions } from '../lib/pass/apply.ts';
 import type { PermissionProgress } from '../lib/report.ts';
-import { isRoot, NOBODY, outputOf, passInChild, startScript } from './helpers/child.ts';
+import { NOBODY, outputOf, passInChild, startScript } from './helpers/child.ts';
 import { whileExchanging } from './helpers/exchange.ts';
 import { extent } from './helpers/extent.ts';
 import { watchCalls } from './helpers/faults.ts';
 import { anchoredPass, passes, pathPass, reasonsOf, rejectedReport } from './helpers/passes.ts';
+import { canActAsRoot } from './helpers/rights.ts';
 import { canRunOn } from './helpers/runtime.ts';
 import { addToTree, makeTree, modeOf, type TreeShape, tempDirectory } from './helpers/tree.ts';
 import { hasCommand, run } from './helpers/zip.ts';
@@ -399,7 +400,8 @@ with open('pkg-1.dist-info/RECORD', 'w', newline='') as record:
 });
 
 const withMtree = hasCommand('mtree') ? sources : sources.skip;
-if (!hasCommand('mtree')) process.stderr.write('mtree is not installed: its digests are not compared\n');
+if (!hasCommand('mtree'))
+  process.stderr.write('mtree is not installed: comparing digests with it is skipped\n');
 for (const keyword of ['md5', 'rmd160', 'sha1', 'sha256', 'sha384', 'sha512']) {
   withMtree(`mtree(5) by NetBSD's mtree: ${keyword}`, async () => {
     const root = makeTree(packaged);
@@ -497,8 +499,7 @@ reading('a large file whose name another one gets meanwhile is looked at again',
   assert.is(modeOf(root, 'f'), 0o644);
 });
 
-const asNobody = isRoot ? reading : reading.skip;
-if (!isRoot) process.stderr.write('not root: files of another user are not verified\n');
+const asNobody = canActAsRoot('to verify files of another user') ? reading : reading.skip;
 
 asNobody(
   'a file that its owner may not read is read once its mode lets it, else it is permission-denied',

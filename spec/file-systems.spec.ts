@@ -69,21 +69,26 @@ function modesOpening(root: string, path = '.'): Record<string, string> {
   return modes;
 }
 
+const NEEDS_MOUNTS = 'root, unshare and mount on Linux';
 const all = suite('file systems');
 
-/** A test that needs something which is not everywhere. */
+/** A test that mounts, and needs something else that is not everywhere. */
 function testWhere(isThere: boolean, lack: string) {
   if (isThere) return all;
-  console.log(`  file systems: some tests are skipped, ${lack}`);
+  const why = canMount ? lack : `${NEEDS_MOUNTS} (and ${lack})`;
+  console.log(`  file systems: some tests are skipped, they need ${why}`);
   return all.skip;
 }
 
-const testMounts = testWhere(hasMounts, 'they need root, unshare and mount on Linux');
-const testHiddenProc = testWhere(hasMounts && runtime === 'node', 'Node alone starts without its own /proc');
-const testOverlay = testWhere(hasOverlay, 'they need overlayfs');
-const testExt4 = testWhere(hasExt4, 'they need mkfs.ext4 and a loop device');
-const testBindfs = testWhere(hasBindfs, 'they need bindfs');
-const testUsers = testWhere(hasUsers, 'they need root on Linux to act as other users');
+const testMounts = testWhere(hasMounts, 'mounts to be allowed');
+const testHiddenProc = testWhere(
+  hasMounts && runtime === 'node',
+  'Node, which alone starts without its own /proc',
+);
+const testOverlay = testWhere(hasOverlay, 'overlayfs');
+const testExt4 = testWhere(hasExt4, 'mkfs.ext4 and a loop device');
+const testBindfs = testWhere(hasBindfs, 'bindfs');
+const testUsers = testWhere(hasUsers, 'root on Linux to act as other users');
 
 /** Do the same on each backend. */
 function onEachBackend(check: (backend: PermissionReport['backend']) => Promise<void>): () => Promise<void> {

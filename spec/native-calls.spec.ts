@@ -23,11 +23,12 @@ import { openTree } from '../lib/directory/open.ts';
 import type { ApplyOptions } from '../lib/options.ts';
 import { runPass } from '../lib/pass/apply.ts';
 import type { PermissionReport } from '../lib/report.ts';
-import { isRoot, NOBODY } from './helpers/child.ts';
+import { NOBODY } from './helpers/child.ts';
 import { extent } from './helpers/extent.ts';
 import { makeFifo } from './helpers/fifo.ts';
 import { type NativeCallName, type WatchedNative, watchNativeCalls } from './helpers/native-calls.ts';
 import { anchoredPass, hasNative } from './helpers/passes.ts';
+import { canActAsRoot } from './helpers/rights.ts';
 import { makeTree, modeOf, modesBelow, type TreeShape } from './helpers/tree.ts';
 
 // Native calls fail one after the other, and others act between them: what comes of it is what node:fs makes of it.
@@ -260,7 +261,7 @@ if (hasNative) {
     }
   });
 
-  if (isRoot) {
+  if (canActAsRoot('to have a directory of somebody else')) {
     byName('by inode in a directory of somebody else', () => {
       const root = makeTree({ f: 0o600 });
       chownSync(root, NOBODY, NOBODY);

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { EXTENT_VARIABLE, FULL } from './helpers/extent.ts';
 import { ownWorkplace } from './runtimes/copy.ts';
-import { runSpecs, type SpecResult } from './runtimes/specs.ts';
+import { runSpecs, type SpecResult, skipsIn } from './runtimes/specs.ts';
 import { buildSpecs } from './typescript/build.ts';
 
 /** Files that take longest, the longest first: a core that begins one of them last would keep the others waiting. */
@@ -62,18 +62,13 @@ function chosenNames(): string[] {
     .sort((one, other) => rank(one) - rank(other));
 }
 
-/** Lines of the output that say what was skipped, and why. */
-function skipsIn(output: string): string[] {
-  return output.split('\n').filter((line) => /\bskipped\b/.test(line));
-}
-
 /** One line on a file; its output below where it failed, or where it was asked for. */
 function tell(name: string, { passed, failed, seconds, output }: SpecResult): void {
   const outcome =
     failed > 0 ? `✘ ${name}: ${failed} failed, ${passed} passed` : `✓ ${name}: ${passed} passed`;
   console.log(`${outcome} (${seconds.toFixed(1)} s)`);
   if (failed > 0 || positionals.length > 0) console.log(output);
-  else for (const line of skipsIn(output)) console.log(`    ${line.replace(/^[\s•]+/, '')}`);
+  else for (const line of skipsIn(output)) console.log(`    ${line}`);
   if (failed > 0) console.log(`  run it alone: ${commandFor(name)}\n`);
 }
 

@@ -1,6 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { isRoot, NOBODY } from './child.ts';
 
+/** Whether a test can do what only root can; where it cannot, the reason is said. */
+export function canActAsRoot(reason: string): boolean {
+  if (!isRoot) console.log(`  skipped without root's rights: ${reason}`);
+  return isRoot;
+}
+
 /** Do something without root's rights; who has none does it as it is. */
 export async function withoutRights<T>(act: () => T | Promise<T>): Promise<T> {
   if (!isRoot) return act();

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { copiedWorkplace, ownWorkplace, type Workplace } from './copy.ts';
 import { fetchRuntime, type Runtime, runtimes } from './runtimes.ts';
-import { runSpecs, type SpecResult } from './specs.ts';
+import { runSpecs, type SpecResult, skipsIn } from './specs.ts';
 
 /** Specs of what differs between runtimes, and that start few processes. */
 const coreSpecs = [
@@ -56,17 +56,24 @@ function groups(): string[][] {
 
 const rows: string[][] = [['runtime', 'user', 'passed', 'failed', 'skipped', 'seconds']];
 
-/** Run all that is asked for on one runtime as one user; what fails is printed whole. */
+/** Run all that is asked for on one runtime as one user; what fails is printed whole, of the others what is skipped. */
 async function runOn(runtime: Runtime, workplace: Workplace): Promise<SpecResult> {
   const program = workplace.reach(fetchRuntime(runtime, join(checkout, '.runtimes')));
+  const user = workplace.user === undefined ? userInfo().username : 'nobody';
   const sum = { passed: 0, failed: 0, skipped: 0, seconds: 0, output: '' };
   for (const names of groups()) {
     const result = await runSpecs([program, ...runtime.args], names, workplace);
     for (const name of ['passed', 'failed', 'skipped', 'seconds'] as const) sum[name] += result[name];
-    if (result.failed > 0) console.log(`${runtime.name} ${names.join(' ')}\n${result.output}`);
+    const about = `${runtime.name} ${user} ${isCore ? 'core' : names.join(' ')}`;
+    if (result.failed > 0) console.log(`${about}\n${result.output}`);
+    const skips = skipsIn(result.output);
+    for (const line of skips) console.log(`${about}: ${line}`);
+    if (result.skipped > 0 && skips.length === 0) {
+      console.log(`${about}: ${result.skipped} tests do not run, and nothing says why`);
+      sum.failed += 1;
+    }
   }
   const { passed, failed, skipped, seconds } = sum;
-  const user = workplace.user === undefined ? userInfo().username : 'nobody';
   rows.push([runtime.name, user, ...[passed, failed, skipped].map(String), seconds.toFixed(1)]);
   return sum;
 }

@@ -59,3 +59,11 @@ export async function runSpecs(
   const failed = Math.max(count('Total') - passed, code === 0 ? 0 : 1);
   return { passed, failed, skipped, seconds: (performance.now() - started) / 1000, output };
 }
+
+/** Lines of the output that say what was skipped, and why. */
+export function skipsIn(output: string): string[] {
+  return output
+    .split('\n')
+    .filter((line) => /\bskipped\b/.test(line))
+    .map((line) => line.replace(/^[\s•]+/, ''));
+}
