@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import type { EntryType } from '../errors.ts';
-import { isWindows } from './platform.ts';
+import { isDeno, isWindows } from './platform.ts';
 
 /** S_IFMT and its values (inode(7)). */
 const TYPE_BITS = 0o170000;
@@ -72,8 +72,16 @@ class NodeEntryStats implements EntryStats {
   }
 
   get ctimeMs(): number {
-    return this.#stats.ctimeMs;
+    return changeTime(this.#stats);
   }
+}
+
+/**
+ * The time of the last change. Deno tells whole seconds of it: below them stands what it tells of the time of writing, which is the
+ * same after a write.
+ */
+function changeTime({ mtimeMs, ctimeMs }: Pick<EntryStats, 'mtimeMs' | 'ctimeMs'>): number {
+  return isDeno && ctimeMs % 1000 === 0 ? ctimeMs + (mtimeMs % 1000) : ctimeMs;
 }
 
 /**
@@ -116,6 +124,7 @@ export function toExactStats(
 ): EntryStats {
   const small = (value: bigint) => (value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value);
   const mode = Number(stats.mode);
+  const times = { mtimeMs: Number(stats.mtimeNs) / 1e6, ctimeMs: Number(stats.ctimeNs) / 1e6 };
   return {
     type: typeOfMode(mode),
     mode: mode & MODE_BITS,
@@ -124,8 +133,8 @@ export function toExactStats(
     uid: Number(stats.uid),
     dev: volumeOf(small(stats.dev)),
     ino: small(stats.ino),
-    mtimeMs: Number(stats.mtimeNs) / 1e6,
-    ctimeMs: Number(stats.ctimeNs) / 1e6,
+    mtimeMs: times.mtimeMs,
+    ctimeMs: changeTime(times),
   };
 }
 
