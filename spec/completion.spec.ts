@@ -422,7 +422,7 @@ emitters('no listener for an end is left behind, whichever came', async () => {
   await Promise.all(ends);
 });
 
-if (canRunOn(['node'], 'it does not say which timers there are')) {
+if (canRunOn(['node', 'deno'], 'it does not say which timers there are')) {
   emitters('no timer is left behind', async () => {
     const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
     const before = timers();

@@ -49,9 +49,9 @@ import { removal } from '../lib/directory/remove.ts';
 import { type LinkResolution, LinkResolver } from '../lib/directory/resolve-link.ts';
 import type { Tree } from '../lib/directory/tree.ts';
 import { runAtOnce } from '../lib/pass/slices.ts';
-import { canReplace } from './helpers/around.ts';
 import { byPath, entriesOf } from './helpers/by-path.ts';
 import { isRoot } from './helpers/child.ts';
+import { elsewhere } from './helpers/elsewhere.ts';
 import { extent } from './helpers/extent.ts';
 import { makeFifo } from './helpers/fifo.ts';
 import { allPasses } from './helpers/passes.ts';
@@ -364,56 +364,54 @@ function withLargeInodes<T>(offset: bigint, act: () => T): T {
   }
 }
 
-if (canReplace()) {
-  for (const { backend, title, openTree: open } of allPasses) {
-    // Native calls do not go through node:fs.
-    if (backend === 'native') continue;
-    identity(`a tree with inode numbers above 2^53 is worked on like any other (${title})`, () => {
-      const root = makeTree({ 'd/e/f': { mode: 0o600, content: 'content' } });
-      withLargeInodes(2n ** 60n, () => {
-        const tree = byPath(open(root));
-        try {
-          const ino = tree.lstat('d/e/f')?.ino;
-          assert.is(typeof ino, 'bigint');
-          assert.is(ino, BigInt(lstatSync(join(root, 'd/e/f'), { bigint: true }).ino));
-          tree.chmod('d/e/f', () => 0o640);
-          assert.is(Buffer.from(tree.read('d/e/f', 4)).toString(), 'cont');
-          tree.enter('d');
-        } finally {
-          tree.close();
-        }
-      });
-      assert.is(modeOf(root, 'd/e/f'), 0o640);
+for (const { backend, title, openTree: open } of allPasses) {
+  // Native calls do not go through node:fs.
+  if (backend === 'native') continue;
+  identity(`a tree with inode numbers above 2^53 is worked on like any other (${title})`, () => {
+    const root = makeTree({ 'd/e/f': { mode: 0o600, content: 'content' } });
+    withLargeInodes(2n ** 60n, () => {
+      const tree = byPath(open(root));
+      try {
+        const ino = tree.lstat('d/e/f')?.ino;
+        assert.is(typeof ino, 'bigint');
+        assert.is(ino, BigInt(fs.lstatSync(join(root, 'd/e/f'), { bigint: true }).ino));
+        tree.chmod('d/e/f', () => 0o640);
+        assert.is(Buffer.from(tree.read('d/e/f', 4)).toString(), 'cont');
+        tree.enter('d');
+      } finally {
+        tree.close();
+      }
     });
-  }
-
-  identity('what differs only below the precision of a number is another entry (path)', () => {
-    const tree = makeTree({ f: 0o600, 'd/f': 0o600 });
-    withLargeInodes(ALL_ALIKE, () => {
-      const held = openChecked(tree);
-      const directory = held.openDirectory('d');
-      renameSync(join(tree, 'd'), join(tree, 'aside'));
-      mkdirSync(join(tree, 'd'));
-      writeFileSync(join(tree, 'd/f'), '', { mode: 0o600 });
-      const [seen, now] = [directory.opened.ino, held.lstat('d')?.ino];
-      assert.is(Number(seen), Number(now), 'they are too near to each other');
-      assert.is.not(seen, now);
-      assert.throws(
-        () => directory.chmod('f', () => 0o777),
-        (error: unknown) => errorCode(error) === 'ERR_PERMWALK_SWAPPED',
-      );
-    });
-    assert.is(modeOf(tree, 'd/f'), 0o600);
-  });
-
-  identity('a root whose inode number is near that of `/` is not taken for it', () => {
-    const tree = makeTree({});
-    const [{ dev }, top] = [statSync(tree), statSync('/')];
-    if (dev !== top.dev) return console.log('  skipped: temporary files lie on another file system than `/`');
-    withLargeInodes(ALL_ALIKE, () => assert.is(realRootPath(tree), tree));
-    return withLargeInodes(ALL_ALIKE, () => assert.throws(() => realRootPath('/'), RangeError));
+    assert.is(modeOf(root, 'd/e/f'), 0o640);
   });
 }
+
+identity('what differs only below the precision of a number is another entry (path)', () => {
+  const tree = makeTree({ f: 0o600, 'd/f': 0o600 });
+  withLargeInodes(ALL_ALIKE, () => {
+    const held = openChecked(tree);
+    const directory = held.openDirectory('d');
+    renameSync(join(tree, 'd'), join(tree, 'aside'));
+    mkdirSync(join(tree, 'd'));
+    writeFileSync(join(tree, 'd/f'), '', { mode: 0o600 });
+    const [seen, now] = [directory.opened.ino, held.lstat('d')?.ino];
+    assert.is(Number(seen), Number(now), 'they are too near to each other');
+    assert.is.not(seen, now);
+    assert.throws(
+      () => directory.chmod('f', () => 0o777),
+      (error: unknown) => errorCode(error) === 'ERR_PERMWALK_SWAPPED',
+    );
+  });
+  assert.is(modeOf(tree, 'd/f'), 0o600);
+});
+
+identity('a root whose inode number is near that of `/` is not taken for it', () => {
+  const tree = makeTree({});
+  const [{ dev }, top] = [statSync(tree), statSync('/')];
+  if (dev !== top.dev) return console.log('  skipped: temporary files lie on another file system than `/`');
+  withLargeInodes(ALL_ALIKE, () => assert.is(realRootPath(tree), tree));
+  return withLargeInodes(ALL_ALIKE, () => assert.throws(() => realRootPath('/'), RangeError));
+});
 
 identity.run();
 
@@ -1619,19 +1617,6 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
 
 const opening = suite('open');
 
-const canPretend = canRunOn(['node'], 'its platform cannot be replaced');
-
-/** What the code does where there is no `/proc`, whatever the system. */
-function elsewhere<T>(act: () => T): T {
-  const platform = Object.getOwnPropertyDescriptor(process, 'platform') as PropertyDescriptor;
-  Object.defineProperty(process, 'platform', { ...platform, value: 'freebsd' });
-  try {
-    return act();
-  } finally {
-    Object.defineProperty(process, 'platform', platform);
-  }
-}
-
 opening('a root that is a link is resolved once', () => {
   const tree = makeTree({ f: 0o600 });
   const link = join(makeTree({ link: `-> ${tree}` }), 'link');
@@ -1664,12 +1649,14 @@ opening('only a directory, and not the root of the file system', () => {
     );
     assert.throws(() => open(`${file}gone`), /ENOENT/);
   }
-  if (canPretend) assert.throws(() => elsewhere(() => openTree(file)), /not a directory, open /);
+  assert.throws(() => elsewhere(() => openTree(file)), /not a directory, open /);
 });
 
 /** Ways to hold a directory. */
-const kinds: [name: string, on: <T>(act: () => T) => T][] = [['as the system can', (act) => act()]];
-if (canPretend) kinds.push(['by its path', elsewhere]);
+const kinds: [name: string, on: <T>(act: () => T) => T][] = [
+  ['as the system can', (act) => act()],
+  ['by its path', elsewhere],
+];
 
 for (const [name, on] of kinds) {
   opening(`a directory is held, and a tree in it (${name})`, () => {
@@ -1745,9 +1732,9 @@ opening('the backend is the one that the system has', () => {
   const opened: [expected: string, held: Tree | Directory][] = [
     [process.platform === 'linux' ? 'anchored' : 'path', openTree(tree)],
     [process.platform === 'linux' ? 'anchored' : 'path', holdDirectory(tree)],
+    ['path', elsewhere(() => openTree(tree))],
+    ['path', elsewhere(() => holdDirectory(tree))],
   ];
-  if (canPretend) opened.push(['path', elsewhere(() => openTree(tree))]);
-  if (canPretend) opened.push(['path', elsewhere(() => holdDirectory(tree))]);
   for (const [expected, held] of opened) {
     assert.is(held.backend, expected);
     held.close();

@@ -126,7 +126,7 @@ function checkOutcomes({ ground, outcomes, modes }: ReturnType<typeof run>): voi
   );
 }
 
-if (canRunOn(['node'], 'node:fs is imitated before it is loaded')) {
+if (canRunOn(['node'], 'the hooks that load modules from an archive are of Node')) {
   const inArchive = 'app.asar/node_modules/permwalk/dist';
   test('archives are files to a pass, a record and an extraction, from inside the archive of an application', () => {
     const ran = run(`${inArchive}/index.js`, { command: `${inArchive}/bin/permwalk.js` });

@@ -29,7 +29,7 @@ import { extent } from './helpers/extent.ts';
 import { type FaultCode, faultCodes, type SystemCall, watchCalls } from './helpers/faults.ts';
 import { libcWith, watchNativeCalls } from './helpers/native-calls.ts';
 import { allPasses, hasNative, reasonsOf } from './helpers/passes.ts';
-import { canRunOn, runtime } from './helpers/runtime.ts';
+import { runtime } from './helpers/runtime.ts';
 import { entriesBelow, makeTree, tempDirectory } from './helpers/tree.ts';
 
 /** One moment in so many. */
@@ -95,9 +95,7 @@ interface Outcome {
   readonly opening: number;
 }
 
-const canWatch = canRunOn(['node'], 'the functions of its node:fs cannot be replaced');
-
-for (const { title, backend, openTree: open } of canWatch ? allPasses : []) {
+for (const { title, backend, openTree: open } of allPasses) {
   const test = suite(`flattened links, attacked: ${title}`);
   let watched: ReturnType<typeof watchCalls>;
   test.before(() => {

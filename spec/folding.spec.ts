@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { foldingOf, foldName } from '../lib/directory/folding.ts';
 import { holdDirectory } from '../lib/directory/open.ts';
 import type { FoldingOutcome } from './helpers/folding-child.ts';
-import { canRunOn, scriptPath } from './helpers/runtime.ts';
+import { scriptCommand, scriptPath } from './helpers/runtime.ts';
 import { makeTree, tempDirectory } from './helpers/tree.ts';
 
 const test = suite('names that are one on disk');
@@ -40,7 +40,7 @@ if (process.platform === 'linux') {
   });
 }
 
-if (process.platform === 'linux' && canRunOn(['node'], 'node:fs is imitated before it is loaded')) {
+if (process.platform === 'linux') {
   const helper = (name: string) => scriptPath(new URL(`helpers/${name}`, import.meta.url));
   const folder = tempDirectory();
   let outcomes: Record<string, FoldingOutcome>;
@@ -49,8 +49,9 @@ if (process.platform === 'linux' && canRunOn(['node'], 'node:fs is imitated befo
       '--import',
       helper(name),
     ]);
-    const command = [...process.execArgv, ...imitations, helper('folding-child.ts'), folder];
-    execFileSync(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit'] });
+    const [program, ...args] = scriptCommand;
+    const command = [...args, ...imitations, helper('folding-child.ts'), folder];
+    execFileSync(program, command, { stdio: ['ignore', 'ignore', 'inherit'] });
     outcomes = JSON.parse(readFileSync(join(folder, 'outcomes.json'), 'utf8'));
   });
 

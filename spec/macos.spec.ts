@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { extent } from './helpers/extent.ts';
-import { canRunOn, scriptPath, uvuArguments } from './helpers/runtime.ts';
+import { scriptCommand, scriptPath, uvuArguments } from './helpers/runtime.ts';
 
 /** What works on the path backend, which serves on macOS: the first of these say most of it. */
 const all = [
@@ -33,14 +33,15 @@ const test = suite('macOS, imitated');
 
 /** Run specs in a process that believes to be on macOS. */
 async function runSpecs(names: readonly string[]): Promise<string> {
-  const command = [...process.execArgv, '--import', imitation, ...uvuArguments(names)];
-  const { stdout } = await run(process.execPath, command, { cwd: checkout, maxBuffer: 1 << 26 }).catch(
+  const [program, ...args] = scriptCommand;
+  const command = [...args, '--import', imitation, ...uvuArguments(names)];
+  const { stdout } = await run(program, command, { cwd: checkout, maxBuffer: 1 << 26 }).catch(
     (error: { stdout: string; message: string }) => ({ stdout: `${error.stdout}\n${error.message}` }),
   );
   return stdout;
 }
 
-if (process.platform === 'linux' && canRunOn(['node'], 'node:fs is imitated before it is loaded')) {
+if (process.platform === 'linux') {
   for (const specs of groups) {
     test(`${specs.join(', ')}: everything holds where files are opened by the rules of XNU`, async () => {
       const output = await runSpecs(specs);

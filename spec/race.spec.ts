@@ -7,7 +7,6 @@ import type { PathTree } from './helpers/by-path.ts';
 import { type FaultCode, watchCalls } from './helpers/faults.ts';
 import { allPasses, openAnchored, pathPass } from './helpers/passes.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
-import { canRunOn } from './helpers/runtime.ts';
 import { modeOf } from './helpers/tree.ts';
 import { deepPaths, deepSwapped, directoryCourse, names } from './soak/course.ts';
 
@@ -126,62 +125,60 @@ test('a file that became a link after it was looked at is not changed, and its t
   assert.is(modeOf(outside, 'c000'), 0o600);
 });
 
-if (canRunOn(['node'], 'the functions of its node:fs cannot be replaced')) {
-  /** What changing `swapped/c000` comes to where something happens before it is opened. */
-  function changedMeanwhile(event: FaultCode | ((tree: string) => void)): { tree: string; error: unknown } {
-    const { tree, root } = listed();
-    const watched = watchCalls();
-    try {
-      watched.begin();
-      root.chmod('swapped/c000', () => undefined);
-      const position = watched.calls.findIndex(({ name }) => name === 'open');
-      assert.ok(position > 0);
-      watched.begin(position, typeof event === 'string' ? event : () => event(tree));
-      root.chmod('swapped/c000', () => 0o711);
-      return { tree, error: undefined };
-    } catch (error) {
-      return { tree, error };
-    } finally {
-      watched.end();
-      watched.restore();
-      root.close();
+/** What changing `swapped/c000` comes to where something happens before it is opened. */
+function changedMeanwhile(event: FaultCode | ((tree: string) => void)): { tree: string; error: unknown } {
+  const { tree, root } = listed();
+  const watched = watchCalls();
+  try {
+    watched.begin();
+    root.chmod('swapped/c000', () => undefined);
+    const position = watched.calls.findIndex(({ name }) => name === 'open');
+    assert.ok(position > 0);
+    watched.begin(position, typeof event === 'string' ? event : () => event(tree));
+    root.chmod('swapped/c000', () => 0o711);
+    return { tree, error: undefined };
+  } catch (error) {
+    return { tree, error };
+  } finally {
+    watched.end();
+    watched.restore();
+    root.close();
+  }
+}
+
+test('a file that is exchanged between the look at it and its opening is refused', () => {
+  const exchanges: ((path: string, tree: string) => void)[] = [
+    (path, tree) => symlinkSync(join(tree, 'swapped/c001'), path),
+    (path) => writeFileSync(path, '', { mode: 0o600 }),
+    (path, tree) => linkSync(join(tree, 'swapped/c001'), path),
+  ];
+  for (const exchange of exchanges) {
+    const { tree, error } = changedMeanwhile((tree) => {
+      const path = join(tree, 'swapped/c000');
+      renameSync(path, join(tree, 'aside'));
+      exchange(path, tree);
+    });
+    assert.instance(error, UnsafePathError);
+    assert.is((error as UnsafePathError).code, 'ERR_PERMWALK_SWAPPED');
+    assert.is((error as UnsafePathError).path, 'swapped/c000');
+    for (const path of ['aside', 'swapped/c000', 'swapped/c001']) {
+      assert.is(statSync(join(tree, path)).mode & 0o111, 0, path);
     }
   }
+});
 
-  test('a file that is exchanged between the look at it and its opening is refused', () => {
-    const exchanges: ((path: string, tree: string) => void)[] = [
-      (path, tree) => symlinkSync(join(tree, 'swapped/c001'), path),
-      (path) => writeFileSync(path, '', { mode: 0o600 }),
-      (path, tree) => linkSync(join(tree, 'swapped/c001'), path),
-    ];
-    for (const exchange of exchanges) {
-      const { tree, error } = changedMeanwhile((tree) => {
-        const path = join(tree, 'swapped/c000');
-        renameSync(path, join(tree, 'aside'));
-        exchange(path, tree);
-      });
-      assert.instance(error, UnsafePathError);
-      assert.is((error as UnsafePathError).code, 'ERR_PERMWALK_SWAPPED');
-      assert.is((error as UnsafePathError).path, 'swapped/c000');
-      for (const path of ['aside', 'swapped/c000', 'swapped/c001']) {
-        assert.is(statSync(join(tree, path)).mode & 0o111, 0, path);
-      }
-    }
-  });
-
-  test('what cannot be opened is changed by its name only where it may not be read', () => {
-    for (const [code, expected] of [
-      ['EACCES', undefined],
-      ['EIO', 'EIO'],
-      ['ENOENT', 'ENOENT'],
-      ['ELOOP', 'ERR_PERMWALK_SWAPPED'],
-    ] as const) {
-      const { tree, error } = changedMeanwhile(code);
-      assert.is(errorCode(error), expected, code);
-      assert.is(modeOf(tree, 'swapped/c000') & 0o111, expected === undefined ? 0o111 : 0, code);
-    }
-  });
-}
+test('what cannot be opened is changed by its name only where it may not be read', () => {
+  for (const [code, expected] of [
+    ['EACCES', undefined],
+    ['EIO', 'EIO'],
+    ['ENOENT', 'ENOENT'],
+    ['ELOOP', 'ERR_PERMWALK_SWAPPED'],
+  ] as const) {
+    const { tree, error } = changedMeanwhile(code);
+    assert.is(errorCode(error), expected, code);
+    assert.is(modeOf(tree, 'swapped/c000') & 0o111, expected === undefined ? 0o111 : 0, code);
+  }
+});
 
 test('what is exchanged while it is changed by its name is told', async () => {
   const { tree, root } = listed();

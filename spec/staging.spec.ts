@@ -25,8 +25,9 @@ import { type Existing, type Published, publish, publishDurably } from '../lib/e
 import { createStaging, removeStaging, type Staging, TREE } from '../lib/extract/staging.ts';
 import { syncTree } from '../lib/extract/sync.ts';
 import { wrapExtractor } from '../lib/index.ts';
-import { around, type Call, canReplace, nodeSuite, systemFailure } from './helpers/around.ts';
+import { around, type Call, nodeSuite, systemFailure } from './helpers/around.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
+import { elsewhere } from './helpers/elsewhere.ts';
 import { deadSocket, leftover, MARKER } from './helpers/leftover.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
 import { addToTree, makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
@@ -67,26 +68,13 @@ async function warningsOf(act: () => unknown): Promise<(Error & { code?: string 
   return warnings;
 }
 
-const isReplaceable = canReplace();
-
 // What native calls do in place of node:fs, whose functions are replaced here, is spec/exchange.spec.ts's.
 /** Ways to hold the parent of a destination. */
 const backends: [backend: 'anchored' | 'path', hold: (path: string) => Destination][] = [
   [process.platform === 'linux' ? 'anchored' : 'path', (path) => new Destination(path)],
 ];
-if (isReplaceable && process.platform === 'linux') {
+if (process.platform === 'linux') {
   backends.push(['path', (path) => elsewhere(() => new Destination(path))]);
-}
-
-/** What the code does where there is no `/proc`, whatever the system. */
-function elsewhere<T>(act: () => T): T {
-  const platform = Object.getOwnPropertyDescriptor(process, 'platform') as PropertyDescriptor;
-  Object.defineProperty(process, 'platform', { ...platform, value: 'freebsd' });
-  try {
-    return act();
-  } finally {
-    Object.defineProperty(process, 'platform', platform);
-  }
 }
 
 for (const [backend, hold] of backends) {
@@ -156,62 +144,57 @@ for (const [backend, hold] of backends) {
     });
   });
 
-  if (isReplaceable) {
-    staging(
-      'that something else takes the place of before it is held is refused, and that stays',
-      async () => {
-        const exchanges: [string, (path: string) => void][] = [
-          ['another empty directory of ours', (path) => mkdirSync(path, { mode: 0o777 })],
-          ['a directory that is not empty', (path) => addToTree(path, { planted: 'x' })],
-          ['a link', (path) => symlinkSync(tempDirectory(), path)],
-        ];
-        for (const [name, put] of exchanges) {
-          const directory = tempDirectory();
-          let exchanged = '';
-          const exchanging =
-            (original: Call): Call =>
-            (path, mode) => {
-              original(path, mode);
-              if (exchanged !== '' || !`${path}`.includes('.permwalk-')) return;
-              exchanged = join(directory, basename(`${path}`));
-              renameSync(exchanged, join(directory, 'moved'));
-              put(exchanged);
-              chmodSync(join(directory, 'moved'), 0o700);
-            };
-          const error = await at(directory, (destination) =>
-            around('mkdirSync', exchanging, () => rejection(createStaging(destination))),
-          );
-          assert.match(error.code ?? '', /^ERR_PERMWALK_S/, name);
-          assert.ok(lstatSync(exchanged), name);
-          assert.equal(openDirectories(), [], name);
-        }
-      },
-    );
+  staging('that something else takes the place of before it is held is refused, and that stays', async () => {
+    const exchanges: [string, (path: string) => void][] = [
+      ['another empty directory of ours', (path) => mkdirSync(path, { mode: 0o777 })],
+      ['a directory that is not empty', (path) => addToTree(path, { planted: 'x' })],
+      ['a link', (path) => symlinkSync(tempDirectory(), path)],
+    ];
+    for (const [name, put] of exchanges) {
+      const directory = tempDirectory();
+      let exchanged = '';
+      const exchanging =
+        (original: Call): Call =>
+        (path, mode) => {
+          original(path, mode);
+          if (exchanged !== '' || !`${path}`.includes('.permwalk-')) return;
+          exchanged = join(directory, basename(`${path}`));
+          renameSync(exchanged, join(directory, 'moved'));
+          put(exchanged);
+          chmodSync(join(directory, 'moved'), 0o700);
+        };
+      const error = await at(directory, (destination) =>
+        around('mkdirSync', exchanging, () => rejection(createStaging(destination))),
+      );
+      assert.match(error.code ?? '', /^ERR_PERMWALK_S/, name);
+      assert.ok(lstatSync(exchanged), name);
+      assert.equal(openDirectories(), [], name);
+    }
+  });
 
-    staging('leaves nothing where making it fails half-way', async () => {
-      for (const [call, count] of [
-        ['mkdirSync', 2],
-        ['renameSync', 1],
-      ] as const) {
-        const directory = tempDirectory();
-        let calls = 0;
-        const failing =
-          (original: Call): Call =>
-          (...parameters) => {
-            calls += 1;
-            if (calls === count) throw systemFailure('ENOSPC', 'mkdir');
-            return original(...parameters);
-          };
-        const error = await at(directory, (destination) =>
-          around(call, failing, () => rejection(createStaging(destination))),
-        );
-        assert.is(error.code, 'ENOSPC');
-        assert.is(error.path, join(directory, 'out'));
-        assert.equal(readdirSync(directory), [], call);
-        assert.equal(openDirectories(), []);
-      }
-    });
-  }
+  staging('leaves nothing where making it fails half-way', async () => {
+    for (const [call, count] of [
+      ['mkdirSync', 2],
+      ['renameSync', 1],
+    ] as const) {
+      const directory = tempDirectory();
+      let calls = 0;
+      const failing =
+        (original: Call): Call =>
+        (...parameters) => {
+          calls += 1;
+          if (calls === count) throw systemFailure('ENOSPC', 'mkdir');
+          return original(...parameters);
+        };
+      const error = await at(directory, (destination) =>
+        around(call, failing, () => rejection(createStaging(destination))),
+      );
+      assert.is(error.code, 'ENOSPC');
+      assert.is(error.path, join(directory, 'out'));
+      assert.equal(readdirSync(directory), [], call);
+      assert.equal(openDirectories(), []);
+    }
+  });
 
   staging('in a parent that may not be written to says what to do', async () => {
     const directory = tempDirectory();
@@ -461,41 +444,38 @@ for (const [backend, hold] of backends) {
     assert.ok(existsSync(join(outside, 'out/f')));
   });
 
-  if (isReplaceable) {
-    leftovers('whose old tree cannot be put back stay as they are, and are warned of once', async () => {
-      const directory = tempDirectory();
-      const path = await leftover(directory, { 'old-1/out/f': 'old', 'tree/f': 'new' });
-      const failing = (): Call => () => {
-        throw systemFailure('EIO', 'rename');
-      };
-      const warnings = await warningsOf(async () => {
-        for (let times = 0; times < 2; times += 1)
-          await around('renameSync', failing, () => clear(directory));
-      });
-      assert.is(readFileSync(join(path, 'old-1/out/f'), 'utf8'), 'old');
-      assert.ok(existsSync(join(path, 'tree/f')));
-      assert.is(warnings.length, 1);
-      assert.match(warnings[0]?.message ?? '', `permwalk could not remove ${JSON.stringify(path)}`);
-      assert.equal(openDirectories(), []);
-      await clear(directory);
-      assert.equal(readdirSync(directory), ['out']);
+  leftovers('whose old tree cannot be put back stay as they are, and are warned of once', async () => {
+    const directory = tempDirectory();
+    const path = await leftover(directory, { 'old-1/out/f': 'old', 'tree/f': 'new' });
+    const failing = (): Call => () => {
+      throw systemFailure('EIO', 'rename');
+    };
+    const warnings = await warningsOf(async () => {
+      for (let times = 0; times < 2; times += 1) await around('renameSync', failing, () => clear(directory));
     });
+    assert.is(readFileSync(join(path, 'old-1/out/f'), 'utf8'), 'old');
+    assert.ok(existsSync(join(path, 'tree/f')));
+    assert.is(warnings.length, 1);
+    assert.match(warnings[0]?.message ?? '', `permwalk could not remove ${JSON.stringify(path)}`);
+    assert.equal(openDirectories(), []);
+    await clear(directory);
+    assert.equal(readdirSync(directory), ['out']);
+  });
 
-    leftovers('hide no mistake', async () => {
-      const directory = tempDirectory();
-      await leftover(directory, { 'tree/f': 'new' });
-      const mistake = new TypeError('not a path');
-      let calls = 0;
-      const failing =
-        (original: Call): Call =>
-        (...parameters) => {
-          calls += 1;
-          if (calls > 1) throw mistake;
-          return original(...parameters);
-        };
-      assert.is(await around('readdirSync', failing, () => rejection(clear(directory))), mistake);
-    });
-  }
+  leftovers('hide no mistake', async () => {
+    const directory = tempDirectory();
+    await leftover(directory, { 'tree/f': 'new' });
+    const mistake = new TypeError('not a path');
+    let calls = 0;
+    const failing =
+      (original: Call): Call =>
+      (...parameters) => {
+        calls += 1;
+        if (calls > 1) throw mistake;
+        return original(...parameters);
+      };
+    assert.is(await around('readdirSync', failing, () => rejection(clear(directory))), mistake);
+  });
 
   leftovers('are not looked for where nobody may look', async () => {
     const directory = tempDirectory();
@@ -505,30 +485,28 @@ for (const [backend, hold] of backends) {
     chmodSync(directory, 0o700);
   });
 
-  if (isReplaceable) {
-    leftovers(
-      'an old tree that is being removed is not put back any more, were nothing in its place by then',
-      async () => {
-        const directory = tempDirectory();
-        const path = await leftover(directory, {
-          'old-1/out/f': 'old',
-          'old-1/out/g': 'old',
-          'tree/f': 'new',
-        });
-        addToTree(directory, { 'out/f': 'another' });
-        let seen: string[] = [];
-        const looking =
-          (original: Call): Call =>
-          (...parameters) => {
-            if (seen.length === 0) seen = readdirSync(path);
-            return original(...parameters);
-          };
-        await around('unlinkSync', looking, () => clear(directory));
-        assert.equal(seen.sort(), ['gone-1', MARKER, 'tree']);
-        assert.is(readFileSync(join(directory, 'out/f'), 'utf8'), 'another');
-      },
-    );
-  }
+  leftovers(
+    'an old tree that is being removed is not put back any more, were nothing in its place by then',
+    async () => {
+      const directory = tempDirectory();
+      const path = await leftover(directory, {
+        'old-1/out/f': 'old',
+        'old-1/out/g': 'old',
+        'tree/f': 'new',
+      });
+      addToTree(directory, { 'out/f': 'another' });
+      let seen: string[] = [];
+      const looking =
+        (original: Call): Call =>
+        (...parameters) => {
+          if (seen.length === 0) seen = readdirSync(path);
+          return original(...parameters);
+        };
+      await around('unlinkSync', looking, () => clear(directory));
+      assert.equal(seen.sort(), ['gone-1', MARKER, 'tree']);
+      assert.is(readFileSync(join(directory, 'out/f'), 'utf8'), 'another');
+    },
+  );
 
   leftovers('of a process that listens without end are its own', async () => {
     const directory = tempDirectory();
@@ -701,293 +679,291 @@ for (const [backend, hold] of backends) {
     assert.is(contentOf(join(base, 'sys/out')), 'important');
   });
 
-  if (isReplaceable) {
-    /** Do something before, or after, the renames to or from the destination: `out` in the parent's descriptor. */
-    const meanwhile =
-      (
-        isMeant: (from: string, to: string) => boolean,
-        event: { before?: (count: number) => void; after?: (count: number) => void },
-      ): ((original: Call) => Call) =>
-      (original) => {
-        let count = 0;
-        return (...parameters) => {
-          const [from, to] = parameters.map(String) as [string, string];
-          if (!isMeant(from, to)) return original(...parameters);
-          count += 1;
-          event.before?.(count);
-          try {
-            return original(...parameters);
-          } finally {
-            event.after?.(count);
-          }
-        };
-      };
-    const isAside = (from: string, to: string) => from.endsWith('/out') && to.endsWith('/out');
-    const isNew = (from: string) => from.endsWith(`/${TREE}`);
-
-    publishing('what another process puts there first is kept, or replaced', async () => {
-      for (const existing of ['error', 'keep', 'replace'] as const) {
-        for (const make of [
-          (path: string) => addToTree(path, { f: 'first' }),
-          (path: string) => writeFileSync(path, 'first'),
-        ]) {
-          await withFinished(async ({ path, publish }) => {
-            const before = (count: number) => count === 1 && make(path);
-            const outcome = await around('renameSync', meanwhile(isNew, { before }), () => publish(existing));
-            assert.is(outcome, existing === 'replace' ? 'replaced' : undefined);
-            const isReplaced = lstatSync(path).isDirectory() && contentOf(path) === 'new';
-            assert.is(isReplaced, existing === 'replace');
-          });
+  /** Do something before, or after, the renames to or from the destination: `out` in the parent's descriptor. */
+  const meanwhile =
+    (
+      isMeant: (from: string, to: string) => boolean,
+      event: { before?: (count: number) => void; after?: (count: number) => void },
+    ): ((original: Call) => Call) =>
+    (original) => {
+      let count = 0;
+      return (...parameters) => {
+        const [from, to] = parameters.map(String) as [string, string];
+        if (!isMeant(from, to)) return original(...parameters);
+        count += 1;
+        event.before?.(count);
+        try {
+          return original(...parameters);
+        } finally {
+          event.after?.(count);
         }
-      }
-    });
+      };
+    };
+  const isAside = (from: string, to: string) => from.endsWith('/out') && to.endsWith('/out');
+  const isNew = (from: string) => from.endsWith(`/${TREE}`);
 
-    publishing('what another process puts there between the two renames is replaced, too', async () => {
-      const directory = tempDirectory();
-      await withFinished(
-        async ({ path, staging: made, publish }) => {
-          addToTree(path, { f: 'old' });
-          const before = (count: number) => count < 3 && addToTree(path, { f: `${count}` });
-          const outcome = await around('renameSync', meanwhile(isNew, { before }), () => publish('replace'));
-          assert.is(outcome, 'replaced');
-          assert.is(contentOf(path), 'new');
-          const old = [1, 2, 3].map((number) => contentOf(join(made.path, `gone-${number}/out`)));
-          assert.equal(old, ['old', '1', '2']);
-        },
-        { directory },
-      );
-      assert.equal(readdirSync(directory), ['out']);
-    });
-
-    publishing('what goes away before it is moved aside needs not be', async () => {
-      await withFinished(async ({ path, publish }) => {
-        addToTree(path, { f: 'old' });
-        const before = () => rmSync(path, { recursive: true });
-        assert.is(
-          await around('renameSync', meanwhile(isAside, { before }), () => publish('replace')),
-          'replaced',
-        );
-        assert.is(contentOf(path), 'new');
-      });
-    });
-
-    publishing('who was overtaken does not try again where nothing is to be replaced', async () => {
-      for (const existing of ['error', 'keep'] as const) {
+  publishing('what another process puts there first is kept, or replaced', async () => {
+    for (const existing of ['error', 'keep', 'replace'] as const) {
+      for (const make of [
+        (path: string) => addToTree(path, { f: 'first' }),
+        (path: string) => writeFileSync(path, 'first'),
+      ]) {
         await withFinished(async ({ path, publish }) => {
-          const before = () => addToTree(path, { f: 'first' });
-          const after = () => rmSync(path, { recursive: true });
-          const racing = meanwhile(isNew, { before, after });
-          assert.is(await around('renameSync', racing, () => publish(existing)), undefined);
-          assert.not.ok(existsSync(path));
+          const before = (count: number) => count === 1 && make(path);
+          const outcome = await around('renameSync', meanwhile(isNew, { before }), () => publish(existing));
+          assert.is(outcome, existing === 'replace' ? 'replaced' : undefined);
+          const isReplaced = lstatSync(path).isDirectory() && contentOf(path) === 'new';
+          assert.is(isReplaced, existing === 'replace');
         });
       }
-    });
+    }
+  });
 
-    publishing('who is always overtaken gives up, and the last that was there stays', async () => {
-      const directory = tempDirectory();
-      let last = 0;
-      const warnings = await warningsOf(() =>
-        withFinished(
-          async ({ path, publish }) => {
-            const before = (count: number) => {
-              last = count;
-              addToTree(path, { f: `${count}` });
-            };
-            const racing = meanwhile(isNew, { before });
-            const error = await around('renameSync', racing, () => rejection(publish('replace')));
-            assert.is(error.code, 'ENOTEMPTY');
-            assert.is(error.path, path);
-            assert.is(last, 101);
-            assert.is(contentOf(path), '101');
-          },
-          { directory },
-        ),
+  publishing('what another process puts there between the two renames is replaced, too', async () => {
+    const directory = tempDirectory();
+    await withFinished(
+      async ({ path, staging: made, publish }) => {
+        addToTree(path, { f: 'old' });
+        const before = (count: number) => count < 3 && addToTree(path, { f: `${count}` });
+        const outcome = await around('renameSync', meanwhile(isNew, { before }), () => publish('replace'));
+        assert.is(outcome, 'replaced');
+        assert.is(contentOf(path), 'new');
+        const old = [1, 2, 3].map((number) => contentOf(join(made.path, `gone-${number}/out`)));
+        assert.equal(old, ['old', '1', '2']);
+      },
+      { directory },
+    );
+    assert.equal(readdirSync(directory), ['out']);
+  });
+
+  publishing('what goes away before it is moved aside needs not be', async () => {
+    await withFinished(async ({ path, publish }) => {
+      addToTree(path, { f: 'old' });
+      const before = () => rmSync(path, { recursive: true });
+      assert.is(
+        await around('renameSync', meanwhile(isAside, { before }), () => publish('replace')),
+        'replaced',
       );
-      // What it had moved aside is not its to remove: its own tree is not there.
-      assert.match(warnings[0]?.message ?? '', /could not put back the old tree, which is in /);
-      await clear(directory);
-      assert.equal(readdirSync(directory), ['out']);
+      assert.is(contentOf(path), 'new');
     });
+  });
 
-    publishing('that fails puts the old tree back, however often it has to try', async () => {
-      for (const mode of [0o755, 0o555]) {
-        for (const failures of [0, 1, 3]) {
-          const directory = tempDirectory();
-          await withFinished(
-            async ({ path, staging: made, publish }) => {
-              addToTree(directory, { 'out/f': 'old', 'out/': mode });
-              giveAway(path);
-              let puttings = 0;
-              const failing =
-                (original: Call): Call =>
-                (from, to) => {
-                  if (isNew(`${from}`)) throw systemFailure('EIO', 'rename');
-                  if (`${from}`.endsWith('/out') && existsSync(join(made.path, 'old-1/out'))) {
-                    puttings += 1;
-                    if (puttings <= failures) throw systemFailure('EIO', 'rename');
-                  }
-                  return original(from, to);
-                };
-              const { ino } = lstatSync(path);
-              const error = await around('renameSync', failing, () => rejection(publish('replace')));
-              assert.is(error.code, 'EIO');
-              assert.is(error.path, path);
-              assert.is(contentOf(path), 'old');
-              assert.equal([lstatSync(path).ino, modeOf(path)], [ino, mode]);
-            },
-            { directory },
-          );
-          assert.equal(readdirSync(directory), ['out']);
-        }
-      }
-    });
+  publishing('who was overtaken does not try again where nothing is to be replaced', async () => {
+    for (const existing of ['error', 'keep'] as const) {
+      await withFinished(async ({ path, publish }) => {
+        const before = () => addToTree(path, { f: 'first' });
+        const after = () => rmSync(path, { recursive: true });
+        const racing = meanwhile(isNew, { before, after });
+        assert.is(await around('renameSync', racing, () => publish(existing)), undefined);
+        assert.not.ok(existsSync(path));
+      });
+    }
+  });
 
-    publishing('whose new tree vanishes between the two renames puts the old one back', async () => {
-      const directory = tempDirectory();
-      await withFinished(
-        async ({ path, staging: made, publish }) => {
-          addToTree(path, { f: 'old' });
-          const after = () => rmSync(made.treePath, { recursive: true });
-          const racing = meanwhile(isAside, { after: (count) => count === 1 && after() });
+  publishing('who is always overtaken gives up, and the last that was there stays', async () => {
+    const directory = tempDirectory();
+    let last = 0;
+    const warnings = await warningsOf(() =>
+      withFinished(
+        async ({ path, publish }) => {
+          const before = (count: number) => {
+            last = count;
+            addToTree(path, { f: `${count}` });
+          };
+          const racing = meanwhile(isNew, { before });
           const error = await around('renameSync', racing, () => rejection(publish('replace')));
-          assert.is(error.code, 'ENOENT');
-          assert.is(contentOf(path), 'old');
+          assert.is(error.code, 'ENOTEMPTY');
+          assert.is(error.path, path);
+          assert.is(last, 101);
+          assert.is(contentOf(path), '101');
         },
         { directory },
-      );
-      assert.equal(readdirSync(directory), ['out']);
-    });
+      ),
+    );
+    // What it had moved aside is not its to remove: its own tree is not there.
+    assert.match(warnings[0]?.message ?? '', /could not put back the old tree, which is in /);
+    await clear(directory);
+    assert.equal(readdirSync(directory), ['out']);
+  });
 
-    publishing('whose new tree vanishes right after it was published puts the old one back', async () => {
+  publishing('that fails puts the old tree back, however often it has to try', async () => {
+    for (const mode of [0o755, 0o555]) {
+      for (const failures of [0, 1, 3]) {
+        const directory = tempDirectory();
+        await withFinished(
+          async ({ path, staging: made, publish }) => {
+            addToTree(directory, { 'out/f': 'old', 'out/': mode });
+            giveAway(path);
+            let puttings = 0;
+            const failing =
+              (original: Call): Call =>
+              (from, to) => {
+                if (isNew(`${from}`)) throw systemFailure('EIO', 'rename');
+                if (`${from}`.endsWith('/out') && existsSync(join(made.path, 'old-1/out'))) {
+                  puttings += 1;
+                  if (puttings <= failures) throw systemFailure('EIO', 'rename');
+                }
+                return original(from, to);
+              };
+            const { ino } = lstatSync(path);
+            const error = await around('renameSync', failing, () => rejection(publish('replace')));
+            assert.is(error.code, 'EIO');
+            assert.is(error.path, path);
+            assert.is(contentOf(path), 'old');
+            assert.equal([lstatSync(path).ino, modeOf(path)], [ino, mode]);
+          },
+          { directory },
+        );
+        assert.equal(readdirSync(directory), ['out']);
+      }
+    }
+  });
+
+  publishing('whose new tree vanishes between the two renames puts the old one back', async () => {
+    const directory = tempDirectory();
+    await withFinished(
+      async ({ path, staging: made, publish }) => {
+        addToTree(path, { f: 'old' });
+        const after = () => rmSync(made.treePath, { recursive: true });
+        const racing = meanwhile(isAside, { after: (count) => count === 1 && after() });
+        const error = await around('renameSync', racing, () => rejection(publish('replace')));
+        assert.is(error.code, 'ENOENT');
+        assert.is(contentOf(path), 'old');
+      },
+      { directory },
+    );
+    assert.equal(readdirSync(directory), ['out']);
+  });
+
+  publishing('whose new tree vanishes right after it was published puts the old one back', async () => {
+    const directory = tempDirectory();
+    await withFinished(
+      async ({ path, publish }) => {
+        addToTree(path, { f: 'old' });
+        const after = () => rmSync(path, { recursive: true });
+        const racing = meanwhile(isNew, { after });
+        const error = await around('renameSync', racing, () => rejection(publish('replace')));
+        assert.is(error.code, 'ERR_PERMWALK_SWAPPED');
+        assert.is(contentOf(path), 'old');
+      },
+      { directory },
+    );
+    assert.equal(readdirSync(directory), ['out']);
+  });
+
+  publishing(
+    'whose new tree is replaced right after it was published is over, and so is the old one',
+    async () => {
       const directory = tempDirectory();
       await withFinished(
         async ({ path, publish }) => {
           addToTree(path, { f: 'old' });
-          const after = () => rmSync(path, { recursive: true });
+          const after = () => {
+            renameSync(path, join(directory, '.permwalk-of-another-process'));
+            // Between its two renames nothing is there.
+            setTimeout(() => addToTree(path, { f: 'newer' }), 5);
+          };
           const racing = meanwhile(isNew, { after });
-          const error = await around('renameSync', racing, () => rejection(publish('replace')));
-          assert.is(error.code, 'ERR_PERMWALK_SWAPPED');
-          assert.is(contentOf(path), 'old');
+          assert.is(await around('renameSync', racing, () => publish('replace')), 'replaced');
+          assert.is(contentOf(path), 'newer');
         },
         { directory },
       );
+      rmSync(join(directory, '.permwalk-of-another-process'), { recursive: true });
       assert.equal(readdirSync(directory), ['out']);
-    });
+    },
+  );
 
-    publishing(
-      'whose new tree is replaced right after it was published is over, and so is the old one',
-      async () => {
-        const directory = tempDirectory();
-        await withFinished(
-          async ({ path, publish }) => {
-            addToTree(path, { f: 'old' });
-            const after = () => {
-              renameSync(path, join(directory, '.permwalk-of-another-process'));
-              // Between its two renames nothing is there.
-              setTimeout(() => addToTree(path, { f: 'newer' }), 5);
-            };
-            const racing = meanwhile(isNew, { after });
-            assert.is(await around('renameSync', racing, () => publish('replace')), 'replaced');
-            assert.is(contentOf(path), 'newer');
-          },
-          { directory },
-        );
-        rmSync(join(directory, '.permwalk-of-another-process'), { recursive: true });
-        assert.equal(readdirSync(directory), ['out']);
-      },
-    );
-
-    publishing(
-      'an old tree that cannot be put back is never removed, and put back by the next call',
-      async () => {
-        const directory = tempDirectory();
-        const failing =
-          (original: Call): Call =>
-          (from, to) => {
-            if (isNew(`${from}`) || `${from}`.includes('/old-') || existsSync(join(directory, 'failing'))) {
-              throw systemFailure('EIO', 'rename');
-            }
-            const result = original(from, to);
-            if (isAside(`${from}`, `${to}`)) writeFileSync(join(directory, 'failing'), '');
-            return result;
-          };
-        const warnings = await warningsOf(() =>
-          withFinished(
-            async ({ path, publish }) => {
-              addToTree(path, { f: 'old' });
-              await around('renameSync', failing, () => rejection(publish('replace')));
-              assert.not.ok(existsSync(path));
-            },
-            { directory },
-          ),
-        );
-        rmSync(join(directory, 'failing'));
-        assert.equal(
-          warnings.map(({ code }) => code),
-          ['ERR_PERMWALK_LEFTOVER'],
-        );
-        const [left] = readdirSync(directory);
-        assert.match(warnings[0]?.message ?? '', JSON.stringify(join(directory, left ?? '')));
-        assert.is(contentOf(join(directory, left ?? '', 'old-1/out')), 'old');
-        await clear(directory);
-        assert.equal(readdirSync(directory), ['out']);
-        assert.is(contentOf(join(directory, 'out')), 'old');
-      },
-    );
-
-    publishing('a link that takes the destination right after the rename is not followed', async () => {
-      const outside = makeTree({ 'd/f': 0o600, 'd/': 0o700 });
-      giveAway(outside);
+  publishing(
+    'an old tree that cannot be put back is never removed, and put back by the next call',
+    async () => {
       const directory = tempDirectory();
-      giveAway(directory);
-      await withoutRights(() =>
+      const failing =
+        (original: Call): Call =>
+        (from, to) => {
+          if (isNew(`${from}`) || `${from}`.includes('/old-') || existsSync(join(directory, 'failing'))) {
+            throw systemFailure('EIO', 'rename');
+          }
+          const result = original(from, to);
+          if (isAside(`${from}`, `${to}`)) writeFileSync(join(directory, 'failing'), '');
+          return result;
+        };
+      const warnings = await warningsOf(() =>
         withFinished(
           async ({ path, publish }) => {
-            const after = () => {
-              if (!existsSync(path)) return;
-              renameSync(path, join(directory, 'moved'));
-              symlinkSync(join(outside, 'd'), path);
-            };
-            const outcome = await around('renameSync', meanwhile(isNew, { after }), () =>
-              publish('error').catch((error: Error & { code?: string }) => error.code),
-            );
-            // By its path the directory is not found again to give it its mode back: the link is refused.
-            assert.is(outcome, backend === 'anchored' ? 'created' : 'ERR_PERMWALK_SYMLINK_IN_PATH');
+            addToTree(path, { f: 'old' });
+            await around('renameSync', failing, () => rejection(publish('replace')));
+            assert.not.ok(existsSync(path));
           },
-          { directory, mode: 0o555 },
+          { directory },
         ),
       );
-      assert.is(modeOf(outside, 'd'), 0o700);
-      if (backend === 'anchored') assert.is(modeOf(directory, 'moved'), 0o555);
-    });
+      rmSync(join(directory, 'failing'));
+      assert.equal(
+        warnings.map(({ code }) => code),
+        ['ERR_PERMWALK_LEFTOVER'],
+      );
+      const [left] = readdirSync(directory);
+      assert.match(warnings[0]?.message ?? '', JSON.stringify(join(directory, left ?? '')));
+      assert.is(contentOf(join(directory, left ?? '', 'old-1/out')), 'old');
+      await clear(directory);
+      assert.equal(readdirSync(directory), ['out']);
+      assert.is(contentOf(join(directory, 'out')), 'old');
+    },
+  );
 
-    publishing('errors name the cause and the way out, and no descriptor', async () => {
-      const cases: [code: string, message: RegExp][] = [
-        ['EXDEV', /lower layer of an overlay .*, or set publish to 'in-place'$/],
-        ['EBUSY', /is a mount point, .* set publish to 'in-place'$/],
-        ['EPERM', /run as its owner, or set publish to 'in-place'$/],
-        ['EROFS', /mounted read-only: remount it read-write$/],
-        ['EIO', /extract to "[^"]*out"$/],
-      ];
-      for (const [code, message] of cases) {
-        await withFinished(async ({ path, publish }) => {
-          addToTree(path, { f: 'old' });
-          const failing = (): Call => () => {
-            throw systemFailure(code, 'rename');
+  publishing('a link that takes the destination right after the rename is not followed', async () => {
+    const outside = makeTree({ 'd/f': 0o600, 'd/': 0o700 });
+    giveAway(outside);
+    const directory = tempDirectory();
+    giveAway(directory);
+    await withoutRights(() =>
+      withFinished(
+        async ({ path, publish }) => {
+          const after = () => {
+            if (!existsSync(path)) return;
+            renameSync(path, join(directory, 'moved'));
+            symlinkSync(join(outside, 'd'), path);
           };
-          const error = await around('renameSync', failing, () =>
-            rejection(publish('replace', code === 'EXDEV')),
+          const outcome = await around('renameSync', meanwhile(isNew, { after }), () =>
+            publish('error').catch((error: Error & { code?: string }) => error.code),
           );
-          assert.is(error.code, code);
-          assert.is(error.path, path);
-          assert.ok(error.message.startsWith(`${code}: `) && error.message.includes(JSON.stringify(path)));
-          assert.match(error.message, message);
-          assert.not.match(error.message, '/proc/');
-          assert.is(contentOf(path), 'old');
-        });
-      }
-    });
-  }
+          // By its path the directory is not found again to give it its mode back: the link is refused.
+          assert.is(outcome, backend === 'anchored' ? 'created' : 'ERR_PERMWALK_SYMLINK_IN_PATH');
+        },
+        { directory, mode: 0o555 },
+      ),
+    );
+    assert.is(modeOf(outside, 'd'), 0o700);
+    if (backend === 'anchored') assert.is(modeOf(directory, 'moved'), 0o555);
+  });
+
+  publishing('errors name the cause and the way out, and no descriptor', async () => {
+    const cases: [code: string, message: RegExp][] = [
+      ['EXDEV', /lower layer of an overlay .*, or set publish to 'in-place'$/],
+      ['EBUSY', /is a mount point, .* set publish to 'in-place'$/],
+      ['EPERM', /run as its owner, or set publish to 'in-place'$/],
+      ['EROFS', /mounted read-only: remount it read-write$/],
+      ['EIO', /extract to "[^"]*out"$/],
+    ];
+    for (const [code, message] of cases) {
+      await withFinished(async ({ path, publish }) => {
+        addToTree(path, { f: 'old' });
+        const failing = (): Call => () => {
+          throw systemFailure(code, 'rename');
+        };
+        const error = await around('renameSync', failing, () =>
+          rejection(publish('replace', code === 'EXDEV')),
+        );
+        assert.is(error.code, code);
+        assert.is(error.path, path);
+        assert.ok(error.message.startsWith(`${code}: `) && error.message.includes(JSON.stringify(path)));
+        assert.match(error.message, message);
+        assert.not.match(error.message, '/proc/');
+        assert.is(contentOf(path), 'old');
+      });
+    }
+  });
 
   publishing(
     'a directory that its owner may not write to is moved all the same, and keeps its mode',
@@ -1035,89 +1011,84 @@ for (const [backend, hold] of backends) {
 
   const durable = nodeSuite(`publish durably (${backend})`);
 
-  if (isReplaceable) {
-    /** Notes what is synced, and what is moved. */
-    async function syncsOf(act: () => Promise<unknown>, onSync = () => {}): Promise<string[]> {
-      const noted: string[] = [];
-      const { fsyncSync } = fs;
-      fs.fsyncSync = (fd) => {
-        noted.push(`sync ${readlinkSync(`/proc/self/fd/${fd}`)}`);
-        fsyncSync(fd);
-        onSync();
+  /** Notes what is synced, and what is moved. */
+  async function syncsOf(act: () => Promise<unknown>, onSync = () => {}): Promise<string[]> {
+    const noted: string[] = [];
+    const { fsyncSync } = fs;
+    fs.fsyncSync = (fd) => {
+      noted.push(`sync ${readlinkSync(`/proc/self/fd/${fd}`)}`);
+      fsyncSync(fd);
+      onSync();
+    };
+    syncBuiltinESMExports();
+    const noting =
+      (original: Call): Call =>
+      (...parameters) => {
+        const [from] = parameters;
+        if (!basename(`${from}`).startsWith('bind-')) noted.push(`move ${basename(`${from}`)}`);
+        return original(...parameters);
       };
+    try {
+      await around('renameSync', noting, act);
+    } finally {
+      fs.fsyncSync = fsyncSync;
       syncBuiltinESMExports();
-      const noting =
-        (original: Call): Call =>
-        (...parameters) => {
-          const [from] = parameters;
-          if (!basename(`${from}`).startsWith('bind-')) noted.push(`move ${basename(`${from}`)}`);
-          return original(...parameters);
-        };
-      try {
-        await around('renameSync', noting, act);
-      } finally {
-        fs.fsyncSync = fsyncSync;
-        syncBuiltinESMExports();
-      }
-      return noted;
     }
-
-    durable('the parent is synced after the move', async () => {
-      await withFinished(async ({ directory, publish }) => {
-        const noted = await syncsOf(() => publish('error', true));
-        assert.equal(noted, [`sync ${directory}`, 'move tree', `sync ${directory}`]);
-      });
-    });
-
-    durable('a tree is synced whole: itself, every directory and every file', async () => {
-      await withFinished(async ({ staging: { treePath, directory } }) => {
-        addToTree(treePath, { 'a/b/g': 'x', 'a/l': '-> b', 'c/': 0o700 });
-        const tree = openTreeIn(directory, TREE, treePath);
-        const noted = await syncsOf(() => syncTree(tree, undefined));
-        tree.close();
-        const expected = ['', '/f', '/a', '/a/b', '/a/b/g', '/c'].map((path) => `sync ${treePath}${path}`);
-        assert.equal(noted.sort(), expected.sort());
-      });
-    });
-
-    durable('a wrapped extractor syncs where it is asked to, before it moves and after', async () => {
-      for (const [options, expected] of [
-        [{}, 'move'],
-        [{ durable: false }, 'move'],
-        [{ durable: true }, 'sync sync sync move sync'],
-      ] as const) {
-        const extract = wrapExtractor((_: string, to: string) => writeFileSync(join(to, 'f'), ''), {
-          manifest: false,
-          ...options,
-        });
-        const noted = await syncsOf(() => extract('archive', join(tempDirectory(), 'out')));
-        assert.is(noted.map((what) => what.split(' ')[0]).join(' '), expected);
-      }
-    });
-
-    durable('an abort ends the syncing with the reason of the signal', async () => {
-      await withFinished(async ({ staging: { treePath, directory } }) => {
-        addToTree(
-          treePath,
-          Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`f${index}`, 0o600])),
-        );
-        const controller = new AbortController();
-        const reason = new Error('enough');
-        const abort = () => {
-          controller.abort(reason);
-          // It is looked at between slices: this one is over.
-          const start = performance.now();
-          while (performance.now() < start + 5);
-        };
-        const tree = openTreeIn(directory, TREE, treePath);
-        const noted = await syncsOf(async () => {
-          assert.is(await rejection(syncTree(tree, controller.signal)), reason);
-        }, abort);
-        tree.close();
-        assert.ok(noted.length < 20, `${noted.length} were synced`);
-      });
-    });
+    return noted;
   }
+
+  durable('the parent is synced after the move', async () => {
+    await withFinished(async ({ directory, publish }) => {
+      const noted = await syncsOf(() => publish('error', true));
+      assert.equal(noted, [`sync ${directory}`, 'move tree', `sync ${directory}`]);
+    });
+  });
+
+  durable('a tree is synced whole: itself, every directory and every file', async () => {
+    await withFinished(async ({ staging: { treePath, directory } }) => {
+      addToTree(treePath, { 'a/b/g': 'x', 'a/l': '-> b', 'c/': 0o700 });
+      const tree = openTreeIn(directory, TREE, treePath);
+      const noted = await syncsOf(() => syncTree(tree, undefined));
+      tree.close();
+      const expected = ['', '/f', '/a', '/a/b', '/a/b/g', '/c'].map((path) => `sync ${treePath}${path}`);
+      assert.equal(noted.sort(), expected.sort());
+    });
+  });
+
+  durable('a wrapped extractor syncs where it is asked to, before it moves and after', async () => {
+    for (const [options, expected] of [
+      [{}, 'move'],
+      [{ durable: false }, 'move'],
+      [{ durable: true }, 'sync sync sync move sync'],
+    ] as const) {
+      const extract = wrapExtractor((_: string, to: string) => writeFileSync(join(to, 'f'), ''), {
+        manifest: false,
+        ...options,
+      });
+      const noted = await syncsOf(() => extract('archive', join(tempDirectory(), 'out')));
+      assert.is(noted.map((what) => what.split(' ')[0]).join(' '), expected);
+    }
+  });
+
+  durable('an abort ends the syncing with the reason of the signal', async () => {
+    await withFinished(async ({ staging: { treePath, directory } }) => {
+      addToTree(treePath, Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`f${index}`, 0o600])));
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      const abort = () => {
+        controller.abort(reason);
+        // It is looked at between slices: this one is over.
+        const start = performance.now();
+        while (performance.now() < start + 5);
+      };
+      const tree = openTreeIn(directory, TREE, treePath);
+      const noted = await syncsOf(async () => {
+        assert.is(await rejection(syncTree(tree, controller.signal)), reason);
+      }, abort);
+      tree.close();
+      assert.ok(noted.length < 20, `${noted.length} were synced`);
+    });
+  });
 
   durable('a parent that cannot be synced is refused before anything is moved', async () => {
     const directory = tempDirectory();

@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readWindowsTarget } from '../lib/directory/link-target.ts';
 import { windowsFault } from '../lib/directory/windows-names.ts';
-import { canRunOn, scriptPath } from './helpers/runtime.ts';
+import { scriptCommand, scriptPath } from './helpers/runtime.ts';
 
 const test = suite('rules of Windows');
 
@@ -132,15 +132,16 @@ print(json.dumps([ntpath.normpath(strip(text)) for text in json.load(sys.stdin)]
   assert.ok(inside > 100);
 });
 
-if (process.platform === 'linux' && canRunOn(['node'], 'node:fs is imitated before it is loaded')) {
+if (process.platform === 'linux') {
   test('everything that is imitated of Windows', () => {
+    const [program, ...args] = scriptCommand;
     const command = [
-      ...process.execArgv,
+      ...args,
       '--import',
       scriptPath(new URL('helpers/imitate-windows.ts', import.meta.url)),
       scriptPath(new URL('windows/pass.ts', import.meta.url)),
     ];
-    const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(program, command, { encoding: 'utf8' });
     assert.is(status, 0, `${stdout}${stderr}`);
     const count = (name: string) => Number(new RegExp(`${name}: +(\\d+)`).exec(stdout)?.[1]);
     assert.ok(count('Total') > 20 && count('Passed') === count('Total'), stdout);

@@ -1,14 +1,9 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { suite, type Test } from 'uvu';
-import { canRunOn } from './runtime.ts';
 
 /** A function of node:fs. */
 export type Call = (...parameters: unknown[]) => unknown;
-
-/** Elsewhere what takes the place of a function is not seen by those who import it by name. */
-export const canReplace = (): boolean =>
-  canRunOn(['node'], 'the functions of its node:fs cannot be replaced');
 
 /** A suite of what is done by node:fs alone: native calls are off while it runs. */
 export function nodeSuite(name: string): Test {
