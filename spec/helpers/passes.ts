@@ -10,6 +10,7 @@ import type { PermissionReport } from '../../lib/report.ts';
 import { UnresolvedEntriesError } from '../../lib/report.ts';
 import { byPath, type PathTree } from './by-path.ts';
 import { extent } from './extent.ts';
+import { runtime } from './runtime.ts';
 
 /** A pass over one of the backends. */
 export interface TestedPass {
@@ -70,7 +71,9 @@ export function passOf(backend = 'anchored'): TestedPass {
 export const hasNative = process.platform === 'linux' && runtimeSource.load() !== undefined;
 if (process.platform === 'linux' && !hasNative) {
   // A child's output may be its report.
-  console.error('  native calls are skipped: neither koffi nor bun:ffi can be used');
+  const isOff = process.env.PERMWALK_NATIVE === '0';
+  const lacks = { node: 'koffi cannot be used', bun: 'bun:ffi cannot be used', deno: 'Deno makes none' };
+  console.error(`  native calls are skipped: ${isOff ? 'PERMWALK_NATIVE is 0' : lacks[runtime]}`);
 }
 const native = hasNative ? [nativePass] : [];
 
