@@ -362,7 +362,9 @@ zip('the Unicode path extra field has a spelling, the name another', async () =>
   head.writeUInt8(1, 4);
   head.writeUInt32LE(crc32(raw), 5);
   const extra = Buffer.concat([head, unicode]);
-  const manifest = await readHeld([{ name: raw, mode: REGULAR | 0o644, extra }], 4, ['adm-zip']);
+  // bsdtar gives it the bytes of its name.
+  const but = canUseByteNames() ? ['adm-zip'] : ['adm-zip', 'bsdtar'];
+  const manifest = await readHeld([{ name: raw, mode: REGULAR | 0o644, extra }], 4, but);
   assert.is(manifest.entries[0]?.path, 'naïve');
   const other = await readHeld([{ name: Buffer.from('n?ve'), mode: REGULAR | 0o644, extra }], 4);
   assert.is(other.entries[0]?.path, 'n?ve', 'a field of another name');

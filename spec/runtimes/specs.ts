@@ -65,5 +65,5 @@ export function skipsIn(output: string): string[] {
   return output
     .split('\n')
     .filter((line) => /\bskipped\b/.test(line))
-    .map((line) => line.replace(/^[\s•]+/, ''));
+    .map((line) => line.replace(/^.*[•✘] +|^\s+/, ''));
 }
