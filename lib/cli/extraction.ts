@@ -162,7 +162,10 @@ function cannotRun(command: string, error: Error): CommandFailure {
   const code = errorCode(error) ?? '';
   const reasons: Record<string, string> = {
     ENOENT: 'there is no such command; is it installed, and in PATH?',
-    EACCES: 'it may not be run; is it executable?',
+    // The system says so, too, where one directory of PATH is closed and no other has the command.
+    EACCES: command.includes('/')
+      ? 'it may not be run; is it executable?'
+      : 'it may not be run, or is not there and a directory in PATH may not be searched',
     // Node says so of batch files that were not found.
     EINVAL: 'there is no such batch file; name it with its path, or put it in PATH',
   };
