@@ -330,7 +330,8 @@ export function perform(tree: Tree, other: Tree, operation: Operation): Outcome 
     return { value: performed(tree, other, operation) };
   } catch (error) {
     const code = errorCode(error);
-    const isOurs = error instanceof UnsafePathError || (error instanceof Error && 'syscall' in error);
+    // Deno does not always tell the system call: the name of an errno says that it was one.
+    const isOurs = error instanceof UnsafePathError || /^E[A-Z0-9]+$/.test(code ?? '');
     if (!isOurs || code === undefined) throw error;
     return { code: code === 'EEXIST' && operation.kind === 'rename' ? 'ENOTEMPTY' : code };
   }
