@@ -110,7 +110,7 @@ class MtreeReader {
   readonly #plain = new PlainLine();
   /** Whether names may be patterns: libarchive has none. */
   #hasPatterns = true;
-  /** Whether nothing but type and mode is set for all entries. */
+  /** Whether nothing but type, mode and number of links is set for all entries. */
   #isPlain = true;
   /** How many lines were read. */
   lines = 0;
@@ -176,7 +176,7 @@ class MtreeReader {
     if (this.#isBelowIgnored(path)) return;
     const mode = line.mode ?? defaults.mode;
     const isFile = type === 'file' || type === undefined;
-    const { size, digest, nlink } = line;
+    const { size, digest, nlink = defaults.nlink } = line;
     const entry: ManifestEntry =
       isFile && digest !== undefined
         ? { path, type, mode, size, linkTarget: undefined, digest }
@@ -245,9 +245,9 @@ class MtreeReader {
   }
 }
 
-/** Whether lines may be read without regard to what is set for all of them, but for type and mode. */
-function isPlain({ type, ...others }: MtreeFacts): boolean {
-  return type !== 'other' && Object.keys(others).every((name) => name === 'mode');
+/** Whether lines may be read without regard to what is set for all of them, but for what NetBSD's mtree sets. */
+function isPlain({ type, mode, nlink, ...others }: MtreeFacts): boolean {
+  return type !== 'other' && Object.keys(others).length === 0;
 }
 
 function entryOf(
