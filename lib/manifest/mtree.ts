@@ -2,7 +2,7 @@ import { joinPath, parentOf } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { createPace } from '../pace.ts';
 import { quoted } from '../printable.ts';
-import { openArchive } from './archive.ts';
+import { type Archive, openArchive } from './archive.ts';
 import { EntryCollector } from './collector.ts';
 import { chunksOf, compressionOf, decompress } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
@@ -15,6 +15,8 @@ import { checkReadOptions, type ReadOptions } from './options.ts';
 
 /** Longest specification in bytes: it is held while it is read. */
 const MAX_LENGTH = 1 << 28;
+/** What an entry with a SHA-256 takes, so that room is made for about as many as there are: an array that grows takes four times as much. */
+const ENTRY_LENGTH = 140;
 /** Bytes by which a compression is known. */
 const SIGNATURE_LENGTH = 4;
 /** What libarchive begins one with. NetBSD's mtree writes nothing of the kind. */
@@ -38,15 +40,20 @@ export async function readMtreeManifest(source: string, options: ReadOptions = {
   if (typeof source !== 'string') throw new TypeError('source is not a path');
   const { signal } = checkReadOptions(options);
   const notes = new Notes();
-  const reader = new MtreeReader(source, notes);
   const pace = createPace(signal);
-  for await (const text of textOf(source, signal)) {
-    for (let at = 0; at < text.length; ) {
-      at = reader.read(text, at);
-      if (pace.isOver()) await pace.pause();
+  const archive = await openArchive(source, signal);
+  try {
+    const reader = new MtreeReader(source, notes, Math.min(archive.size, MAX_LENGTH));
+    for await (const text of textOf(archive, source, signal)) {
+      for (let at = 0; at < text.length; ) {
+        at = reader.read(text, at);
+        if (pace.isOver()) await pace.pause();
+      }
     }
+    return createManifest({ format: 'mtree', source, entries: reader.entries, notes });
+  } finally {
+    await archive.close();
   }
-  return createManifest({ format: 'mtree', source, entries: reader.entries, notes });
 }
 
 /** True where text begins like mtree(5): with its signature, with `/set`, or with a name and nothing but keywords. */
@@ -64,29 +71,27 @@ export function startsLikeMtree(head: Buffer): boolean {
 }
 
 /** The text, which may be compressed (pacman compresses its `.MTREE`), in pieces that begin and end with a line. */
-async function* textOf(source: string, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
-  const archive = await openArchive(source, signal);
-  try {
-    const compression = compressionOf(await archive.read(0, Math.min(SIGNATURE_LENGTH, archive.size)));
-    if (compression === undefined) checkLength(archive.size, source);
-    const isAborted = () => signal?.aborted === true;
-    const chunks =
-      compression === undefined ? chunksOf(archive) : decompress(archive, compression, isAborted);
-    let left: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of chunks) {
-      length += chunk.length;
-      checkLength(length, source);
-      const end = cutOf(chunk);
-      left.push(chunk.subarray(0, end === 0 ? chunk.length : end));
-      if (end === 0) continue;
-      yield Buffer.concat(left);
-      left = [chunk.subarray(end)];
-    }
+async function* textOf(
+  archive: Archive,
+  source: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer> {
+  const compression = compressionOf(await archive.read(0, Math.min(SIGNATURE_LENGTH, archive.size)));
+  if (compression === undefined) checkLength(archive.size, source);
+  const isAborted = () => signal?.aborted === true;
+  const chunks = compression === undefined ? chunksOf(archive) : decompress(archive, compression, isAborted);
+  let left: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    length += chunk.length;
+    checkLength(length, source);
+    const end = cutOf(chunk);
+    left.push(chunk.subarray(0, end === 0 ? chunk.length : end));
+    if (end === 0) continue;
     yield Buffer.concat(left);
-  } finally {
-    await archive.close();
+    left = [chunk.subarray(end)];
   }
+  yield Buffer.concat(left);
 }
 
 function checkLength(length: number, source: string): void {
@@ -120,9 +125,10 @@ class MtreeReader {
   readonly #ignored = new Set<string>();
   readonly #unknown = new Set<string>();
 
-  constructor(source: string, notes: Notes) {
+  constructor(source: string, notes: Notes, length: number) {
     this.#source = source;
-    this.#collector = new EntryCollector(source, 0, { repeated: 'last', notes });
+    const expected = Math.floor(length / ENTRY_LENGTH);
+    this.#collector = new EntryCollector(source, expected, { repeated: 'last', notes });
     this.#notes = notes;
   }
 
