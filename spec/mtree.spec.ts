@@ -131,7 +131,7 @@ test('reads a line that is plain as it reads any other', async () => {
     );
   const lines = fc.array(specificationLine, { minLength: 1, maxLength: 8 });
   const property = fc.asyncProperty(
-    fc.constantFrom('#mtree\n', '/set mode=0700\n'),
+    fc.constantFrom('#mtree\n', '/set mode=0700\n', '/set type=file nlink=2\n'),
     lines,
     async (head, some) => {
       const text = head + some.join('\n');

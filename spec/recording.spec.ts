@@ -87,13 +87,12 @@ for (const { title, openTree } of passes) {
     const root = makeTree({ empty: '', small: 'x' });
     const large = Buffer.alloc((2 << 20) + 5, 'large');
     writeFileSync(join(root, 'large'), large);
-    writeFileSync(join(root, 'exact'), large.subarray(0, 1 << 20));
-    const contents: Record<string, Buffer> = {
-      empty: Buffer.alloc(0),
-      exact: large.subarray(0, 1 << 20),
-      large,
-      small: Buffer.from('x'),
-    };
+    const contents: Record<string, Buffer> = { empty: Buffer.alloc(0), large, small: Buffer.from('x') };
+    // As much as is read at once, and as much as is read in one slice.
+    for (const length of [0xffff, 0x1_0000, 0x1_0001, 1 << 20]) {
+      contents[`of-${length}`] = large.subarray(0, length);
+      writeFileSync(join(root, `of-${length}`), large.subarray(0, length));
+    }
     const digests = Object.fromEntries(
       (await record(root, { digest: 'sha256' })).entries.flatMap(({ path, digest }) =>
         digest === undefined ? [] : [[path, digest]],
