@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 /** What else than `lib/directory` touches the file system, with what, and why. */
 const allowed: Record<string, { names: string[]; reason: string }> = {
   'cli/batch-file.ts': { names: ['fs.statSync'], reason: 'looks in PATH for the batch file of a command' },
-  'cli/main.ts': {
+  'cli/program.ts': {
     names: ['readFileSync'],
     reason: 'reads the version from our own package.json, which may lie in an archive of Electron',
   },

@@ -1,4 +1,4 @@
-import { CommanderError } from 'commander';
+import type { CommanderError } from 'commander';
 import { ManifestError } from '../errors.ts';
 import { quoted } from '../printable.ts';
 import { flagOf, inFlags } from './flags.ts';
@@ -32,7 +32,7 @@ interface Failure {
  */
 export function reportFailure(error: unknown, isJson: boolean): number {
   // A help text is no failure.
-  if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  if (isCommanderError(error) && error.exitCode === 0) return 0;
   const failure = describe(error);
   if (failure.text !== undefined) writeError(`error: ${failure.text}\n`);
   if (isJson) writeOut(`${printableJson({ ok: false, error: failure.error })}\n`);
@@ -40,7 +40,7 @@ export function reportFailure(error: unknown, isJson: boolean): number {
 }
 
 function describe(error: unknown): Failure {
-  if (error instanceof CommanderError) {
+  if (isCommanderError(error)) {
     // commander has printed it.
     const { code, message } = error;
     return {
@@ -89,4 +89,9 @@ function nameFlag(message: string): string | undefined {
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'code' in error && /^E[A-Z0-9]+$/.test(String(error.code));
+}
+
+/** By its code: most runs load no commander. */
+export function isCommanderError(error: unknown): error is CommanderError {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('commander.');
 }

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
 import type { WrapOptions } from '../extract/options.ts';
 import type { ApplyOptions, RetryOptions } from '../options.ts';
 
@@ -59,16 +59,44 @@ export function inFlags(advice: string): string {
   return advice.replace(optionWords, flagOf).replaceAll(/(?<= (?:to|or) )'([\w-]+)'/g, '$1');
 }
 
+/** The flag of `apply` alone. */
+export const dryRunFlag = flag('-n, --dry-run', 'change nothing, report what would change');
+
+/** A flag, as help shows it and as commander takes it: `--retries <n>`, or `--no-retry` for a switch. */
+export interface Flag {
+  readonly flags: string;
+  readonly description: string;
+  /** Makes what is meant of its text, and of what was given before. Throws {@link InvalidValueError}. */
+  readonly parse: ((text: string, previous: readonly string[] | undefined) => unknown) | undefined;
+  /** Names of what must not be given together with it. */
+  readonly conflicts: readonly string[];
+}
+
+/** A value that a flag does not take. */
+class InvalidValueError extends Error {
+  /** commander knows it by that. */
+  readonly code = 'commander.invalidArgument';
+  readonly exitCode = 1;
+}
+
 /** Add the flags that all commands share. A flag that is added later goes to the last group. */
-export function addPassFlags(command: Command, defaultManifest = 'none'): Command {
-  for (const [heading, options] of passFlags(defaultManifest)) {
+export function addPassFlags(command: Command, defaultManifest?: string): Command {
+  for (const [heading, flags] of passFlags(defaultManifest)) {
     command.optionsGroup(heading);
-    for (const option of options) command.addOption(option);
+    for (const one of flags) addFlag(command, one);
   }
   return command.helpOption('-h, --help', 'print this help');
 }
 
-function passFlags(defaultManifest: string): [string, Option[]][] {
+/** Add one flag. */
+export function addFlag(command: Command, { flags, description, parse, conflicts }: Flag): Command {
+  const option = command.createOption(flags, description).conflicts([...conflicts]);
+  if (parse !== undefined) option.argParser<unknown>((text, previous) => parse(text, previous as string[]));
+  return command.addOption(option);
+}
+
+/** Headings, and the flags below them. */
+export function passFlags(defaultManifest = 'none'): [string, Flag[]][] {
   return [
     [
       'What must exist:',
@@ -80,11 +108,14 @@ function passFlags(defaultManifest: string): [string, Option[]][] {
         flag(
           '--strip-components <n>',
           'take this many directories off the front of each path in it (default: 0)',
-        ).argParser(parseCount),
+          parseCount,
+        ),
         flag(
           '--prefix <directory>',
           'the directory in it that is the tree, such as package in npm packages',
-        ).conflicts('stripComponents'),
+          undefined,
+          ['stripComponents'],
+        ),
         choice(
           '--verify <how>',
           ['size', 'content', 'presence', 'none'],
@@ -123,7 +154,8 @@ function passFlags(defaultManifest: string): [string, Option[]][] {
         flag(
           '--executable <glob>',
           'files that get x where r is set, whatever the mode; repeatable',
-        ).argParser(collect),
+          collect,
+        ),
         flag(
           '--detect',
           'for files of unknown mode, look at the first bytes: #!, ELF and Mach-O programs are executable',
@@ -131,13 +163,14 @@ function passFlags(defaultManifest: string): [string, Option[]][] {
         flag(
           '--umask <octal>',
           'permission bits never granted (default: the umask of the process)',
-        ).argParser(parseUmask),
+          parseUmask,
+        ),
       ],
     ],
     [
       'What to leave alone:',
       [
-        flag('--ignore <glob>', 'do not change these, and do not enter them; repeatable').argParser(collect),
+        flag('--ignore <glob>', 'do not change these, and do not enter them; repeatable', collect),
         choice(
           '--dangling-links <how>',
           ['defer', 'skip', 'error'],
@@ -152,22 +185,21 @@ function passFlags(defaultManifest: string): [string, Option[]][] {
         flag(
           '--max-entries <n>',
           'stop after this many entries, 1 or more, and exit 1 (default: no limit)',
-        ).argParser(parsePositive),
+          parsePositive,
+        ),
       ],
     ],
     [
       'Waiting for entries of the manifest:',
       [
-        flag('--retries <n>', 'rounds without progress before giving up (default: 10)').argParser(parseWhole),
-        flag('--factor <number>', 'each wait is this many times the one before (default: 2)').argParser(
-          parseDecimal,
-        ),
-        flag('--min-timeout <ms>', 'first wait (default: 20)').argParser(parseDecimal),
-        flag('--max-timeout <ms>', 'longest single wait (default: 1000)').argParser(parseDecimal),
-        flag('--max-retry-time <ms>', 'all waits together (default: 15000)').argParser(parseDecimal),
+        flag('--retries <n>', 'rounds without progress before giving up (default: 10)', parseWhole),
+        flag('--factor <number>', 'each wait is this many times the one before (default: 2)', parseDecimal),
+        flag('--min-timeout <ms>', 'first wait (default: 20)', parseDecimal),
+        flag('--max-timeout <ms>', 'longest single wait (default: 1000)', parseDecimal),
+        flag('--max-retry-time <ms>', 'all waits together (default: 15000)', parseDecimal),
         flag('--randomize', 'make each wait up to twice as long, at random (default)'),
         flag('--no-randomize', 'make each wait exactly as long as set'),
-        flag('--no-retry', 'look once, do not wait').conflicts(retryFlags),
+        flag('--no-retry', 'look once, do not wait', undefined, retryFlags),
       ],
     ],
     [
@@ -183,15 +215,20 @@ function passFlags(defaultManifest: string): [string, Option[]][] {
 }
 
 /** A flag; a switch if it has no value. */
-export function flag(flags: string, description: string): Option {
-  return new Option(flags, description);
+export function flag(
+  flags: string,
+  description: string,
+  parse: Flag['parse'] = undefined,
+  conflicts: readonly string[] = [],
+): Flag {
+  return { flags, description, parse, conflicts };
 }
 
 /** A flag with a closed list of values, the default first. */
-export function choice(flags: string, values: readonly [string, ...string[]], description: string): Option {
-  return flag(flags, `${description} (default: ${values[0]})`).argParser((value) => {
+export function choice(flags: string, values: readonly [string, ...string[]], description: string): Flag {
+  return flag(flags, `${description} (default: ${values[0]})`, (value) => {
     if (values.includes(value)) return value;
-    throw new InvalidArgumentError(`Allowed: ${values.join(', ')}.`);
+    throw new InvalidValueError(`Allowed: ${values.join(', ')}.`);
   });
 }
 
@@ -202,37 +239,35 @@ function collect(value: string, previous: readonly string[] = []): string[] {
 function parseWhole(text: string): number {
   const value = Number(text);
   if (/^(\d+|Infinity)$/.test(text) && (Number.isSafeInteger(value) || text === 'Infinity')) return value;
-  throw new InvalidArgumentError('Allowed: a whole number, 0 or more.');
+  throw new InvalidValueError('Allowed: a whole number, 0 or more.');
 }
 
 function parsePositive(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value;
-  throw new InvalidArgumentError('Allowed: a whole number, 1 or more.');
+  throw new InvalidValueError('Allowed: a whole number, 1 or more.');
 }
 
 /** Exit codes that are no failure: `0,1`. */
 export function parseExitCodes(text: string): number[] {
   const codes = text.split(',').map((part) => (/^\d{1,3}$/.test(part.trim()) ? Number(part) : Number.NaN));
   if (codes.every((code) => code <= 255)) return codes;
-  throw new InvalidArgumentError(
-    'Allowed: whole numbers from 0 to 255, with commas between them, such as 0,1.',
-  );
+  throw new InvalidValueError('Allowed: whole numbers from 0 to 255, with commas between them, such as 0,1.');
 }
 
 function parseCount(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value;
-  throw new InvalidArgumentError('Allowed: a whole number, 0 or more.');
+  throw new InvalidValueError('Allowed: a whole number, 0 or more.');
 }
 
 function parseDecimal(text: string): number {
   if (/^(\d+(\.\d+)?|Infinity)$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('Allowed: a number, 0 or more, such as 250 or 1.5.');
+  throw new InvalidValueError('Allowed: a number, 0 or more, such as 250 or 1.5.');
 }
 
 function parseUmask(text: string): string {
   // As digits: these are octal for sure.
   if (/^(0o)?0*[0-7]{1,3}$/.test(text)) return text.replace(/^(0o)?0*(?=.)/, '');
-  throw new InvalidArgumentError('Allowed: octal digits, 0 to 777.');
+  throw new InvalidValueError('Allowed: octal digits, 0 to 777.');
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { addPassFlags, flag, type PassFlags } from '../flags.ts';
+import { addFlag, addPassFlags, dryRunFlag, type PassFlags } from '../flags.ts';
 import { examples, exitCodes } from '../help.ts';
-import { setExitCode } from '../output.ts';
+import { runNamed } from '../run.ts';
 
 /** Fill in `permwalk apply <root>`. */
 export function fillApplyCommand(command: Command): void {
@@ -11,8 +11,7 @@ export function fillApplyCommand(command: Command): void {
         'lists every entry that stays unresolved.',
     )
     .argument('<root>', 'the tree; write -- before a name that begins with a dash');
-  addPassFlags(command)
-    .addOption(flag('-n, --dry-run', 'change nothing, report what would change'))
+  addFlag(addPassFlags(command), dryRunFlag)
     .addHelpText(
       'after',
       examples([
@@ -26,8 +25,5 @@ export function fillApplyCommand(command: Command): void {
       ]),
     )
     .addHelpText('after', exitCodes('something is unresolved; each entry is listed'))
-    .action(async (root: string, flags: PassFlags) => {
-      const { runPass } = await import('../pass.ts');
-      setExitCode(await runPass(root, flags));
-    });
+    .action((root: string, flags: PassFlags) => runNamed('apply', root, flags));
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { addPassFlags, type PassFlags } from '../flags.ts';
 import { examples, exitCodes } from '../help.ts';
-import { setExitCode } from '../output.ts';
+import { runNamed } from '../run.ts';
 
 /** Fill in `permwalk check <root>`: the pass of `apply` that changes nothing. */
 export function fillCheckCommand(command: Command): void {
@@ -26,14 +26,5 @@ export function fillCheckCommand(command: Command): void {
       ]),
     )
     .addHelpText('after', exitCodes('something would change or is unresolved'))
-    .action(async (root: string, flags: PassFlags) => {
-      const { runPass } = await import('../pass.ts');
-      setExitCode(
-        await runPass(
-          root,
-          { ...flags, dryRun: true },
-          { isWell: ({ counts }) => counts.changed + counts.restored === 0 },
-        ),
-      );
-    });
+    .action((root: string, flags: PassFlags) => runNamed('check', root, flags));
 }

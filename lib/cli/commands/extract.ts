@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addPassFlags, choice, type ExtractFlags, flag, parseExitCodes } from '../flags.ts';
+import { addFlag, addPassFlags, choice, type ExtractFlags, flag, parseExitCodes } from '../flags.ts';
 import { examples, exitCodes } from '../help.ts';
 import { setExitCode } from '../output.ts';
 
@@ -16,30 +16,33 @@ export function fillExtractCommand(command: Command): void {
     .argument('<destination>', 'where the tree goes')
     .argument('<command...>', 'the extractor, after --; {archive} and {destination} are replaced');
   addPassFlags(command, 'the archive');
-  command
-    .addOption(flag('--no-manifest', 'do not verify contents: read no manifest'))
-    .addOption(
-      flag(
-        '--exit-codes <codes>',
-        'exit codes of the command that are no failure, such as 0,1 for unzip, which ends with 1 for warnings (default: 0)',
-      ).argParser(parseExitCodes),
-    )
-    .optionsGroup('Publishing:')
-    .addOption(
-      choice(
-        '--publish <how>',
-        ['atomic', 'in-place'],
-        'atomic: stage, then rename once; in-place: the command writes to the destination itself',
-      ),
-    )
-    .addOption(
-      choice(
-        '--existing <how>',
-        ['error', 'keep', 'replace'],
-        'if the destination exists: error; keep: verify and use it; replace: put the new tree in its place',
-      ),
-    )
-    .addOption(flag('--durable', 'fsync everything before the rename (default: no)'))
+  addFlag(command, flag('--no-manifest', 'do not verify contents: read no manifest'));
+  addFlag(
+    command,
+    flag(
+      '--exit-codes <codes>',
+      'exit codes of the command that are no failure, such as 0,1 for unzip, which ends with 1 for warnings (default: 0)',
+      parseExitCodes,
+    ),
+  );
+  command.optionsGroup('Publishing:');
+  addFlag(
+    command,
+    choice(
+      '--publish <how>',
+      ['atomic', 'in-place'],
+      'atomic: stage, then rename once; in-place: the command writes to the destination itself',
+    ),
+  );
+  addFlag(
+    command,
+    choice(
+      '--existing <how>',
+      ['error', 'keep', 'replace'],
+      'if the destination exists: error; keep: verify and use it; replace: put the new tree in its place',
+    ),
+  );
+  addFlag(command, flag('--durable', 'fsync everything before the rename (default: no)'))
     .addHelpText(
       'after',
       examples([

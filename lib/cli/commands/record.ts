@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { choice, flag } from '../flags.ts';
+import { addFlag, choice, flag } from '../flags.ts';
 import { examples } from '../help.ts';
 import { setExitCode } from '../output.ts';
 import type { RecordFlags } from '../record.ts';
@@ -18,27 +18,31 @@ export function fillRecordCommand(command: Command): void {
       'Print a tree as a manifest: type, mode, size, link target and number of links of every entry, sorted. ' +
         'apply and check read it with --manifest. What is left out is named on stderr.',
     )
-    .argument('<root>', 'the tree; write -- before a name that begins with a dash')
-    .addOption(
-      choice(
-        '--format <how>',
-        ['mtree', 'json'],
-        'mtree: mtree(5), as mtree and bsdtar read it; json: an array',
-      ),
-    )
-    .addOption(
-      choice(
-        '--digest <how>',
-        ['none', 'sha256'],
-        'sha256: read every file, and record the digest of its content',
-      ),
-    )
-    .addOption(
-      flag('--ignore <glob>', 'leave these out, and do not enter them; repeatable').argParser(
-        (glob: string, before: readonly string[] = []) => [...before, glob],
-      ),
-    )
-    .addOption(flag('--cross-device', 'enter mount points below the root (default: no)'))
+    .argument('<root>', 'the tree; write -- before a name that begins with a dash');
+  addFlag(
+    command,
+    choice(
+      '--format <how>',
+      ['mtree', 'json'],
+      'mtree: mtree(5), as mtree and bsdtar read it; json: an array',
+    ),
+  );
+  addFlag(
+    command,
+    choice(
+      '--digest <how>',
+      ['none', 'sha256'],
+      'sha256: read every file, and record the digest of its content',
+    ),
+  );
+  addFlag(
+    command,
+    flag('--ignore <glob>', 'leave these out, and do not enter them; repeatable', (glob, before = []) => [
+      ...before,
+      glob,
+    ]),
+  );
+  addFlag(command, flag('--cross-device', 'enter mount points below the root (default: no)'))
     .helpOption('-h, --help', 'print this help')
     .addHelpText(
       'after',

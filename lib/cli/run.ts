@@ -1,0 +1,17 @@
+import type { PassFlags } from './flags.ts';
+import { setExitCode } from './output.ts';
+
+/** Commands that are one pass. */
+export type PassName = 'apply' | 'check';
+
+/** Run one of them, and set the exit code. */
+export async function runNamed(name: PassName, root: string, flags: PassFlags): Promise<void> {
+  const { runPass } = await import('./pass.ts');
+  if (name === 'apply') return setExitCode(await runPass(root, flags));
+  const changesNothing = { ...flags, dryRun: true };
+  setExitCode(
+    await runPass(root, changesNothing, {
+      isWell: ({ counts }) => counts.changed + counts.restored === 0,
+    }),
+  );
+}
