@@ -130,7 +130,7 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
     if (slices.isOver()) yield;
   }
   // What is listed below it tells what something without a type is; so it does of what is listed as no directory.
-  const hasImplied = directories.some(({ facts }) => facts === undefined);
+  const hasImplied = directories.some(({ facts, parent }) => facts === undefined && parent !== undefined);
   for (let index = 0; (hasUntyped || hasImplied) && index < entries.length; index += 1) {
     if (slices.isOver()) yield;
     if (parents[index] === -1) continue;
