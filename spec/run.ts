@@ -16,6 +16,7 @@ import { EXTENT_VARIABLE, FULL } from './helpers/extent.ts';
 import { ownWorkplace } from './runtimes/copy.ts';
 import { runSpecs, type SpecResult, skipsIn } from './runtimes/specs.ts';
 import { buildSpecs } from './typescript/build.ts';
+import { withSourcePositions } from './typescript/stacks.ts';
 
 /** Files that take longest, the longest first: a core that begins one of them last would keep the others waiting. */
 const slowest = [
@@ -67,7 +68,7 @@ function tell(name: string, { passed, failed, seconds, output }: SpecResult): vo
   const outcome =
     failed > 0 ? `✘ ${name}: ${failed} failed, ${passed} passed` : `✓ ${name}: ${passed} passed`;
   console.log(`${outcome} (${seconds.toFixed(1)} s)`);
-  if (failed > 0 || positionals.length > 0) console.log(output);
+  if (failed > 0 || positionals.length > 0) console.log(withSourcePositions(output, checkout));
   else for (const line of skipsIn(output)) console.log(`    ${line}`);
   if (failed > 0) console.log(`  run it alone: ${commandFor(name)}\n`);
 }
@@ -78,13 +79,9 @@ function commandFor(name: string): string {
 
 /** Whether coverage is counted: by the modules of `lib` as they are. */
 const isCounted = process.env.NODE_V8_COVERAGE !== undefined;
-/** What comes before a spec file. In TypeScript that is a path for every working directory. */
-const command = [
-  process.execPath,
-  ...(isCounted
-    ? ['--import', new URL('typescript/register.js', import.meta.url).href]
-    : ['--enable-source-maps']),
-];
+/** What comes before spec files in TypeScript. */
+const loader = ['--import', new URL('typescript/register.js', import.meta.url).href];
+const command = [process.execPath, ...(isCounted ? loader : [])];
 const workplace = ownWorkplace(checkout);
 if (values.full) workplace.environment = { ...workplace.environment, [EXTENT_VARIABLE]: FULL };
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
