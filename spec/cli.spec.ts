@@ -893,7 +893,7 @@ output('an output that cannot be written is said on stderr and exits 1', async (
 });
 
 output('a large report arrives whole at a slow reader', async () => {
-  const count = 6000;
+  const count = 2000;
   const folder = fresh();
   const root = makeTree(join(folder, 'tree'), {});
   const names = Array.from({ length: count }, (_, index) => `${'long-name-'.repeat(8)}${index}`);

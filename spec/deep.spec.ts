@@ -18,8 +18,8 @@ interface DeepCost {
   peak: number;
 }
 
-const SHALLOW = extent({ short: 3000, full: 10_000 });
-const DEEP = extent({ short: 12_000, full: 100_000 });
+const SHALLOW = extent({ short: 2000, full: 10_000 });
+const DEEP = extent({ short: 8000, full: 100_000 });
 /** Bytes that a directory in memory takes, with room. */
 const DIRECTORY_BYTES = 4096;
 /** A path of the deepest is 25 MB: with one for each directory on the way, 1.3 TB would be needed. */

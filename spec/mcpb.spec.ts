@@ -8,6 +8,7 @@ import { ManifestError } from '../lib/errors.ts';
 import { readManifest } from '../lib/manifest/read.ts';
 import { readZipManifest } from '../lib/manifest/zip.ts';
 import { applyPermissions } from '../lib/pass/apply.ts';
+import { extent } from './helpers/extent.ts';
 import { makeTree, modeOf, modesBelow, tempDirectory } from './helpers/tree.ts';
 import {
   alter,
@@ -238,7 +239,7 @@ marked('any manifest.json gives a manifest', async () => {
       for (const [path, mode] of Object.entries(modes)) assert.ok(path in files && mode === 0o755);
       marks += Object.keys(modes).length;
     }),
-    { numRuns: 300 },
+    { numRuns: extent({ short: 100, full: 300 }) },
   );
   assert.ok(marks > 0, `${marks} marks`);
 });

@@ -95,7 +95,7 @@ const MAX_TRIES = 200;
 const STARTS = extent({ short: 20, full: 500 });
 const PROCESSES = extent({ short: 2, full: 4 });
 /** What each of them does. */
-const STARTS_EACH = extent({ short: 5, full: 50 });
+const STARTS_EACH = extent({ short: 3, full: 50 });
 
 race('an ordinary installer fails when it is started three times', async () => {
   const directory = tempDirectory();

@@ -26,6 +26,7 @@ import type { Manifest, ManifestEntry } from '../lib/manifest/manifest.ts';
 import { readManifest } from '../lib/manifest/read.ts';
 import { readTarManifest } from '../lib/manifest/tar.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
+import { extent } from './helpers/extent.ts';
 import { canActAsRoot } from './helpers/rights.ts';
 import { canUseByteNames, runtime } from './helpers/runtime.ts';
 import {
@@ -106,6 +107,9 @@ function makeSource(root: string, hasStrangeNames: boolean): void {
   put('back\\slash', 'backslash');
   symlinkSync(`${foreign}/${'x'.repeat(200)}`, join(root, 'long-link'));
 }
+
+/** Random inputs of a property. */
+const RUNS = extent({ short: 150, full: 500 });
 
 const gnu = suite('tar: archives by GNU tar');
 const isGnuTar = hasCommand('tar') && run('tar', ['--version']).startsWith('tar (GNU tar)');
@@ -950,8 +954,8 @@ broken('any bytes changed give a manifest or a ManifestError', async () => {
       }
     },
   );
-  await fc.assert(property, { numRuns: 500 });
-  assert.ok(counts.read > 20 && counts.refused > 100, JSON.stringify(counts));
+  await fc.assert(property, { numRuns: RUNS });
+  assert.ok(counts.read > RUNS / 25 && counts.refused > RUNS / 5, JSON.stringify(counts));
 });
 
 broken('any compressed bytes changed give a manifest or a ManifestError', async () => {
@@ -969,8 +973,8 @@ broken('any compressed bytes changed give a manifest or a ManifestError', async 
       });
     },
   );
-  await fc.assert(property, { numRuns: 250 });
-  assert.ok(refused > 180, `${refused} refused`);
+  await fc.assert(property, { numRuns: RUNS / 2 });
+  assert.ok(refused > 0.36 * RUNS, `${refused} refused`);
 });
 
 broken.run();

@@ -21,6 +21,7 @@ import type { Manifest, ManifestEntry } from '../lib/manifest/manifest.ts';
 import { readManifest } from '../lib/manifest/read.ts';
 import { readZipManifest } from '../lib/manifest/zip.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
+import { extent } from './helpers/extent.ts';
 import { tempDirectory } from './helpers/tree.ts';
 import {
   allFactsOf,
@@ -89,6 +90,9 @@ async function assertAgreed(path: string): Promise<Manifest> {
   assert.equal(read, seen);
   return manifest;
 }
+
+/** Random inputs of a property. */
+const RUNS = extent({ short: 400, full: 1500 });
 
 const real = suite('zip: real archives');
 
@@ -766,8 +770,8 @@ broken('any bytes changed give a manifest or a ManifestError', async () => {
       refused += 1;
     }
   });
-  await fc.assert(property, { numRuns: 1500 });
-  assert.ok(refused > 150, `${refused} refused`);
+  await fc.assert(property, { numRuns: RUNS });
+  assert.ok(refused > RUNS / 10, `${refused} refused`);
 });
 
 broken('any change of one byte of a header gives a manifest or a ManifestError', async () => {

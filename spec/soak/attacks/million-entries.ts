@@ -7,7 +7,7 @@ import { addToTree, modeOf, tempDirectory } from '../../helpers/tree.ts';
 import { inMiB, type Result, underWatch } from '../attack.ts';
 import { peakOf } from '../peak.ts';
 
-const ENTRIES = extent({ short: 30_000, full: 1_000_000 });
+const ENTRIES = extent({ short: 20_000, full: 1_000_000 });
 /** 20 directories in one another: 210 characters that every path begins with. */
 const DEPTH = 20;
 const prefix = Array.from({ length: DEPTH }, (_, level) => `directory${level}`).join('/');
