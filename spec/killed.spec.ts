@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Answering } from './helpers/answering.ts';
 import { canMount, NOBODY } from './helpers/child.ts';
 import { extent } from './helpers/extent.ts';
 import { bundledLibrary } from './helpers/library.ts';
@@ -49,29 +50,27 @@ const enter: Record<Where, string[]> = {
   ],
 };
 
-/** Replace the tree, with something before the command; `undefined` where it was killed. */
-async function run(
-  before: readonly string[],
-  destination: string,
-  calls: readonly string[],
-): Promise<Facts[] | undefined> {
-  const call = [process.execPath, child, library, destination, String(NOBODY), ...calls];
-  const [program = '', ...args] = [...before, ...call];
-  // By two renames: to exchange trees is one call, and strace does not know all that native calls make.
-  const env = { ...process.env, PERMWALK_NATIVE: '0' };
-  const running = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env });
-  let output = '';
-  running.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
+/** By two renames: to exchange trees is one call, and strace does not know all that native calls make. */
+const withoutNative = ['env', 'PERMWALK_NATIVE=0'];
+
+/** Replace the tree in a process that strace runs, and tell whether it came to its end. */
+async function runTraced(options: readonly string[], destination: string): Promise<boolean> {
+  const task = JSON.stringify({ destination, calls: ['ok'] });
+  const call = [...withoutNative, process.execPath, child, library, String(NOBODY), task];
+  const running = spawn('strace', ['-f', '-qq', ...options, ...call], {
+    stdio: ['ignore', 'ignore', 'inherit'],
   });
   const [status] = await once(running, 'close');
-  if (status !== 0 && before[0] === 'strace') return undefined;
-  assert.is(status, 0);
-  return output
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Facts);
+  return status === 0;
 }
+
+/** Processes that make the calls after a kill, one a place: most of the time of one a kill would be its start. */
+const after = new Map(
+  places.map((where) => [
+    where,
+    new Answering(child, [library, String(NOBODY)], { within: [...withoutNative, ...enter[where]] }),
+  ]),
+);
 
 /** A directory of nobody's with an old tree. */
 function makeOld(mode: number): { directory: string; destination: string } {
@@ -83,15 +82,13 @@ function makeOld(mode: number): { directory: string; destination: string } {
   return { directory, destination };
 }
 
-const strace = ['strace', '-f', '-qq', '-o'];
-
 /** How often each system call is made while a tree is replaced. */
 async function countCalls(mode: number): Promise<Map<string, number>> {
   const { directory, destination } = makeOld(mode);
   const trace = join(directory, '.trace');
   // Only the calls that are counted stop the process; where one of them kills it, every call has to.
   const filter = ['--seccomp-bpf', '-e', `trace=${CHANGING.join(',')}`];
-  await run([...strace, trace, ...filter], destination, ['ok']);
+  assert.ok(await runTraced(['-o', trace, ...filter], destination));
   const counts = new Map<string, number>();
   for (const [, call = ''] of readFileSync(trace, 'utf8').matchAll(/^\d+ +(\w+)\(/gm)) {
     counts.set(call, (counts.get(call) ?? 0) + 1);
@@ -113,19 +110,20 @@ function age(directory: string): void {
 async function killAt(call: string, count: number, mode: number, where: Where): Promise<boolean> {
   const { directory, destination } = makeOld(mode);
   const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${count}`];
-  if ((await run([...strace, '/dev/null', ...inject], destination, ['ok'])) !== undefined) return false;
+  if (await runTraced(['-o', '/dev/null', ...inject], destination)) return false;
   const what = `killed at ${call} ${count}, root ${mode.toString(8)}, ${where}`;
   const before = contentAt(destination);
   assert.ok(['absent', 'old', 'new'].includes(before), `${what}: ${before}`);
   const isElsewhere = where === 'another boot';
-  const [failed, succeeded] =
-    (await run(enter[where], destination, isElsewhere ? ['fail'] : ['fail', 'ok'])) ?? [];
+  const replace = async (calls: string[]) =>
+    (await (after.get(where) as Answering).ask<{ facts: Facts[] }>({ destination, calls })).facts;
+  const [failed, succeeded] = await replace(isElsewhere ? ['fail'] : ['fail', 'ok']);
   assert.is(failed?.outcome, 'failed', what);
   assert.is(failed?.content, before === 'absent' ? 'old' : before, what);
   assert.is(failed?.mode, failed?.content === 'old' ? mode : 0o555, `${what}: its mode`);
   if (isElsewhere) age(directory);
   else assert.equal(failed?.names, ['cache'], what);
-  const done = succeeded ?? (await run(enter[where], destination, ['ok']))?.[0];
+  const [done] = succeeded === undefined ? await replace(['ok']) : [succeeded];
   assert.equal([done?.outcome, done?.content, done?.names], ['replaced', 'new', ['cache']], what);
   rmSync(directory, { recursive: true });
   return true;
@@ -136,6 +134,10 @@ const canTrace = canMount && runtime === 'node' && spawnSync('strace', ['-V']).s
 
 if (!canTrace) console.log('  skipped: needs Linux, root, Node and strace');
 else {
+  test.after(async () => {
+    await Promise.all([...after.values()].map((process) => process.end()));
+  });
+
   for (const mode of MODES) {
     test(`the old or the new tree is whole, and nothing is left (root ${mode.toString(8)})`, async () => {
       const kills = [...(await countCalls(mode))].flatMap(([call, times]) =>

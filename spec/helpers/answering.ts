@@ -15,11 +15,11 @@ export class Answering {
   #answers: AsyncIterator<string> | undefined;
   #errors = '';
 
-  /** @param where its mount namespace, which shell commands set up, or its user */
+  /** @param where its mount namespace, which shell commands set up, its user, or what it is run by */
   constructor(
     script: string,
     scriptArguments: readonly string[],
-    where: Pick<Partial<PassInChild>, 'root' | 'setUp' | 'asNobody'> = {},
+    where: Pick<Partial<PassInChild>, 'root' | 'setUp' | 'asNobody' | 'within'> = {},
   ) {
     this.#script = script;
     this.#arguments = scriptArguments;

@@ -28,6 +28,8 @@ export interface PassInChild {
   asNobody?: boolean;
   /** Shell commands that run as root in a private mount namespace before the pass; `$1` is the root. */
   setUp?: string;
+  /** What it is run by where it has no set-up, such as `unshare` with its options. */
+  within?: readonly string[];
   /** Where its standard input comes from: from nowhere, unless a script reads it. */
   stdin?: 'ignore' | 'pipe';
 }
@@ -45,11 +47,12 @@ export async function passInChild(options: PassInChild): Promise<PassResult> {
 export function startScript(
   script: string,
   scriptArguments: string[],
-  { root = '', asNobody = false, setUp = '', stdin = 'ignore' }: Partial<PassInChild> = {},
+  { root = '', asNobody = false, setUp = '', within = [], stdin = 'ignore' }: Partial<PassInChild> = {},
 ): ChildProcess {
   const [program, ...args] = script.endsWith('.js') ? javascriptCommand : scriptCommand;
   if (!isRoot || (!asNobody && setUp === '')) {
-    return spawn(program, [...args, script, ...scriptArguments], { stdio: [stdin, 'pipe', 'pipe'] });
+    const [first = program, ...rest] = [...within, program, ...args, script, ...scriptArguments];
+    return spawn(first, rest, { stdio: [stdin, 'pipe', 'pipe'] });
   }
   // The checkout may lie below a directory that only root can search: mounted elsewhere it is in reach.
   const mounted = tempDirectory();
