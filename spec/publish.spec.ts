@@ -193,7 +193,9 @@ const LANES = extent({ short: 1, full: 2 });
 const PARTS = 4;
 /** Where chance has not hit both outcomes by then, it goes on up to so many. */
 const MOST_KILLS = 200;
-const BIG = extent({ short: 100, full: 2000 });
+const BIG = extent({ short: 100, full: 500 });
+/** What one extraction may take, on a machine that is at work. */
+const MAX_EXTRACTION_MS = 120_000;
 /** More than the trees of all that is killed take at any moment, in bytes. */
 const KILL_SPACE = 1 << 30;
 
@@ -208,6 +210,29 @@ async function abandonStaging(archive: string, destination: string): Promise<str
   return staging;
 }
 
+/**
+ * Extract in a process that is killed after so many milliseconds. They count from where permwalk is loaded: a kill before that meets
+ * nothing.
+ *
+ * @returns what it took where it came to its end first
+ */
+async function extractFor(milliseconds: number, task: ChildTask): Promise<number | undefined> {
+  const [program, ...args] = javascriptCommand;
+  const child = spawn(program, [...args, childScript, library], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const closed = once(child, 'close');
+  const ask = (asked: Partial<ChildTask>) => child.stdin.write(`${JSON.stringify(asked)}\n`);
+  ask({ times: 0 });
+  await once(child.stdout, 'data');
+  child.stdout.resume();
+  const started = performance.now();
+  ask(task);
+  child.stdin.end();
+  const timer = setTimeout(() => child.kill('SIGKILL'), milliseconds);
+  const [code] = await closed;
+  clearTimeout(timer);
+  return code === 0 ? performance.now() - started : undefined;
+}
+
 /** Kill so many extractions that replace a tree at random moments, and look at the destination after each. */
 async function killAtRandom(kills: number): Promise<Record<'absent' | 'old' | 'new', number>> {
   const directory = memoryDirectory(KILL_SPACE);
@@ -220,21 +245,17 @@ async function killAtRandom(kills: number): Promise<Record<'absent' | 'old' | 'n
     destination,
     options: { existing: 'replace', retry: false },
   });
-  const started = performance.now();
-  await outputOf(startExtraction(task(0)));
+  const whole = await extractFor(MAX_EXTRACTION_MS, task(0));
+  assert.ok(whole !== undefined, 'one that is not killed ends well');
   // The moments are spread over a whole extraction and a little more, however long it takes on this machine by now.
-  let window = 1.3 * (performance.now() - started);
+  let window = 1.3 * whole;
   const seen = { absent: 0, old: 0, new: 0 };
   let before = versionAt(destination, BIG);
   const isMet = (): boolean => seen.old > 0 && seen.new > 0;
   for (let index = 1; index <= kills || (!isMet() && index <= MOST_KILLS); index += 1) {
-    const child = startExtraction(task(index));
-    const closed = once(child, 'close');
     const moment = (((index % PARTS) + Math.random()) / PARTS) * window;
-    const timer = setTimeout(() => child.kill('SIGKILL'), moment);
-    await closed;
-    clearTimeout(timer);
-    window *= child.exitCode === 0 ? 0.9 : 1.05;
+    const hasEnded = (await extractFor(moment, task(index))) !== undefined;
+    window *= hasEnded ? 0.9 : 1.05;
     const after = versionAt(destination, BIG);
     seen[after === undefined ? 'absent' : after === before ? 'old' : 'new'] += 1;
     before = after;
