@@ -9,6 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { type as systemType } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
@@ -341,8 +342,11 @@ test('lets the event loop have its turn after a megabyte, whatever the clock say
   assert.ok(Math.max(...steps) < 2 << 20, `${steps}`);
 });
 
+/** Whether this process believes to be on macOS: one that it starts does not, and would be measured a second time. */
+const isImitated = process.platform === 'darwin' && systemType() !== 'Darwin';
+
 test('needs 400 MiB for a million entries with digests', async () => {
-  if (!canRunOn(['node'], 'memory is measured of Node')) return;
+  if (isImitated || !canRunOn(['node'], 'memory is measured of Node')) return;
   const ENTRIES = extent({ short: 5000, full: 200_000 });
   const root = memoryDirectory(512 << 20);
   for (let index = 0; index < ENTRIES; index += 1) {
@@ -368,7 +372,7 @@ test('needs 400 MiB for a million entries with digests', async () => {
 });
 
 test('reads a million entries with digests in 450 MiB', async () => {
-  if (!canRunOn(['node'], 'memory is measured of Node')) return;
+  if (isImitated || !canRunOn(['node'], 'memory is measured of Node')) return;
   const ENTRIES = extent({ short: 50_000, full: 500_000 });
   const digest = createHash('sha256').update('').digest('hex');
   const lines = Array.from({ length: ENTRIES }, (_, index) => {
