@@ -32,7 +32,7 @@ const directory = tempDirectory();
 const digests = new Map<string, string>();
 let server: Server;
 let urls: string[];
-/** Two that go on from test to test, until they are killed. */
+/** Those that go on from test to test, until they are killed. */
 let hosts: Host[];
 
 interface Round {
@@ -210,6 +210,7 @@ for (const [what, launcher] of extent({ short: launchers.slice(-1), full: launch
   test(`a host that is killed while it fills, and started ${what}, leaves nothing`, async () => {
     for (let kill = 0; kill < KILLS; kill += 1) {
       const cache = join(tempDirectory(), 'bundle');
+      // The one that was started after the kill before is killed next.
       const first = hosts.pop() ?? new Host();
       await first.round({ cache, urls: [urls[0] as string] });
       first.send({ cache, urls: [urls[1] as string], hangs: true });
@@ -219,7 +220,7 @@ for (const [what, launcher] of extent({ short: launchers.slice(-1), full: launch
       assert.is(readdirSync(dirname(cache)).length, 2);
       const next = new Host(launcher);
       const { outcomes } = await next.round({ cache, urls: [urls[1] as string] });
-      await next.end();
+      hosts.push(next);
       assert.equal(outcomes, ['replaced']);
       assert.is(versionIn(cache), 'two');
       assert.equal(readdirSync(dirname(cache)), ['bundle']);

@@ -27,10 +27,12 @@ const hasBsdtar = !('error' in spawnSync('bsdtar', ['--version'], { stdio: 'igno
 if (!hasMtree) console.log('  skipped: no mtree of NetBSD here (Debian: mtree-netbsd)');
 if (!hasBsdtar) console.log('  skipped: no bsdtar here (Debian: libarchive-tools)');
 
+/** One for all that are read: they are read by the ten thousand. */
+const specification = join(tempDirectory(), 'tree.spec');
+
 async function readText(text: string | Buffer): Promise<Manifest> {
-  const file = join(tempDirectory(), 'tree.spec');
-  writeFileSync(file, text);
-  return readManifest(file);
+  writeFileSync(specification, text);
+  return readManifest(specification);
 }
 
 async function failure(promise: Promise<unknown>): Promise<Error> {
