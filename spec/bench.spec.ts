@@ -24,17 +24,17 @@ const jobs = (['J5', 'J1', 'J8', 'J9', 'J10', 'J11'] as const).slice(0, extent({
 
 const ENTRIES = extent({ short: 200, full: 1000 });
 
-/** Run the benchmark on a small generated tree, one round; the short run compares with one peer. */
+/** One peer to compare with, and one runtime: what says something of all is asked for in the full run, once. */
+const few = ['--beside', 'chmodr', '--runtimes', 'node'];
+
+/** Run the benchmark on a small generated tree, one round. */
 function bench(out: string, ...more: string[]) {
   const tiny = ['--quick', '--generated-only', '--sizes', String(ENTRIES), '--rounds', '1', '--out', out];
-  if (extent({ short: true, full: false })) tiny.push('--beside', 'chmodr');
-  const runtimes = ['--runtimes', extent({ short: 'node', full: 'node,koffi' })];
   const on = ['--on', tempDirectory()];
   const command = [
     ...args,
     scriptPath(new URL('../bench/bench.ts', import.meta.url)),
     ...tiny,
-    ...runtimes,
     ...on,
     ...more,
   ];
@@ -57,7 +57,15 @@ test('measures everybody, draws charts and a table, and finds out who follows li
   const out = tempDirectory();
   const weak = join(tempDirectory(), 'weak');
   writeFileSync(weak, 'chmod -R a+rX "$1" && test "$(find "$1" | wc -l)" -lt 100');
-  const { status, stderr } = bench(out, '--only', jobs.join(), '--peer', `weak=sh ${weak} {root}`);
+  const compared = extent({ short: few, full: ['--runtimes', 'node,koffi'] });
+  const { status, stderr } = bench(
+    out,
+    '--only',
+    jobs.join(),
+    '--peer',
+    `weak=sh ${weak} {root}`,
+    ...compared,
+  );
   assert.is(status, 0, stderr);
   assert.equal(readdirSync(out).sort(), jobs.flatMap((job) => files[job]).sort());
 
@@ -98,7 +106,7 @@ const wrong = {
 for (const [where, [peer, complaint]] of Object.entries(wrong).slice(0, extent({ short: 0, full: 2 }))) {
   test(`a peer whose result is wrong ${where} ends it with an error, and nothing is written`, () => {
     const out = tempDirectory();
-    const { status, stderr } = bench(out, '--only', 'J5', '--peer', peer);
+    const { status, stderr } = bench(out, '--only', 'J5', '--peer', peer, ...few);
     assert.is(status, 1);
     assert.match(stderr, complaint);
     assert.equal(readdirSync(out), []);
