@@ -13,6 +13,7 @@ const checkout = fileURLToPath(new URL('..', import.meta.url));
 /** Specs by the beginning of a path below `lib`; the first that fits counts. */
 const specs: Record<string, readonly string[]> = {
   'modes/detect.ts': ['detect'],
+  'modes/mode.ts': ['mode', 'options'],
   'modes/': ['mode'],
   'pass/settle.ts': ['settle'],
   'directory/resolve-link.ts': ['directory', 'settle'],
