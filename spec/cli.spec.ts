@@ -9,7 +9,7 @@ import {
   readlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { Command } from 'commander';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -1177,9 +1177,12 @@ extraction('what cannot be run is named: exit 2', async () => {
   const directory = fresh();
   mkdirSync(directory, { recursive: true });
   const archive = makeZip(join(directory, 'app.zip'), bundle);
-  const run = (...args: string[]) => runCli(['extract', archive, join(directory, 'app'), ...args]);
+  // Directories that everybody may search.
+  const env = cliEnvironment({ PATH: [directory, '/usr/bin', '/bin'].join(delimiter) });
+  const run = (...args: string[]) => runCli(['extract', archive, join(directory, 'app'), ...args], { env });
   for (const [args, message] of [
-    [['--', 'no-such-command', '{destination}'], /cannot run "no-such-command": .*\bin PATH\b/],
+    [['--', 'no-such-command', '{destination}'], 'cannot run "no-such-command": there is no such command'],
+    [['--', 'app.zip', '{destination}'], 'or is not there and a directory in PATH may not be searched'],
     [['--', `${directory}/app.zip`, '{destination}'], 'it may not be run'],
     [['--', 'unzip -q {archive} -d {destination}'], 'is one word: leave out the quotation marks'],
     [['unzip', '-q', '{archive}', '-d', '{destination}'], 'Write -- before the command'],
