@@ -10,8 +10,9 @@ import type { Place } from '../trees/place.ts';
 import { type MeasuredGroup, runRounds } from './rounds.ts';
 import type { Tools } from './tools.ts';
 
-/** Larger trees are not for those who are slow: each of their runs would take minutes. */
+/** Larger trees are for permwalk, chmod and the limits alone, in fewer rounds: each run would take a minute. */
 const MOST_ENTRIES = { quick: 2000, full: 200_000 };
+const FEWER_ROUNDS = 3;
 const WATCHED_RUNS = { quick: 1, full: 3 };
 
 /** Everything about one job on one tree; system calls and the event loop are watched on the first one only. */
@@ -29,11 +30,12 @@ export function measureJob(
   const isLarge = tree.entries.length > (options.isQuick ? MOST_ENTRIES.quick : MOST_ENTRIES.full);
   const contenders = job.contenders.filter(({ isSlow }) => !isLarge || isSlow !== true);
   const all = groupsOf(contenders, unfit, tree.hasLinks);
-  const chosen = options.isQuick && isLarge ? all.slice(0, 1) : all;
+  const chosen = isLarge ? all.slice(0, 1) : all;
+  const rounds = isLarge ? Math.min(FEWER_ROUNDS, options.rounds) : options.rounds;
   const groups = chosen.map(({ links, contenders }): MeasuredGroup => {
     const target = { root: tree.root, zip: job.needsZip ? place.zip(links) : '' };
     tree.showLinks(links);
-    const measured = runRounds(tools, title, tree, target, contenders, options.rounds);
+    const measured = runRounds(tools, title, tree, target, contenders, rounds);
     if (options.isQuick ? tree.entries.length === Math.max(...options.sizes) : isFirst) {
       const isCounted = ({ name }: Contender) => systemCalls.some((calls) => calls.name === name);
       const due = contenders.filter((one) => !isCounted(one) && !(options.isQuick && one.kind === 'peer'));
