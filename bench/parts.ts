@@ -66,7 +66,7 @@ export async function measureParts(
   await add('the plan of a manifest', async () => {
     const { readZipManifest } = (await load('index.js')) as typeof import('../lib/index.ts');
     const { planOf } = (await load('pass/planner.js')) as typeof import('../lib/pass/planner.ts');
-    const { runAtOnce, Slices } = (await load('pass/slices.js')) as typeof import('../lib/pass/slices.ts');
+    const { runAtOnce, Slices } = (await load('slices.js')) as typeof import('../lib/slices.ts');
     const { entries: listed } = await readZipManifest(zip);
     return () => runAtOnce(planOf(undefined, listed, new Slices()));
   });

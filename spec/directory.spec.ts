@@ -48,7 +48,7 @@ import { isSamePlace, Place } from '../lib/directory/place.ts';
 import { removal } from '../lib/directory/remove.ts';
 import { type LinkResolution, LinkResolver } from '../lib/directory/resolve-link.ts';
 import type { Tree } from '../lib/directory/tree.ts';
-import { runAtOnce } from '../lib/pass/slices.ts';
+import { runAtOnce } from '../lib/slices.ts';
 import { byPath, entriesOf } from './helpers/by-path.ts';
 import { isRoot } from './helpers/child.ts';
 import { elsewhere } from './helpers/elsewhere.ts';

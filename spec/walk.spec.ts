@@ -5,8 +5,8 @@ import * as assert from 'uvu/assert';
 import { openTree } from '../lib/directory/open.ts';
 import { Place } from '../lib/directory/place.ts';
 import type { Tree } from '../lib/directory/tree.ts';
-import { pause, runAtOnce, runInSlices, Slices } from '../lib/pass/slices.ts';
 import { exploreBelow, walk } from '../lib/pass/walk.ts';
+import { pause, runAtOnce, runInSlices, Slices } from '../lib/slices.ts';
 import { makeTree, tempDirectory } from './helpers/tree.ts';
 
 /** Slices that are always over, or never. */

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import * as crypto from 'node:crypto';
 import * as zlib from 'node:zlib';
-import { SLICE_BYTES } from '../pace.ts';
+import { SLICE_BYTES } from '../slices.ts';
 import type { OpenFile } from './directory.ts';
 
 /** What node:crypto calls the algorithms of digests; a CRC-32 is zlib's. */

@@ -1,6 +1,6 @@
 import { Place } from '../directory/place.ts';
 import type { Tree } from '../directory/tree.ts';
-import { runInSlices, Slices } from '../pass/slices.ts';
+import { runInSlices, Slices } from '../slices.ts';
 
 /** fsync every file and directory of a tree. */
 export async function syncTree(tree: Tree, signal: AbortSignal | undefined): Promise<void> {

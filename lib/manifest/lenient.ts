@@ -1,6 +1,6 @@
 import { joinPath, nameOf, parentOf } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
-import { createPace } from '../pace.ts';
+import { pause, Slices } from '../slices.ts';
 import type { ManifestEntry } from './manifest.ts';
 
 /** Where macOS puts what it knows of files beside their content, in a zip... */
@@ -20,11 +20,11 @@ export async function markCompanions(
   entries: readonly ManifestEntry[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const pace = createPace(signal, ENTRIES);
+  const slices = new Slices(ENTRIES);
   /** What lies beside a companion of it, if it is there. */
   const companions = new Map<string, ManifestEntry>();
   for (const entry of entries) {
-    if (pace.isOver()) await pace.pause();
+    if (slices.isOver()) await pause(slices, signal);
     const { path } = entry;
     if (path === MAC_DIRECTORY ? entry.type === 'directory' : path.startsWith(IN_MAC_DIRECTORY)) {
       entry.optional = true;
@@ -36,7 +36,7 @@ export async function markCompanions(
   if (companions.size === 0) return;
   const seen = new Set<string>();
   for (const { path } of entries) {
-    if (pace.isOver()) await pace.pause();
+    if (slices.isOver()) await pause(slices, signal);
     // A directory that is listed nowhere is there as well.
     for (let each = path; each !== '.' && !seen.has(each); each = parentOf(each)) {
       seen.add(each);

@@ -1,6 +1,6 @@
 import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
-import { createPace } from '../pace.ts';
+import { pause, Slices } from '../slices.ts';
 import { openArchive } from './archive.ts';
 import { EntryCollector } from './collector.ts';
 import { jsonItems } from './json-items.ts';
@@ -49,12 +49,12 @@ interface Item {
 export async function readListManifest(source: string, { signal }: ReadOptions = {}): Promise<Manifest> {
   const collector = new EntryCollector(undefined, 0, { quotes: false });
   const notes = new Notes();
-  const pace = createPace(signal);
+  const slices = new Slices(1);
   const text = await readText(source, signal);
   const isJson = startsLikeJsonArray(text);
   try {
     for (const { where, given } of isJson ? itemsOf(text) : textItemsOf(text)) {
-      if (pace.isOver()) await pace.pause();
+      if (slices.isOver()) await pause(slices, signal);
       addItem(collector, where, given);
     }
   } catch (error) {

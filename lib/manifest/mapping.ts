@@ -1,7 +1,7 @@
 import { isWithin } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
-import { createPace } from '../pace.ts';
 import { quoted } from '../printable.ts';
+import { pause, Slices } from '../slices.ts';
 import {
   alternativeOf,
   createManifest,
@@ -99,10 +99,10 @@ export async function mapManifest(
 ): Promise<Manifest> {
   const { format, source } = manifest;
   const mapper = new Mapper(manifest, map);
-  const pace = createPace(signal);
+  const slices = new Slices(1);
   for (const entry of manifest.entries) {
     mapper.add(entry);
-    if (pace.isOver()) await pace.pause();
+    if (slices.isOver()) await pause(slices, signal);
   }
   const { entries, outside, notes } = mapper.result();
   if (entries.length === 0 && manifest.entries.length > 0) {

@@ -1,7 +1,7 @@
 import { joinPath, parentOf } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
-import { createPace } from '../pace.ts';
 import { quoted } from '../printable.ts';
+import { pause, Slices } from '../slices.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { EntryCollector } from './collector.ts';
 import { chunksOf, compressionOf, decompress } from './decompress.ts';
@@ -40,14 +40,14 @@ export async function readMtreeManifest(source: string, options: ReadOptions = {
   if (typeof source !== 'string') throw new TypeError('source is not a path');
   const { signal } = checkReadOptions(options);
   const notes = new Notes();
-  const pace = createPace(signal);
+  const slices = new Slices(1);
   const archive = await openArchive(source, signal);
   try {
     const reader = new MtreeReader(source, notes, Math.min(archive.size, MAX_LENGTH));
     for await (const text of textOf(archive, source, signal)) {
       for (let at = 0; at < text.length; ) {
         at = reader.read(text, at);
-        if (pace.isOver()) await pace.pause();
+        if (slices.isOver()) await pause(slices, signal);
       }
     }
     return createManifest({ format: 'mtree', source, entries: reader.entries, notes });

@@ -1,7 +1,7 @@
 import { decodeName } from '../directory/names.ts';
 import { own } from '../own.ts';
-import { createPace } from '../pace.ts';
 import { quoted } from '../printable.ts';
+import { pause, Slices } from '../slices.ts';
 
 /** Facts of an entry that its own header has no room for; they count in place of that header's. */
 export interface ExtendedFacts {
@@ -39,10 +39,10 @@ const OTHER_SPARSE = 'GNU.sparse.*';
  */
 export async function parsePax(bytes: Buffer): Promise<Map<string, Buffer>> {
   const records = new Map<string, Buffer>();
-  const pace = createPace(undefined);
+  const slices = new Slices(1);
   // Some programs fill the rest of the block with NUL.
   for (let start = 0; start < bytes.length && bytes[start] !== 0; ) {
-    if (pace.isOver()) await pace.pause();
+    if (slices.isOver()) await pause(slices, undefined);
     const space = bytes.indexOf(' ', start);
     const digits = bytes.toString('latin1', start, Math.min(Math.max(start, space), start + MAX_DIGITS));
     const end = /^\d+$/.test(digits) ? start + Number(digits) : Number.NaN;

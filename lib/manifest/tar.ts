@@ -1,6 +1,6 @@
 import { absolutePath } from '../absolute.ts';
 import { checkSource } from '../checks.ts';
-import { createPace } from '../pace.ts';
+import { pause, Slices } from '../slices.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { ByteStream } from './bytes.ts';
 import { EntryCollector } from './collector.ts';
@@ -86,9 +86,9 @@ async function checkEntries(
   signal: AbortSignal | undefined,
 ): Promise<ManifestEntry[]> {
   const collector = new EntryCollector(source);
-  const pace = createPace(signal);
+  const slices = new Slices(1);
   for (const entry of entries) {
-    if (pace.isOver()) await pace.pause();
+    if (slices.isOver()) await pause(slices, signal);
     collector.adopt(entry);
   }
   return collector.entries;

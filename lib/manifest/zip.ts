@@ -1,8 +1,8 @@
 import { absolutePath } from '../absolute.ts';
 import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
-import { createPace } from '../pace.ts';
 import { quoted } from '../printable.ts';
+import { pause, Slices } from '../slices.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { EntryCollector } from './collector.ts';
 import { markCompanions, refuseConda } from './lenient.ts';
@@ -105,13 +105,13 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
     repeated: 'last',
     notes,
   });
-  const pace = createPace(signal, HEADERS);
+  const slices = new Slices(HEADERS);
   let bundle: { entry: ZipEntry; where: string } | undefined;
   let entry = new ZipEntry();
   let cursor = directory.start;
   let number = 0;
   while (cursor < directory.end) {
-    if (pace.isOver()) await pace.pause();
+    if (slices.isOver()) await pause(slices, signal);
     const longest = Math.min(MAX_HEADER, directory.end - cursor);
     if (!headers.covers(cursor, longest)) await headers.cover(cursor, longest);
     if (isSignature(headers.bytes, cursor - headers.start)) break;

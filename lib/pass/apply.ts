@@ -4,13 +4,13 @@ import { compileGlobs } from '../globs/compile.ts';
 import type { ApplyOptions } from '../options.ts';
 import type { PermissionReport } from '../report.ts';
 import { resolveOptions, type Settings } from '../settings.ts';
+import { pause, runAtOnce, runInSlices, Slices } from '../slices.ts';
 import type { Globs } from './course.ts';
 import { entriesOf } from './entries.ts';
 import { ignoredIn } from './ignored.ts';
 import type { Plan } from './plan.ts';
 import { planOf } from './planner.ts';
 import { Run } from './run.ts';
-import { pause, runAtOnce, runInSlices, Slices } from './slices.ts';
 
 /**
  * Set the modes of an unpacked tree.

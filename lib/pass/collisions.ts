@@ -1,9 +1,9 @@
 import type { FoldName } from '../directory/folding.ts';
 import { nameOf } from '../directory/names.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
+import type { Slices } from '../slices.ts';
 import type { Ignored } from './ignored.ts';
 import type { Plan } from './plan.ts';
-import type { Slices } from './slices.ts';
 
 /**
  * Slots of what a manifest lists in two spellings that are one name on this disk: only one of both can be there, so neither can be as

@@ -4,7 +4,7 @@ import { errorCode } from '../directory/errors.ts';
 import type { EntryFacts } from '../errors.ts';
 import { digestOf, type ManifestDigest, type ManifestEntry } from '../manifest/manifest.ts';
 import { isExecutableFile, readerOf } from '../modes/detect.ts';
-import { SLICE_BYTES } from '../pace.ts';
+import { SLICE_BYTES } from '../slices.ts';
 import type { Course, Digesting } from './course.ts';
 import type { Modes } from './modes.ts';
 import { isSameVersion, isUnwritten, type Reading, Readings, readingOf } from './readings.ts';

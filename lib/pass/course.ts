@@ -8,11 +8,11 @@ import { isLong, SURELY_SHORT } from '../globs/bounds.ts';
 import type { Matcher, NameMatcher } from '../globs/compile.ts';
 import { type ManifestEntry, recordsSpecialBits } from '../manifest/manifest.ts';
 import type { Settings } from '../settings.ts';
+import type { Slices } from '../slices.ts';
 import { Findings } from './findings.ts';
 import type { Ignored } from './ignored.ts';
 import type { Ledger } from './ledger.ts';
 import { type Plan, PlannedDirectory } from './plan.ts';
-import type { Slices } from './slices.ts';
 import { NO_SLOT, type Slots, type Subject } from './slots.ts';
 
 /** What makes digests: loaded only where it is asked for. */

@@ -5,7 +5,7 @@ import {
   type ManifestEntry,
   type ManifestInput,
 } from '../manifest/manifest.ts';
-import type { Slices } from './slices.ts';
+import type { Slices } from '../slices.ts';
 
 /**
  * The entries of a manifest, checked; those of our own readers are already.

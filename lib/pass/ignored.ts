@@ -2,8 +2,8 @@ import { nameOf } from '../directory/names.ts';
 import { isLongPath } from '../globs/bounds.ts';
 import type { Matcher } from '../globs/compile.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
+import type { Slices } from '../slices.ts';
 import type { Plan, PlannedDirectory } from './plan.ts';
-import type { Slices } from './slices.ts';
 
 /** What the options ignore of a plan: paths by themselves, everything below them, and directories that lead to nothing else. */
 export class Ignored {

@@ -11,8 +11,8 @@ import {
   traitsOf,
 } from '../manifest/manifest.ts';
 import { quoted } from '../printable.ts';
+import type { Slices } from '../slices.ts';
 import { Plan, PlannedDirectory, type PlanParts } from './plan.ts';
-import type { Slices } from './slices.ts';
 
 /**
  * Directories that a manifest may imply, so that a small hostile one cannot name millions: deep trees are far below.

@@ -1,5 +1,5 @@
 import type { Place } from '../directory/place.ts';
-import type { Slices } from './slices.ts';
+import type { Slices } from '../slices.ts';
 
 /** Deals with one directory, and gives those in it that are to be gone into. */
 export type Explore = (place: Place) => Generator<void, Place[]>;

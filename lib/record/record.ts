@@ -3,7 +3,7 @@ import type { Identity } from '../directory/entry-stats.ts';
 import { type OpenTree, openTree } from '../directory/open.ts';
 import { compileGlobs } from '../globs/compile.ts';
 import { createManifest, type Manifest } from '../manifest/manifest.ts';
-import { runInSlices, Slices } from '../pass/slices.ts';
+import { runInSlices, Slices } from '../slices.ts';
 import { FileDigests } from './file-digests.ts';
 import { type RecordOptions, resolveRecordOptions } from './options.ts';
 import { Recorder } from './recorder.ts';

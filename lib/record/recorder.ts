@@ -10,7 +10,7 @@ import type { Matcher } from '../globs/compile.ts';
 import type { ManifestDigest, ManifestEntry } from '../manifest/manifest.ts';
 import { Notes } from '../manifest/notes.ts';
 import { isSafePath } from '../manifest/path.ts';
-import type { Slices } from '../pass/slices.ts';
+import type { Slices } from '../slices.ts';
 import { type FileDigests, isSmall } from './file-digests.ts';
 import type { RecordProgress, RecordSettings } from './options.ts';
 import { sortNames } from './sort.ts';

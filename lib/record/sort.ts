@@ -1,4 +1,4 @@
-import type { Slices } from '../pass/slices.ts';
+import type { Slices } from '../slices.ts';
 
 /** As many as are sorted at once: about a millisecond. */
 const RUN = 2048;

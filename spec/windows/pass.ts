@@ -27,7 +27,7 @@ import { LinkResolver, leadsBelow } from '../../lib/directory/resolve-link.ts';
 import { ManifestError } from '../../lib/errors.ts';
 import { applyPermissions, readManifest, recordManifest } from '../../lib/index.ts';
 import type { ApplyOptions } from '../../lib/options.ts';
-import { runAtOnce } from '../../lib/pass/slices.ts';
+import { runAtOnce } from '../../lib/slices.ts';
 import { impatient, reasonsOf, rejectedReport } from '../helpers/passes.ts';
 import { FAT, type RawEntry, REGULAR, rawZip } from '../helpers/raw-zip.ts';
 import { packTar } from '../helpers/tar.ts';

@@ -1,6 +1,8 @@
-import { SLICE_BYTES, SLICE_MS } from '../pace.ts';
-
-/** The clock is looked at once in so many questions: asking it costs as much as a few of the smallest steps. */
+/** Longest stretch of synchronous work, in milliseconds. */
+const SLICE_MS = 4;
+/** Bytes of files that are read in one stretch at most: some milliseconds. */
+export const SLICE_BYTES = 1 << 20;
+/** The clock is looked at once in so many questions: asking it takes as long as a few of the smallest steps. */
 const QUESTIONS = 8;
 
 /**
@@ -8,15 +10,21 @@ const QUESTIONS = 8;
  * event loop have its turn, or does not.
  */
 export class Slices {
+  readonly #every: number;
   #end = performance.now() + SLICE_MS;
   #questions = 0;
   #bytes = 0;
+
+  /** @param every the clock is looked at once in so many questions: 1 where a single step may take long */
+  constructor(every = QUESTIONS) {
+    this.#every = every;
+  }
 
   /** True where the slice has used up its time. Cheap enough to ask for every entry. */
   isOver(): boolean {
     if (this.#bytes >= SLICE_BYTES) return true;
     this.#questions += 1;
-    if (this.#questions < QUESTIONS) return false;
+    if (this.#questions < this.#every) return false;
     this.#questions = 0;
     return performance.now() >= this.#end;
   }
