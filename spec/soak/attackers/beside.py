@@ -1,12 +1,16 @@
 """As another user, attack everything beside and below a destination while somebody else works on it.
 
 Arguments: the directory that the destination is in, the directory that this one is in, a directory outside, a directory
-of one's own, and the user. It attacks as long as there is `go` in its own directory; `idle` there says that it does not.
+of one's own, and the user. It attacks as long as there is `go` in its own directory; `idle` there says that it does not. Each time
+it begins it is the turn of one of these, then of all of them:
 
 - `below`: in `plugins` of the old tree, which is this user's, a directory and a link to the outside are exchanged, even
   when the tree has been moved: it is held by a descriptor;
-- `beside`: what lies beside the destination is moved away, and links to the outside take its names;
+- `beside`: what lies beside the destination is moved away, and links to the outside take its names; one takes the name of the
+  destination where that is free;
 - `above`: the parent of the destination is exchanged with a link to the outside.
+
+What had an effect is a file of that name in its own directory.
 """
 
 import os
@@ -51,7 +55,10 @@ def below():
 
 
 def beside():
-    done = 0
+    destination = os.path.join(parent, "app")
+    done = attempt(os.symlink, os.path.join(outside, "app"), destination)
+    if done > 0:
+        attempt(os.unlink, destination)
     for name in os.listdir(parent):
         path, away = os.path.join(parent, name), os.path.join(parent, "away")
         if os.path.islink(path):
@@ -80,12 +87,19 @@ def attack():
             os.close(os.open(idle, os.O_CREAT | os.O_WRONLY))
         time.sleep(0.0005)
         return 0
-    attempt(os.unlink, idle)
-    turn += 1
-    try:
-        return (below, beside, above)[turn % 3]()
-    except FileNotFoundError:
-        return 0
+    if attempt(os.unlink, idle):
+        turn += 1
+    done = 0
+    for place in turns[turn % len(turns)]:
+        try:
+            here = place()
+        except FileNotFoundError:
+            continue
+        if here > 0:
+            os.close(os.open(os.path.join(own, place.__name__), os.O_CREAT | os.O_WRONLY))
+        done += here
+    return done
 
 
+turns = [(below,), (beside,), (above,), (beside, above, below)]
 until_told(attack, 2)

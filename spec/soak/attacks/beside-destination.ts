@@ -8,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -17,22 +18,35 @@ import { wrapExtractor } from '../../../lib/index.ts';
 import { isRoot, NOBODY } from '../../helpers/child.ts';
 import { whileAttacking } from '../../helpers/exchange.ts';
 import { extent } from '../../helpers/extent.ts';
-import { entriesBelow, tempDirectory } from '../../helpers/tree.ts';
+import { entriesBelow, modeOf, tempDirectory } from '../../helpers/tree.ts';
 import { type Result, skip, underWatch, type Watch } from '../attack.ts';
 import { factsOf } from '../course.ts';
 
 const attacker = new URL('../attackers/beside.py', import.meta.url);
 /** Linux's O_PATH, which `fs.constants` lacks. */
 const OPEN_DIRECTORY = 0o10000000 | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-const FILES = 20;
+const fileNames = Array.from({ length: 20 }, (_, index) => `f${index}`);
+/** So often the extractor looks for its staging directory while that is exchanged. */
+const MAX_TRIES = 200;
+/** What the system says of a path that leads elsewhere at the moment. */
+const lateCodes = ['ENOENT', 'ENOTDIR', 'ELOOP'];
 /** In so many rounds each kind of attack has had its turn, and a few times in the full run. */
 const MIN_ROUNDS = extent({ short: 5, full: 12 });
 
-/** Parents of a destination: who may write to them. */
-const parents: [name: string, mode: number][] = [
-  ['plain', 0o755],
-  ['0777', 0o777],
-  ['sticky 1777', 0o1777],
+/** A parent of a destination, and what another user can do there. */
+interface Parent {
+  name: string;
+  mode: number;
+  /** Places where the attacker has an effect. */
+  places: readonly string[];
+  /** Whether it can move the destination away. */
+  canMove: boolean;
+}
+
+const parents: readonly Parent[] = [
+  { name: 'plain', mode: 0o755, places: ['below', 'above'], canMove: false },
+  { name: '0777', mode: 0o777, places: ['below', 'beside', 'above'], canMove: true },
+  { name: 'sticky 1777', mode: 0o1777, places: ['below', 'beside', 'above'], canMove: false },
 ];
 
 /** Where extractions go, and what lies outside. */
@@ -44,14 +58,15 @@ interface Course {
 }
 
 /**
- * Another user attacks what lies beside and below the destination while root replaces and keeps it: nothing outside is
- * changed, removed or made. What the attacker may not write to is whole after each call.
+ * Another user attacks what lies beside, below and above the destination while root makes, replaces and keeps it: nothing outside
+ * is changed, removed or made. What lies at the destination is a whole tree after each call; where the attacker cannot move it, it
+ * is there.
  */
 export async function besideDestination(seconds: number): Promise<Result> {
   if (process.platform !== 'linux' || !isRoot)
     return skip('the attacker is another user: it needs Linux and root');
   return underWatch(async (watch) => {
-    for (const [name, mode] of parents) await race(watch, seconds / parents.length, name, mode);
+    for (const where of parents) await race(watch, seconds / parents.length, where);
   });
 }
 
@@ -66,10 +81,8 @@ function makeCourse(mode: number): Course {
   for (const path of [parent, own, join(outside, 'app/plugins/d'), join(outside, 'app/tree')]) {
     mkdirSync(path, { recursive: true });
   }
-  for (let index = 0; index < FILES; index += 1) {
-    for (const directory of ['app', 'app/plugins/d', 'app/tree']) {
-      writeFileSync(join(outside, directory, `f${index}`), 'canary', { mode: 0o600 });
-    }
+  for (const directory of ['app', 'app/plugins/d', 'app/tree']) {
+    for (const name of fileNames) writeFileSync(join(outside, directory, name), 'canary', { mode: 0o600 });
   }
   chownSync(own, NOBODY, NOBODY);
   chmodSync(parent, mode);
@@ -81,6 +94,26 @@ function fatesOf({ outside }: Course): string[] {
   return entriesBelow(outside)
     .map(([path]) => `${path}: ${factsOf(join(outside, path))}`)
     .sort();
+}
+
+/** What is wrong with the tree at the destination: the attacker can make none, nor change another than `plugins`. */
+function faultsOf(destination: string): string[] {
+  return fileNames.filter((name) => {
+    const path = join(destination, name);
+    return !existsSync(path) || readFileSync(path, 'utf8') !== 'new' || modeOf(path) !== 0o644;
+  });
+}
+
+/** Extract as soon as what lies above the staging directory is there, which is exchanged. */
+function extractPatiently(directory: string): void {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return extractCarefully(directory);
+    } catch (error) {
+      if (tries === MAX_TRIES || !lateCodes.includes((error as NodeJS.ErrnoException).code ?? ''))
+        throw error;
+    }
+  }
 }
 
 /** An extractor that no exchange leads astray: it writes where the staging directory is that it was given, or fails. */
@@ -95,7 +128,7 @@ function extractCarefully(directory: string): void {
     const staging = dirname(directory);
     const parent = open(dirname(staging));
     const tree = open(`${open(`${parent}/${basename(staging)}`)}/${basename(directory)}`);
-    for (let index = 0; index < FILES; index += 1) writeFileSync(`${tree}/f${index}`, 'new');
+    for (const name of fileNames) writeFileSync(`${tree}/${name}`, 'new', { mode: 0o600 });
     mkdirSync(`${tree}/plugins`);
     chownSync(`${tree}/plugins`, NOBODY, NOBODY);
   } finally {
@@ -103,8 +136,8 @@ function extractCarefully(directory: string): void {
   }
 }
 
-async function race(watch: Watch, seconds: number, name: string, mode: number): Promise<void> {
-  const course = makeCourse(mode);
+async function race(watch: Watch, seconds: number, where: Parent): Promise<void> {
+  const course = makeCourse(where.mode);
   const { parent, base, outside, own } = course;
   const destination = join(parent, 'app');
   const [go, idle] = [join(own, 'go'), join(own, 'idle')];
@@ -112,12 +145,16 @@ async function race(watch: Watch, seconds: number, name: string, mode: number): 
   watch.watching(before.length);
   const outcomes = new Map<string, number>();
   let rounds = 0;
-  /** The attacker rests: nothing is a link, and root may name a destination without being led astray by its path. */
-  const tidy = async () => {
+  const isTree = () => lstatSync(destination, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const attackerRests = async () => {
     while (!existsSync(idle)) await sleep(1);
-    const isThere = lstatSync(destination, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  };
+  /** Nothing is a link, and root may name a destination without being led astray by its path. */
+  const tidy = async (keepsTree: boolean) => {
+    await attackerRests();
+    const kept = keepsTree && isTree() ? ['app'] : [];
     for (const entry of readdirSync(parent)) {
-      if (entry !== 'app' || !isThere) rmSync(join(parent, entry), { recursive: true, force: true });
+      if (!kept.includes(entry)) rmSync(join(parent, entry), { recursive: true, force: true });
     }
     for (const entry of readdirSync(base)) {
       if (!['p', 'outside', 'own'].includes(entry))
@@ -125,25 +162,28 @@ async function race(watch: Watch, seconds: number, name: string, mode: number): 
     }
   };
   const round = async (number: number) => {
-    await tidy();
+    await tidy(number % 3 !== 2);
+    const wasTree = isTree();
     const existing = number % 5 === 4 ? 'keep' : 'replace';
-    const extract = wrapExtractor((_: string, directory: string) => extractCarefully(directory), {
+    const extract = wrapExtractor((_: string, directory: string) => extractPatiently(directory), {
       existing,
       manifest: async () => {
         // From here on the path is resolved, and the attacker is let loose.
         writeFileSync(go, '');
         while (existsSync(idle)) await sleep(1);
-        return ['f0', 'plugins'];
+        return [...fileNames, 'plugins'];
       },
       mode: 'u+rwX,go+rX',
       retry: false,
       strict: false,
     });
     let outcome: string;
+    let isDone = true;
     try {
       outcome = (await extract('archive', destination)).outcome;
     } catch (error) {
       outcome = (error as NodeJS.ErrnoException).code ?? String(error);
+      isDone = false;
     }
     rmSync(go, { force: true });
     rounds += 1;
@@ -151,16 +191,22 @@ async function race(watch: Watch, seconds: number, name: string, mode: number): 
     const after = fatesOf(course);
     const changed = after.filter((fate) => !before.includes(fate));
     const gone = before.filter((fate) => !after.includes(fate));
-    watch.must(
-      changed.length + gone.length === 0,
-      `${name}, ${outcome}: changed outside: ${[...changed, ...gone]}`,
-    );
+    const what = `${where.name}, ${outcome}`;
+    watch.must(changed.length + gone.length === 0, `${what}: changed outside: ${[...changed, ...gone]}`);
+    await attackerRests();
+    const mustBe = (isDone || wasTree) && !where.canMove;
+    watch.must(isTree() || !mustBe, `${what}: no tree at the destination`);
+    if (isTree()) {
+      const faults = faultsOf(destination);
+      watch.must(faults.length === 0, `${what}: the tree is unfinished: ${faults}`);
+    }
   };
+  const missing = () => where.places.filter((place) => !existsSync(join(own, place)));
   const attackerArguments = [parent, base, outside, own, String(NOBODY)];
   const attacks = await whileAttacking(attacker, attackerArguments, () =>
-    watch.rounds(seconds, round, () => rounds >= MIN_ROUNDS),
+    watch.rounds(seconds, round, () => rounds >= MIN_ROUNDS && missing().length === 0),
   );
   watch.exchanged(attacks);
-  watch.must(attacks > 0, `${name}: the attacker did nothing`);
-  watch.figure(`${name}: ${[...outcomes].map(([outcome, times]) => `${times} ${outcome}`).join(', ')}`);
+  watch.must(missing().length === 0, `${where.name}: the attacker did nothing ${missing()}`);
+  watch.figure(`${where.name}: ${[...outcomes].map(([outcome, times]) => `${times} ${outcome}`).join(', ')}`);
 }
