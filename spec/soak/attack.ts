@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { extent } from '../helpers/extent.ts';
+import { runtime } from '../helpers/runtime.ts';
 
 /** Bytes by which memory may be larger in the second half of a phase than it was at a quarter. */
 const MAX_RSS_GROWTH = 48 << 20;
@@ -76,14 +77,14 @@ export async function underWatch(run: (watch: Watch) => Promise<void>): Promise<
   process.on('unhandledRejection', onRejection);
   process.on('warning', onWarning);
   startFirstChild();
-  await nextTurns();
+  await restingMemory();
   result.descriptors.before = openDescriptors();
   try {
     await run(watch);
   } catch (error) {
     watch.breach(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
-  await nextTurns();
+  await restingMemory();
   result.descriptors.after = openDescriptors();
   const { before, after } = result.descriptors;
   watch.must(String(before) === String(after), `descriptors: ${before} before, ${after} after`);
@@ -95,9 +96,10 @@ export async function underWatch(run: (watch: Watch) => Promise<void>): Promise<
 
 let hasStarted = false;
 
-/** The first child of a process leaves it descriptors for its signals. */
+/** The first child of a process leaves it descriptors for its signals; Bun has one more for what is said of errors. */
 function startFirstChild(): void {
   if (!hasStarted) spawnSync(process.execPath, ['--version']);
+  process.stderr.write('');
   hasStarted = true;
 }
 
@@ -179,8 +181,7 @@ class FlatMemory {
     this.#looks += 1;
     const late = await restingMemory();
     this.rssGrowth = Math.max(this.rssGrowth, late.rss - this.#early.rss);
-    const [held, heldEarly] = [late, this.#early].map(({ heapUsed, external }) => heapUsed + external);
-    this.#heapGrowth = Math.max(this.#heapGrowth, (held ?? 0) - (heldEarly ?? 0));
+    this.#heapGrowth = Math.max(this.#heapGrowth, heldBytes(late) - heldBytes(this.#early));
   }
 
   faults(): string[] {
@@ -196,6 +197,11 @@ class FlatMemory {
 export function collectedMemory(): NodeJS.MemoryUsage {
   globalThis.gc?.();
   return process.memoryUsage();
+}
+
+/** Bytes of the heap and of what belongs to it outside, which Bun counts to the heap. */
+export function heldBytes({ heapUsed, external }: NodeJS.MemoryUsage): number {
+  return runtime === 'bun' ? heapUsed : heapUsed + external;
 }
 
 export function inMiB(bytes: number): string {

@@ -1,4 +1,4 @@
-import { collectedMemory, restingMemory } from './attack.ts';
+import { collectedMemory, heldBytes, restingMemory } from './attack.ts';
 
 /** Shortest time between two looks at memory in milliseconds, and what part of the time looking may take. */
 const INTERVAL_MS = 100;
@@ -6,7 +6,7 @@ const LOOKING = 0.1;
 
 /** Do something, and see how many bytes more were in use at their most than before, what is garbage left out. */
 export async function peakOf(work: () => Promise<void>): Promise<number> {
-  const before = bytesOf(await restingMemory());
+  const before = heldBytes(await restingMemory());
   let peak = before;
   let timer: NodeJS.Timeout | undefined;
   const wait = (milliseconds: number) => {
@@ -27,9 +27,5 @@ export async function peakOf(work: () => Promise<void>): Promise<number> {
 }
 
 function inUse(): number {
-  return bytesOf(collectedMemory());
-}
-
-function bytesOf({ heapUsed, external }: NodeJS.MemoryUsage): number {
-  return heapUsed + external;
+  return heldBytes(collectedMemory());
 }
