@@ -33,7 +33,7 @@ import { entriesOf } from './helpers/by-path.ts';
 import { extent } from './helpers/extent.ts';
 import { type Instead, libcWith } from './helpers/native-calls.ts';
 import { hasNative, nativePass } from './helpers/passes.ts';
-import { canUseByteNames } from './helpers/runtime.ts';
+import { canUseByteNames, runtime } from './helpers/runtime.ts';
 import { makeTree, modesBelow, type TreeShape, tempDirectory } from './helpers/tree.ts';
 
 const decoding = suite('native: what the kernel writes');
@@ -266,6 +266,24 @@ if (hasNative) {
       assert.is(counts.changed, 40);
     }
   });
+
+  loading(
+    'a listing that is bounded goes natively at once on Bun, whose own reads a directory to its end',
+    () => {
+      const source: NativeSource = { after: 10_000, load: () => runtimeSource.load() };
+      const backends = [undefined, 2].map((most) =>
+        holding(
+          makeTree({ f: 0o600 }),
+          (directory) => {
+            directory.list(most);
+            return directory.backend;
+          },
+          source,
+        ),
+      );
+      assert.equal(backends, ['anchored', runtime === 'bun' ? 'native' : 'anchored']);
+    },
+  );
 }
 
 loading.run();

@@ -1,4 +1,4 @@
-import { isDeno } from '../platform.ts';
+import { isBun, isDeno } from '../platform.ts';
 import { openBun } from './bun.ts';
 import { Kernel } from './kernel.ts';
 import { openKoffi } from './koffi.ts';
@@ -19,8 +19,6 @@ export interface NativeSource {
   /** Loads it, the first time; `undefined` where there is none. */
   load(): Native | undefined;
 }
-
-const isBun = 'bun' in process.versions;
 
 /** Calls by node:fs that take about as long as it takes to load native ones and to check them: 5 ms on Bun, 15 on Node. */
 const CALLS_BEFORE = 250;

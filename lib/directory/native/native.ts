@@ -13,6 +13,7 @@ import {
 } from '../directory.ts';
 import type { EntryStats } from '../entry-stats.ts';
 import { systemError } from '../errors.ts';
+import { isBun } from '../platform.ts';
 import { fstatEntry, modeAfterChange } from '../read.ts';
 import type { WorkingDirectory } from '../working-directory.ts';
 import { openNativeFile } from './file.ts';
@@ -62,7 +63,9 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
   }
 
   override list(most = Number.POSITIVE_INFINITY): Listing {
-    const kernel = this.#use.next();
+    // Bun's own listing of a start lists everything.
+    const isAtOnce = isBun && most !== Number.POSITIVE_INFINITY;
+    const kernel = isAtOnce ? this.#use.load() : this.#use.next();
     return (kernel && this.#list(kernel, most)) ?? super.list(most);
   }
 

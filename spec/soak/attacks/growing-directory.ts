@@ -5,6 +5,7 @@ import { errorCode } from '../../../lib/directory/errors.ts';
 import { whileAttacking } from '../../helpers/exchange.ts';
 import { extent } from '../../helpers/extent.ts';
 import { attackedPasses } from '../../helpers/passes.ts';
+import { runtime } from '../../helpers/runtime.ts';
 import { modeOf } from '../../helpers/tree.ts';
 import { type Result, skip, underWatch, type Watch } from '../attack.ts';
 import { type Course, calmCourse, neglected } from '../course.ts';
@@ -52,6 +53,8 @@ export async function growingDirectory(seconds: number): Promise<Result> {
 async function bounded(watch: Watch, seconds: number, course: Course, growing: string): Promise<void> {
   while (!existsSync(join(growing, `n${MANY - 1}`))) await sleep(1);
   for (const { apply, backend } of attackedPasses) {
+    // Bun's opendir reads a directory to its end: there native calls are what keeps a listing bounded.
+    const isPromised = runtime !== 'bun' || backend === 'native';
     // The shortest of many: whatever else the machine does, only what is really done takes time in each of them.
     const shortest = { pass: Number.POSITIVE_INFINITY, listing: Number.POSITIVE_INFINITY };
     let rounds = 0;
@@ -69,10 +72,14 @@ async function bounded(watch: Watch, seconds: number, course: Course, growing: s
       shortest.listing = Math.min(shortest.listing, performance.now() - started);
     };
     const isShort = () => shortest.pass < shortest.listing / LESS;
-    await watch.rounds(seconds / attackedPasses.length, round, () => rounds >= 5 && isShort());
+    await watch.rounds(
+      seconds / attackedPasses.length,
+      round,
+      () => rounds >= 5 && (isShort() || !isPromised),
+    );
     const figure = `a pass with maxEntries ${MAX_ENTRIES}: ${shortest.pass.toFixed(1)} ms`;
     watch.figure(`${backend}: ${figure}; a listing of all: ${shortest.listing.toFixed(1)} ms`);
-    watch.must(isShort(), `${backend}: ${figure}: it lists far more than it may use`);
+    watch.must(isShort() || !isPromised, `${backend}: ${figure}: it lists far more than it may use`);
   }
 }
 
