@@ -1,7 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { outputOf, startScript } from './helpers/child.ts';
 import { extent } from './helpers/extent.ts';
-import { runtime } from './helpers/runtime.ts';
+import { runtime, scriptPath } from './helpers/runtime.ts';
 import type { Result } from './soak/attack.ts';
 import { attacks } from './soak/attacks/index.ts';
 import { runAttack } from './soak/run.ts';
@@ -29,6 +30,14 @@ async function* sideBySide(): AsyncGenerator<Result> {
 const test = suite('attack');
 
 if (runtime === 'node') {
+  test('the command tells how it is used, and names every attack', async () => {
+    const help = await outputOf(
+      startScript(scriptPath(new URL('soak/soak.ts', import.meta.url)), ['--help']),
+    );
+    assert.match(help, /^usage: npm run soak .*--seconds N .*--only NAME /s);
+    assert.ok(help.endsWith(`\nAttacks: ${names.join(', ')}\n`));
+  });
+
   const ofAll = results();
   for (const name of names) {
     test(name, async () => {

@@ -3,8 +3,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compareReaders } from './fuzz/differential.ts';
 import { fuzz } from './fuzz/fuzz.ts';
+import { outputOf, startScript } from './helpers/child.ts';
 import { extent } from './helpers/extent.ts';
 import { bare } from './helpers/python.ts';
+import { scriptPath } from './helpers/runtime.ts';
 import { hasCommand } from './helpers/zip.ts';
 
 const INPUTS = extent({ short: 500, full: 20_000 });
@@ -47,5 +49,13 @@ if (isGnuTar && hasLibarchive()) {
 } else {
   test.skip(`${comparison}: needs GNU tar, python3 and libarchive`);
 }
+
+test('the command tells how it is used', async () => {
+  const script = scriptPath(new URL('fuzz/command.ts', import.meta.url));
+  assert.match(
+    await outputOf(startScript(script, ['--help'])),
+    /^usage: npm run fuzz .*--inputs N .*--seed N .*--only N .*--readers /s,
+  );
+});
 
 test.run();

@@ -1,21 +1,12 @@
 /**
  * Fuzzes readManifest with mutations of real archives. Each input gives a manifest or a ManifestError: it does not hang,
- * nothing else is thrown, and memory stays bounded.
- *
- *     npm run fuzz -- --inputs 200000 --seed 1          prints what was found; exit 1 where anything was
- *     npm run fuzz -- --readers --inputs 200000         what Python and libarchive read otherwise, see differential.ts
- *     npm run fuzz -- --seed 1 --only 4711              one input again, kept in a file
+ * nothing else is thrown, and memory stays bounded. `npm run fuzz -- --help` says how.
  */
 import { fork } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { join } from 'node:path';
 import { scriptPath } from '../helpers/runtime.ts';
-import { makeCorpus, readCorpus, type Sample } from './corpus.ts';
-import { archivesIn, compareReaders } from './differential.ts';
-import { mutate } from './mutate.ts';
-import { reshape } from './reshape.ts';
+import { makeCorpus } from './corpus.ts';
 import { makeScratch } from './scratch.ts';
 
 /** MiB by which the peak of a process that reads inputs may grow. */
@@ -109,51 +100,3 @@ async function runChild(
     result.findings.push({ number: position(), what: `ended with ${signal ?? code}` });
   return position() + 1;
 }
-
-/** Write one input to a file of the working directory. */
-function keep(seed: number, number: number, isCompared: boolean): string {
-  const directory = makeScratch();
-  try {
-    const { name, bytes } = isCompared
-      ? reshape(archivesIn(join(directory, 'corpus')), seed, number)
-      : mutate(corpusIn(join(directory, 'corpus')), seed, number);
-    const path = `fuzz-${seed}-${number}-${basename(name)}`;
-    writeFileSync(path, bytes);
-    return path;
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
-
-function corpusIn(directory: string): Sample[] {
-  makeCorpus(directory);
-  return readCorpus(directory);
-}
-
-async function main(): Promise<void> {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
-  const { values } = parseArgs({
-    options: {
-      ...{ inputs: { type: 'string' }, seed: { type: 'string' }, only: { type: 'string' } },
-      readers: { type: 'boolean', default: false },
-    },
-  });
-  const seed = Number(values.seed ?? Date.now() % 1_000_000);
-  const from = Number(values.only ?? 0);
-  const started = performance.now();
-  if (values.only !== undefined) console.log(`kept in ${keep(seed, from, values.readers)}`);
-  const count = values.only === undefined ? Number(values.inputs ?? 10_000) : 1;
-  const compared = values.readers ? await compareReaders(seed, { from, inputs: count }) : undefined;
-  const { inputs, manifests, findings } = compared ?? (await fuzz(seed, { from, inputs: count }));
-  const flags = `--seed ${seed}${values.readers ? ' --readers' : ''}`;
-  for (const { number, what } of findings) console.log(`${flags} --only ${number}: ${what}`);
-  for (const [name, times] of compared?.known ?? []) console.log(`${String(times).padStart(8)} ${name}`);
-  if (compared !== undefined) console.log(`${String(compared.alike).padStart(8)} alike`);
-  const seconds = Math.round((performance.now() - started) / 1000);
-  console.log(
-    `${inputs} inputs of seed ${seed} in ${seconds} s: ${manifests} manifests, ${findings.length} findings`,
-  );
-  process.exitCode = findings.length === 0 ? 0 : 1;
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main();

@@ -4,9 +4,15 @@ import { inMiB, type Result } from './attack.ts';
 import { attacks } from './attacks/index.ts';
 import { runAttack } from './run.ts';
 
-// Every attack, one after the other, until their time is over: `npm run soak -- [--seconds N] [--only name]…`. The exit
-// code is 1 where a promise was broken.
+// Every attack, one after the other, until their time is over. The exit code is 1 where a promise was broken.
 
+const usage = `usage: npm run soak [-- OPTIONS]
+
+  --seconds N   time of each attack (default: half an hour, shared by all)
+  --only NAME   this attack; repeatable
+
+Attacks: ${[...attacks.keys()].join(', ')}
+`;
 const ALL_SECONDS = 30 * 60;
 
 // For the processes of the attacks.
@@ -28,8 +34,16 @@ function describe(name: string, result: Result, seconds: number): string {
 }
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string' }, only: { type: 'string', multiple: true } },
+  options: {
+    seconds: { type: 'string' },
+    only: { type: 'string', multiple: true },
+    help: { type: 'boolean' },
+  },
 });
+if (values.help) {
+  process.stdout.write(usage);
+  process.exit();
+}
 const names = values.only ?? [...attacks.keys()];
 for (const name of names) {
   if (!attacks.has(name)) throw new RangeError(`--only: known are ${[...attacks.keys()].join(', ')}`);
