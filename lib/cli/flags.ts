@@ -119,13 +119,14 @@ export function passFlags(defaultManifest = 'none'): [string, Flag[]][] {
         choice(
           '--verify <how>',
           ['size', 'content', 'presence', 'none'],
-          'what to check for each path in it: size, content (its digest, too), presence or none',
+          'what to check for each path in it: presence: that it is there, with its type; size: its size, too; ' +
+            'content: its digest, too; none: only entries whose mode is set',
         ),
         choice(
           '--unlisted <how>',
           ['count', 'list', 'error'],
-          'what is not in it: count it where the tree is walked; list: walk, name it, leave it as it is; ' +
-            'error: the same, and it is unresolved',
+          'entries that are not in it: count: treat them like the others, if the tree is walked; list: leave them ' +
+            'as they are, and list them; error: leave them, and report them as unresolved',
         ),
         choice(
           '--flattened-links <how>',
@@ -142,7 +143,7 @@ export function passFlags(defaultManifest = 'none'): [string, Flag[]][] {
       [
         flag(
           '--mode <mode>',
-          'executable: add x where r is set, to files that the manifest or --executable names as executable; ' +
+          'executable: add x where r is set, to directories and to files that the manifest marks executable; ' +
             'manifest: exactly as in the manifest; or octal digits, or symbolic (u+rwX,go-w), as in chmod ' +
             '(default: executable)',
         ),
@@ -184,7 +185,7 @@ export function passFlags(defaultManifest = 'none'): [string, Flag[]][] {
         flag('--cross-device', 'enter mount points below the root (default: no)'),
         flag(
           '--max-entries <n>',
-          'stop after this many entries, 1 or more, and exit 1 (default: no limit)',
+          'if there are more entries than this, stop, and exit 1 (default: no limit)',
           parsePositive,
         ),
       ],

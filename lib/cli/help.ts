@@ -34,12 +34,12 @@ export const helpLayout: Partial<Help> & ThisType<Help> = {
 };
 
 /** The exit codes, for the end of a help text. */
-export function exitCodes(one: string): () => string {
+export function exitCodes(one: string, unreadable = 'the root or the manifest cannot be read'): () => string {
   const codes = [
     ['0', 'everything is as it should be'],
     ['1', one],
-    ['2', 'wrong usage, or root or manifest cannot be read; nothing was changed'],
-    ['130', 'interrupted (143 by SIGTERM); the counts so far are printed'],
+    ['2', `wrong usage, or ${unreadable}; nothing was changed`],
+    ['130', 'interrupted by Ctrl-C (143 by SIGTERM)'],
   ] as const;
   return () => {
     const indent = ' '.repeat(7);

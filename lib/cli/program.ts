@@ -69,7 +69,10 @@ async function createProgram(args: readonly string[]): Promise<Command> {
         ['permwalk extract app.zip app -- unzip -q {archive} -d {destination}', 'Around an extractor'],
       ]),
     )
-    .addHelpText('after', exitCodes('something is unresolved (check: or would change)'));
+    .addHelpText(
+      'after',
+      exitCodes('something is unresolved (check: or would change; extract: or the command failed)'),
+    );
 }
 
 /** The version of the package. package.json is two directories up, built or not. */

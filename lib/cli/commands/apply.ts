@@ -24,6 +24,6 @@ export function fillApplyCommand(command: Command): void {
         ],
       ]),
     )
-    .addHelpText('after', exitCodes('something is unresolved; each entry is listed'))
+    .addHelpText('after', exitCodes('something is unresolved and listed, or --max-entries was exceeded'))
     .action((root: string, flags: PassFlags) => runNamed('apply', root, flags));
 }

@@ -7,7 +7,8 @@ import { runNamed } from '../run.ts';
 export function fillCheckCommand(command: Command): void {
   command
     .description(
-      'Report what apply would change and what would stay unresolved, and change nothing. Same flags as apply.',
+      'Report what apply would change and what would stay unresolved, and change nothing. Takes the flags of apply, ' +
+        'except for -n.',
     )
     .argument('<root>', 'the tree; write -- before a name that begins with a dash');
   addPassFlags(command)
@@ -25,6 +26,6 @@ export function fillCheckCommand(command: Command): void {
         ],
       ]),
     )
-    .addHelpText('after', exitCodes('something would change or is unresolved'))
+    .addHelpText('after', exitCodes('something would change or is unresolved, or --max-entries was exceeded'))
     .action((root: string, flags: PassFlags) => runNamed('check', root, flags));
 }

@@ -16,7 +16,7 @@ export function fillExtractCommand(command: Command): void {
     .argument('<destination>', 'where the tree goes')
     .argument('<command...>', 'the extractor, after --; {archive} and {destination} are replaced');
   addPassFlags(command, 'the archive');
-  addFlag(command, flag('--no-manifest', 'do not verify contents: read no manifest'));
+  addFlag(command, flag('--no-manifest', 'read no manifest, and verify nothing'));
   addFlag(
     command,
     flag(
@@ -53,7 +53,13 @@ export function fillExtractCommand(command: Command): void {
         ],
       ]),
     )
-    .addHelpText('after', exitCodes('the destination exists, the command failed, or something is unresolved'))
+    .addHelpText(
+      'after',
+      exitCodes(
+        'the destination exists, the command failed, or something is unresolved',
+        'the archive or the manifest cannot be read, or the command cannot be run',
+      ),
+    )
     .action(async (archive: string, destination: string, extractor: string[], flags: ExtractFlags) => {
       const { runExtraction } = await import('../extraction.ts');
       setExitCode(await runExtraction(archive, destination, extractor, flags));
