@@ -33,11 +33,11 @@ export interface EntryFacts {
  * - `permission-denied`: EPERM or EACCES.
  * - `read-only`: EROFS.
  * - `not-applied`: chmod succeeded, but the mode is another one (vfat, FUSE, some network mounts).
- * - `special-bits`: it lacks setuid, setgid or sticky, which was recorded, and which is never added.
+ * - `special-bits`: it lacks setuid, setgid or sticky, which the manifest has. permwalk never adds these.
  * - `hard-linked`: a file with more than one link, and `hardLinks` is `'error'`.
  * - `unlisted`: it is not in the manifest, and `unlisted` is `'error'`.
- * - `undecodable-name`: its name is not UTF-8, and a manifest or glob would have to name it; or Deno, which cannot.
- * - `path-too-long`: its path is longer than 4095 bytes, so that no glob is held against it, or longer than the system takes.
+ * - `undecodable-name`: its name is not UTF-8, and a manifest or a glob would have to name it. On Deno: its name is not UTF-8.
+ * - `path-too-long`: its path is longer than 4095 bytes, and there are globs; or it is longer than the system takes.
  * - `unsafe-path`: it is on another device, or was replaced during processing.
  * - `io-error`: any other error of the system; see `code`.
  */
@@ -145,9 +145,10 @@ function compactFacts(facts: EntryFacts | undefined): EntryFacts | undefined {
 }
 
 /**
- * One entry whose mode could not be set, or that is not as the manifest says. It was not changed; only with `reason`
- * `'not-applied'` or `'io-error'` the system may have changed it, with `'special-bits'` its permissions have been set, and with
- * `'content-mismatch'` those of a file that its owner could not read before. It has no `stack`, and is an ordinary object: JSON and structuredClone keep all of it.
+ * One entry whose mode could not be set, or that is not as the manifest says. The pass did not change it, with these exceptions: for
+ * `'not-applied'` and `'io-error'` the system may have changed it, for `'special-bits'` its permissions have been set, and so have
+ * those of a file with `'content-mismatch'` that its owner could not read before. It has no `stack`, and is an ordinary object: JSON
+ * and structuredClone keep all of it.
  */
 export class UnresolvedEntryError extends PlainError {
   override readonly name = 'UnresolvedEntryError';

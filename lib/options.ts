@@ -27,10 +27,11 @@ export interface ApplyOptions {
   /**
    * Which mode an entry gets. Default `'executable'`.
    *
-   * - `'executable'`: add exec bits, remove nothing. Files that the manifest marks executable (any x bit), or that
-   *   `executable` matches, get x for every class that has r, masked by umask. Directories get x where they have r.
-   * - `'manifest'`: exactly the manifest's `mode & 0o777 & ~umask`; an unknown mode changes nothing. Special bits that a
-   *   recorded manifest has stay where they are, and are unresolved (`special-bits`) where they are not.
+   * - `'executable'`: directories, and files that the manifest marks executable (any x bit) or that `executable` matches, get
+   *   x for every class that has r, less the umask. Nothing loses a bit, but a file of exactly 0666 gets 0777 less the umask.
+   * - `'manifest'`: exactly the manifest's `mode & 0o777 & ~umask`; an unknown mode changes nothing. With a manifest of format
+   *   `'mtree'`, `'tree'` or `'list'`, special bits stay if the manifest has them, too. One that only the manifest has is
+   *   unresolved (`special-bits`).
    * - a number (`0o644`), or its octal digits in a string: files get that mode; directories get it with x where it has
    *   r. As with GNU chmod, directories keep setuid and setgid.
    * - any other string: a symbolic mode (`u+rwX,go+rX`), applied as GNU chmod applies it.
@@ -62,24 +63,25 @@ export interface ApplyOptions {
    */
   discover?: boolean | undefined;
   /**
-   * What to check for every path of the manifest. `'size'` (default): it exists, with its type and its size.
+   * What to check for every path of the manifest. `'size'` (default): it exists, with its type, and its size or link target.
    * `'content'`: also its digest, where the manifest has one (sha512, sha384, sha256, sha1, rmd160, md5 or crc32); files
-   * without one are counted in `unverified`. `'presence'`: it exists, with its type. `'none'`: checks only entries whose mode
-   * it sets.
+   * without one are counted in `unverified`. `'presence'`: it exists, with its type and link target. `'none'`: checks only
+   * entries whose mode it sets.
    */
   verify?: 'size' | 'content' | 'presence' | 'none' | undefined;
   /**
-   * What is done about entries that the manifest does not name. `'count'` (default): where the tree is walked (`discover`), they
-   * are visited like the others, and counted. `'list'`: the tree is walked, they are left as they are, and `report.unlisted` names
-   * them. `'error'`: the same, and each is unresolved. What `ignore` matches is not unlisted. The last two need a manifest.
+   * What is done about entries that the manifest does not name. `'count'` (default): if the pass walks the tree (`discover`), it
+   * treats them like the others, and counts them. `'list'`: the pass walks the tree, leaves them as they are, and names them in
+   * `report.unlisted`. `'error'`: the same, but each is unresolved. What `ignore` matches is not unlisted. `'list'` and `'error'`
+   * need a manifest.
    */
   unlisted?: 'count' | 'list' | 'error' | undefined;
   /**
-   * What happens to a plain file that holds exactly the text of a link that the manifest has in its place, which many extractors
-   * leave. `'error'` (default): it is unresolved (`link-flattened`). `'restore'`: it becomes that link, once everything else is
-   * there, if the link stays inside the tree: its target is relative, has `..` only at its start, and leads neither outside nor in a
-   * circle when it is followed through everything that is there. Files with more than one name, files of another user, and files with `verify: 'none'`
-   * stay. On Windows, every file does.
+   * What happens to a plain file that holds exactly the text of a link that the manifest has in its place. Many extractors leave
+   * such files. `'error'` (default): it is unresolved (`link-flattened`). `'restore'`: once everything else is there, it becomes
+   * that link, if the link stays inside the tree: its target is relative, has `..` only at its start, and leads neither outside
+   * nor in a circle. These files stay: those with more than one name, those of another user, mount points, all with
+   * `verify: 'none'`, and all on Windows.
    */
   flattenedLinks?: 'error' | 'restore' | undefined;
   /**
@@ -89,8 +91,8 @@ export interface ApplyOptions {
    */
   danglingLinks?: 'defer' | 'skip' | 'error' | undefined;
   /**
-   * How long to wait for entries of the manifest; `false`: look once. Around an extractor on Windows also how long to try renames while
-   * another process has something open; `false`: once.
+   * How long to wait for entries of the manifest; `false`: look once. Around an extractor on Windows, also how long to try renames
+   * while another process has something open; `false`: try once.
    */
   retry?: RetryOptions | false | undefined;
   /** Reject with `UnresolvedEntriesError` if anything is unresolved, after everything else is done. Default true. */
@@ -115,6 +117,9 @@ export interface ApplyOptions {
   signal?: Signal | undefined;
   /** Called between slices of work. If it throws, the pass rejects with that error. */
   onProgress?: ((progress: PermissionProgress) => void) | undefined;
-  /** Called for every mode that was changed, and every file that became a link (or would be, in a dry run). If it throws, the pass rejects with that error. */
+  /**
+   * Called for every mode that changed, and every file that became a link; in a dry run, for those that would. If it throws, the
+   * pass rejects with that error.
+   */
   onChange?: ((change: PermissionChange) => void) | undefined;
 }

@@ -31,7 +31,7 @@ export interface PermissionCounts {
   absent: number;
   /** Files that were changed and have more than one name, here or elsewhere: all names have the new mode. They are in `changed`, too. */
   hardLinked: number;
-  /** With `verify: 'content'`: files of the manifest that exist, and that have no digest there that can be compared. */
+  /** With `verify: 'content'`: files that exist, and for which the manifest has no digest that can be compared. */
   unverified: number;
   /** Plain files that became the links whose text they held (or would, in a dry run). They are not in `changed`. */
   restored: number;
@@ -67,13 +67,13 @@ export interface PermissionReport {
   /** True if nothing is unresolved. */
   ok: boolean;
   /**
-   * `'anchored'`: by descriptors; no path is resolved twice (Linux). `'native'`: the same, with calls made by libc itself, once
-   * the tree proved large enough for that to pay, or a rename needed it. `'path'`: by checked paths (elsewhere).
+   * `'anchored'`: by descriptors; no path is resolved twice (Linux). `'native'`: the same, but libc itself made some of the calls,
+   * because the tree is large, or a rename needed it. `'path'`: by checked paths (elsewhere).
    */
   backend: 'native' | 'anchored' | 'path';
   /**
-   * `'ignored'` on Windows, where modes mean nothing: options that ask for modes were checked, and nothing was changed. `'applied'`
-   * everywhere else.
+   * `'ignored'` on Windows, where modes mean nothing: the pass checked options that ask for modes, and changed no mode.
+   * `'applied'` everywhere else.
    */
   modes: 'applied' | 'ignored';
   /** True if nothing was changed; `counts.changed` then counts what would be. */

@@ -10,21 +10,21 @@ type Promised<T> = T | PromiseLike<T>;
 /** Options of {@link stageTree}: {@link ApplyOptions} without `dryRun`, and how to publish. */
 export interface StageOptions extends Omit<ApplyOptions, 'manifest' | 'dryRun'> {
   /**
-   * What must exist. Default: nothing has to. Or a manifest, a function that returns one (or `undefined`, or `false`), or
-   * `false`. A function is called after the callback has run, and for each tree that is kept.
+   * What must exist: a manifest, or a function that returns one. Default, also for `undefined` and `false`: nothing has to. The
+   * function is called after the callback has run, and for each tree that is kept.
    */
   manifest?: ManifestInput | (() => Promised<ManifestInput | false | undefined>) | false | undefined;
   /**
    * What happens if the destination exists. `'error'` (default): reject with code `EEXIST`. `'keep'`: verify it with a
-   * pass and use it; a link in its place is refused. `'replace'`: put the new tree in its place. Where native calls are made,
-   * both are exchanged; elsewhere it takes two renames, between which nothing is there.
+   * pass and use it. `'replace'`: put the new tree in its place. With native calls one rename exchanges both; elsewhere it takes
+   * two renames, and between them the destination does not exist.
    */
   existing?: 'error' | 'keep' | 'replace' | undefined;
   /** fsync every file and directory before the rename, and the parent directory after it; on Windows files alone. Default false. */
   durable?: boolean | undefined;
   /**
-   * Names what the tree is made of, as a digest does. Calls of this process for one destination that have the same key, and the
-   * same other options, share one extraction. Default: none, every call is one of its own.
+   * A name for what the tree is made of, such as a digest. Calls in this process for one destination that have the same key, and
+   * the same other options, share one extraction. Default: none, no call shares.
    */
   key?: string | undefined;
 }
@@ -39,14 +39,14 @@ export interface WrapOptions<Archive = unknown, Rest extends unknown[] = unknown
   manifest?: ManifestInput | ((archive: Archive) => Promised<ManifestInput>) | false | undefined;
   /**
    * `'atomic'` (default): extract to a staging directory beside the destination, run the pass there, then rename it once;
-   * readers see the whole tree or none. `'in-place'`: the extractor writes to the destination itself, which serves mount
-   * points, lower layers of overlayfs, and extractors that write absolute paths into the tree.
+   * readers see the whole tree or none. `'in-place'`: the extractor writes to the destination itself. Use it for mount points,
+   * lower layers of overlayfs, and extractors that write absolute paths into the tree.
    */
   publish?: 'atomic' | 'in-place' | undefined;
   /**
-   * Names what an archive holds, as a digest does: a string, or a function of the archive and the further arguments. Calls of
-   * this process for one destination that have the same key, and the same other options, share one extraction. Default:
-   * calls share one where extractor, archive and every further argument are the same.
+   * A name for what an archive holds, such as a digest: a string, or a function of the archive and the further arguments. Calls
+   * in this process for one destination that have the same key, and the same other options, share one extraction. Default:
+   * calls share one if extractor, archive and every further argument are the same.
    */
   key?: string | ((archive: Archive, ...rest: Rest) => string) | undefined;
 }

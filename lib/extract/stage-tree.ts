@@ -17,7 +17,7 @@ export interface Stage {
   readonly directory: string;
   /** Real path that the tree will have, for what writes absolute paths into it. */
   readonly destination: string;
-  /** Aborted when the call is over, however it ends: with the caller's reason where the caller aborts. */
+  /** Aborted when the call is over, however it ends; if the caller aborts, with the caller's reason. */
   readonly signal: Signal;
   /**
    * Say how far filling is; `onProgress` is called with phase `'fill'`.
@@ -35,14 +35,14 @@ export type FillStage = (stage: Stage) => unknown;
  * Fill a directory beside a destination, set its modes, wait for what the manifest says, and publish it with one rename: readers see
  * the whole tree or none. Everything that the callback writes appears at once.
  *
- * Calls of this process for one destination take turns. Those with the same `key` share one: where the caller whose callback runs
- * aborts, the next one's callback runs; where any other one aborts, only its own call ends.
+ * Calls in this process for one destination take turns. Those with the same `key` share one. If the caller whose callback runs
+ * aborts, the callback of the next one runs. If any other caller aborts, only its own call ends.
  *
  * @param destination path of the tree; missing parents are made
  * @param options options of the pass without `dryRun`, and `existing`, `durable`, `key`
  * @param fill fills a directory
  * @returns the report of the pass, with `destination` and `outcome`
- * @throws what a function that {@link wrapExtractor} returns rejects with, but what concerns an archive
+ * @throws what a wrapped extractor rejects with ({@link wrapExtractor}), except for what concerns an archive
  *
  * @example
  * const archive = await download('https://example.org/bundle.mcpb');

@@ -34,7 +34,7 @@ export type WrappedExtractor<Archive, Rest extends unknown[]> = (
  * Calls in this process for one destination share one extraction if they ask for the same archive; otherwise they take
  * turns. If anything fails, the destination stays as it was, and the staging directory is removed. The destination is
  * resolved once, when the call begins; its parent is held open until the call ends, and everything is done in it by name.
- * What processes left that were killed is cleared up by the next call for a destination beside it.
+ * Each call clears up what killed processes left in that parent.
  *
  * @param extract called with the archive, an empty directory to write to, and the rest of the arguments. It may return a
  * promise, a stream, a child process, an emitter that ends with `close`, `finish`, `end` or `error`, or nothing. It hears

@@ -5,9 +5,9 @@ export interface ManifestEntry {
   /** Kind of the entry; without one it may be anything but a link that dangles. */
   type?: 'file' | 'directory' | 'symlink' | undefined;
   /**
-   * Permission bits. `undefined` means unknown; 0 means 0000. Special bits (`mode & 0o7000`) are never added. In a manifest of
-   * format `'mtree'`, `'tree'` or `'list'`, mode `'manifest'` keeps those that are there, and reports those that are not; in any
-   * other they count for nothing.
+   * Permission bits. `undefined` means unknown; 0 means 0000. Special bits (`mode & 0o7000`) are never added. With a manifest of
+   * format `'mtree'`, `'tree'` or `'list'`, mode `'manifest'` keeps those that are there, and reports those that are not. With
+   * any other manifest they do not count.
    */
   mode?: number | undefined;
   /** Size in bytes of a file's content. */
@@ -15,8 +15,8 @@ export interface ManifestEntry {
   /** Text of a symbolic link, compared byte for byte. */
   linkTarget?: string | undefined;
   /**
-   * True where the entry may be absent: it is checked where it is there, and never waited for. So are the companions
-   * that macOS puts into archives (`__MACOSX/`, `._NAME`). Default false.
+   * True if the entry may be absent: it is checked if it is there, and never waited for. Readers set it for the companions that
+   * macOS puts into archives (`__MACOSX/`, `._NAME`). Default false.
    */
   optional?: boolean | undefined;
   /**
@@ -26,7 +26,7 @@ export interface ManifestEntry {
   alternative?: string | undefined;
   /** Digest of a file's content. */
   digest?: ManifestDigest | undefined;
-  /** How many names a file had when it was recorded, where it had more than one. Written down, not checked. */
+  /** How many names a file had when it was recorded, if it had more than one. Written down, not checked. */
   nlink?: number | undefined;
 }
 
