@@ -50,7 +50,7 @@ export function mountedOn(path: string, cause?: Facts): Error {
 
 /** The path of the destination's parent leads to another directory than at the beginning. */
 export function parentSwapped(path: string): Error {
-  const what = `the directory that the destination lies in is another one by now, extract to ${quoted(path)}`;
+  const what = `the directory that the destination lies in was replaced, extract to ${quoted(path)}`;
   const error = failure(
     swappedCode,
     `${what}: nothing was published; find out which process replaced it`,

@@ -13,9 +13,9 @@ import {
 import { Notes } from './notes.ts';
 import { tryNormalize } from './path.ts';
 
-/** How paths of a source become paths below the root. At most one of both. */
+/** How paths of a source become paths below the root. Set one of them at most. */
 export interface MappingOptions {
-  /** Directories that are taken off the front of each path, as `tar --strip-components` does. Default 0. */
+  /** How many directories are taken off the front of each path, as by `tar --strip-components`. Default 0. */
   strip?: number | undefined;
   /** Directory of the source that becomes the root: `'package'` of an npm package, `'extension'` of a VSIX. Default: none. */
   prefix?: string | undefined;
@@ -44,7 +44,7 @@ export interface Mapping {
  */
 export function checkMapping({ strip, prefix }: MappingOptions): Mapping | undefined {
   if (strip !== undefined && prefix !== undefined) {
-    throw new TypeError('strip and prefix: expected one of both, got both');
+    throw new TypeError('strip and prefix: expected one of them, got both');
   }
   if (strip !== undefined) {
     if (typeof strip !== 'number') throw new TypeError('strip: expected a number');

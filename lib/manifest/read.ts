@@ -91,17 +91,21 @@ function isNamedLikeArchive(name: string): boolean {
 }
 
 /**
- * Read a manifest from a file, recognised by its content, not by its name: a zip archive (`.zip`, `.mcpb`, `.whl`), also
- * behind a self-extracting prefix; a tar archive, also compressed with gzip, zstd or Brotli (of these, Brotli data can be
- * known only by the name's end, `.tar.br` or `.tbr`); a specification of mtree(5), also compressed with gzip or zstd; the RECORD of a Python distribution, or a directory with such; a
- * list of paths, one a line, separated by NUL, or as JSON. A file that is named like an archive, and is text, is an error that
- * says what it is.
+ * Read a manifest from a file, which is recognised by its content:
+ *
+ * - a zip archive (`.zip`, `.mcpb`, `.whl`), also behind a self-extracting prefix;
+ * - a tar archive, also compressed with gzip, zstd or Brotli (Brotli only with a name that ends in `.tar.br` or `.tbr`);
+ * - a specification of mtree(5), also compressed with gzip or zstd;
+ * - the RECORD of a Python distribution, or a directory with such;
+ * - a list of paths: one a line, separated by NUL, or as JSON.
+ *
+ * If a file has the name of an archive and holds text, the error says what it is.
  *
  * @param source path of the file, or of a directory with `*.dist-info/RECORD` directly below it.
  * @param options `strip` or `prefix` map the paths to where the extractor puts them: see {@link MappingOptions}
- * @throws ManifestError where it cannot be read (`code` is the errno's name), is nothing that a manifest is read
- *   from (the message says what it is), or is broken; see {@link readZipManifest}, {@link readTarManifest} and
- *   {@link readRecordManifest}. No message quotes the content of what is no archive.
+ * @throws ManifestError if it cannot be read (`code` is the errno's name), is none of these (the message says what it
+ *   is), or is broken; see {@link readZipManifest}, {@link readTarManifest} and {@link readRecordManifest}. No message
+ *   quotes the content of a file that is none of these.
  * @throws TypeError or RangeError for an option
  * @throws the signal's reason when it is aborted
  *

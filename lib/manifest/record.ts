@@ -24,17 +24,16 @@ const ownRow = /\.dist-info[\\/]RECORD"?,,$/;
  *
  * - Paths are relative to the directory that holds the `.dist-info` directory, or, where a RECORD lies elsewhere, to its
  *   own. A backslash separates as a slash does.
- * - `size` is `undefined` where the row has none; `mode` always is.
- * - `digest` is that of the row, of sha256, sha384 or sha512; hexadecimal, which some builders wrote, is a warning.
- * - What lies outside that directory, as `../../../bin/pip`, is no entry, but one of the manifest's
- *   {@link Manifest.outside}.
- * - A path that is listed with different sizes has none, and no digest: which one came last cannot be told. Of two digests the stronger counts,
- *   of two that contradict each other none.
- * - An odd row is a warning, as in pip: of one with too few fields, or a size that is no number, the path is taken. No message
- *   quotes what stands in the file, which may be no RECORD at all.
+ * - `size` is `undefined` if the row has none; `mode` always is.
+ * - `digest` is that of the row, with sha256, sha384 or sha512. A digest in hexadecimal, as some builders wrote it, is a warning.
+ * - A path outside that directory, such as `../../../bin/pip`, is no entry, but is in {@link Manifest.outside}.
+ * - If rows list a path with different sizes, the entry has no size and no digest, because nobody can tell which row came last.
+ *   Of two digests the stronger counts; of two that contradict each other, none.
+ * - An odd row is a warning, as in pip. From one with too few fields, or a size that is no number, only the path counts. No
+ *   message quotes the content of the file, which may be no RECORD at all.
  *
  * @param source path of a RECORD, or of a directory.
- * @throws ManifestError where it cannot be read (`code` is the errno's name), a directory holds no RECORD, or a RECORD is
+ * @throws ManifestError if it cannot be read (`code` is the errno's name), a directory holds no RECORD, or a RECORD is
  *   broken, has no row of path, hash and size, or lists a path that is absolute or no path.
  * @throws the signal's reason when it is aborted
  *

@@ -34,22 +34,22 @@ const MAX_LINK_TARGET = 4096;
  *
  * What is odd and harmless is read as most extractors read it, and stands in the manifest's `warnings`.
  *
- * - Names are UTF-8 where the archive says so (APPNOTE 4.4.4 bit 11, 4.6.9), else CP437 (APPNOTE D.1). Where other programs read
- *   a name otherwise (UTF-8 that is not said to be it, a backslash), `alternative` has the path in that spelling.
- * - `mode` is `0o0000` to `0o7777`, and `undefined` where the archive has none: it was made on a system without Unix modes, or
- *   the whole word is 0. A file made on such a system has one where its type bits say that it is a file.
- * - `type` is that of the Unix mode, or of the DOS attributes. What is named with a `/` at its end is a directory. FIFOs,
- *   sockets and devices have none, nor has what is a link for some extractors and a file for others.
+ * - Names are UTF-8 if the archive says so (APPNOTE 4.4.4 bit 11, 4.6.9), else CP437 (APPNOTE D.1). If other programs read a
+ *   name differently (UTF-8 without that bit, a backslash), `alternative` has the path in that spelling.
+ * - `mode` is `0o0000` to `0o7777`, and `undefined` if the archive has none: it was made on a system without Unix modes, or
+ *   the whole word is 0. A file made on such a system has one if its type bits say that it is a file.
+ * - `type` is that of the Unix mode, or of the DOS attributes. An entry whose name ends in `/` is a directory. FIFOs, sockets
+ *   and devices have no `type`; nor has an entry that some extractors make a link of, and others a file.
  * - `size` is the uncompressed size in bytes; only files have one.
  * - `digest` is the CRC-32 of a file's content. What WinZip's AE-2 encrypts has none.
- * - `linkTarget` is `undefined` where the content cannot be read: encrypted, or neither stored nor deflated.
- * - Where a path stands more than once, the last entry counts.
+ * - `linkTarget` is `undefined` if the content cannot be read: encrypted, or neither stored nor deflated.
+ * - If a path occurs more than once, the last entry counts.
  * - What macOS puts beside files (`__MACOSX/`, `._NAME` beside NAME) is `optional`.
- * - Of an MCP bundle (`.mcpb`), what its `manifest.json` says is run is executable. Its
- *   signature may lie behind the archive.
+ * - In an MCP bundle (`.mcpb`), the program that `manifest.json` runs is executable. The signature of a bundle may lie behind
+ *   the archive.
  *
  * @param source path of the archive, or its bytes, which must not change until the promise is settled.
- * @throws ManifestError where the file cannot be read (`code` is the errno's name), or the archive is broken,
+ * @throws ManifestError if the file cannot be read (`code` is the errno's name), or the archive is broken,
  *   truncated, contradicts itself, or names a path that leads outside; and for a conda package, whose files
  *   are in another archive inside it.
  * @throws the signal's reason when it is aborted

@@ -23,7 +23,8 @@ const forms: Readonly<Record<'mtree' | 'json', Form>> = {
  * Write a manifest as text, a chunk of some 64 KiB at a time. Both forms are ASCII, and {@link readManifest} reads both.
  *
  * - `'mtree'`: mtree(5), which NetBSD's `mtree` and `bsdtar` read: an entry a line, `./path` with octal escapes, and the keywords
- *   `type mode size link nlink sha256 optional`, where the fact is known. It has no keyword for a second spelling or a CRC-32: they are in the JSON alone.
+ *   `type mode size link nlink optional` and the digest's, as far as the facts are known. It has no keyword for a second spelling
+ *   or a CRC-32: only the JSON has them.
  * - `'json'`: an array of {@link ManifestEntry} objects, an entry a line.
  *
  * @param manifest a manifest, or any iterable of paths or entries

@@ -10,8 +10,8 @@ import { Recorder } from './recorder.ts';
 
 /**
  * Record a tree as a manifest: every directory, file and link with type, mode (setuid, setgid and sticky included), size, link
- * target, number of links where a file has more than one, and digest where that is asked for. No link is followed, and the root
- * is an entry, too (`.`).
+ * target, number of links if a file has more than one, and digest if you ask for it. It follows no link. The root is an entry, too
+ * (`.`).
  *
  * Entries are sorted by name, a directory before what is in it, so that the same tree gives the same manifest. What a manifest
  * cannot hold (FIFOs, sockets, devices, mount points) and what vanished meanwhile is left out, and `warnings` name it.
@@ -19,7 +19,7 @@ import { Recorder } from './recorder.ts';
  * @param root directory to record; a link is resolved once. `/` is refused.
  * @returns a manifest of format `'tree'`, whose `source` is the real path of the root
  * @throws TypeError or RangeError for an option
- * @throws the system's error, with the entry's path, where something cannot be read: half a record is none
+ * @throws the system's error, with the entry's path, if something cannot be read: there is no half record
  * @throws Error with code `ERR_PERMWALK_CHANGED` for a file that changes while it is digested
  * @throws the signal's reason when it is aborted, and what `onProgress` throws
  *
