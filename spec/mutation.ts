@@ -1,12 +1,14 @@
 /**
  * The command that Stryker runs for every mutant: the specs of the file that is mutated, the quickest first. Without a
- * mutant, those of all files that are.
+ * mutant, which is what it begins with, those of all files that are; all is built for that once.
  */
-import { spawnSync } from 'node:child_process';
-import { chmodSync, readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { uvuArguments } from './helpers/runtime.ts';
 import { entriesBelow } from './helpers/tree.ts';
+import { buildSpecs } from './typescript/build.ts';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 
@@ -25,7 +27,8 @@ const specs: Record<string, readonly string[]> = {
   'extract/completion.ts': ['completion'],
   'extract/options.ts': ['extract'],
   'extract/queue.ts': ['extract'],
-  'extract/': ['staging', 'attacked', 'extract', 'extractors'],
+  'extract/publish.ts': ['staging', 'exchange', 'attacked'],
+  'extract/': ['staging', 'extract', 'attacked'],
 };
 
 /** A call that every mutated file makes; all mutants are in the code, and this switches to one of them. */
@@ -40,25 +43,30 @@ function filesWith(text: string): string[] {
   );
 }
 
+/** Give the copy packages of its own, by links: what is built lies beside them. Then build the package and the specs. */
+async function build(): Promise<void> {
+  const packages = join(checkout, 'node_modules');
+  const original = realpathSync(packages);
+  rmSync(packages);
+  mkdirSync(packages);
+  for (const name of readdirSync(original)) {
+    if (name !== '.cache') symlinkSync(join(original, name), join(packages, name));
+  }
+  execFileSync('npm', ['run', '--silent', 'build'], { cwd: checkout, stdio: 'inherit' });
+  await buildSpecs(checkout);
+}
+
 // Stryker's copy is for its owner only, and some specs are nobody in it.
 chmodSync(checkout, 0o755);
 const mutant = process.env.__STRYKER_ACTIVE_MUTANT__;
+if (mutant === undefined) await build();
 const files = filesWith(mutant === undefined ? SWITCH : `${SWITCH}${mutant}")`);
 const chosen = files.flatMap(
   (file) => Object.entries(specs).find(([prefix]) => file.startsWith(prefix))?.[1] ?? [],
 );
 if (chosen.length === 0) throw new Error('nothing is mutated');
 for (const name of new Set(chosen)) {
-  const uvu = [
-    '--import',
-    './spec/typescript/register.js',
-    'node_modules/uvu/bin.js',
-    '-b',
-    '-c',
-    'false',
-    'spec',
-  ];
-  const { status } = spawnSync(process.execPath, [...uvu, `^${name}\\.spec\\.ts$`], {
+  const { status } = spawnSync(process.execPath, [...uvuArguments([name], true), '-b'], {
     cwd: checkout,
     stdio: 'inherit',
     timeout: MAX_SECONDS * 1000,
