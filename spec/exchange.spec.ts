@@ -68,7 +68,7 @@ async function withFinished(act: (finished: Finished) => Promise<void>): Promise
       await act({
         path: destination.path,
         publish: (existing, around = (rename) => rename()) =>
-          publish(withRename(staging, around), root.opened, existing),
+          publish(withRename(staging, around), root.opened, existing, { retry: false }),
       });
     } finally {
       root.close();
@@ -196,10 +196,13 @@ else {
     await withFinished(async ({ path, publish }) => {
       addToTree(path, { f: 'old' });
       const { ino } = lstatSync(path);
-      const failing = publish('replace', () => {
+      const kinds: unknown[] = [];
+      const failing = publish('replace', (_, kind) => {
+        kinds.push(kind);
         throw systemError('EIO', 'broken', 'rename', path);
       });
       assert.is((await rejection(failing)).code, 'EIO');
+      assert.equal(kinds, ['exchange'], 'it was not moved aside');
       assert.is(lstatSync(path).ino, ino);
       assert.is(contentAt(path), 'old');
     });

@@ -310,13 +310,17 @@ for (const [backend, hold] of backends) {
     ];
     addToTree(directory, { '.permwalk-0123456789abcdef-4000000-xxxxxx/tree/f': 'x', '.permwalk-file': 'x' });
     symlinkSync(kept[0] as string, join(directory, '.permwalk-abcdefgh'));
+    writeFileSync(join(directory, '.permwalk-a-file-0'), 'x', { mode: 0o600 });
+    mkdirSync(join(directory, 'private'), { mode: 0o700 });
     await at(directory, async (destination) => {
       const alive = await createStaging(destination);
-      await clearLeftovers(destination);
+      assert.equal(await warningsOf(() => clearLeftovers(destination)), []);
       const expected = [
         '.permwalk-0123456789abcdef-4000000-xxxxxx',
+        '.permwalk-a-file-0',
         '.permwalk-abcdefgh',
         '.permwalk-file',
+        'private',
         ...[...kept, alive.path].map((path) => basename(path)),
       ];
       assert.equal(readdirSync(directory).sort(), expected.sort());
@@ -325,6 +329,29 @@ for (const [backend, hold] of backends) {
     });
     for (const path of kept) assert.ok(existsSync(join(path, 'tree/f')));
     assert.equal(openDirectories(), []);
+  });
+
+  leftovers('that another process removes meanwhile are not warned of', async () => {
+    const directory = tempDirectory();
+    for (let count = 0; count < 2; count += 1) await leftover(directory, { 'tree/f': 'x' });
+    const removing =
+      (original: Call): Call =>
+      (...parameters) => {
+        for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
+        return original(...parameters);
+      };
+    const warnings = await warningsOf(() => around('unlinkSync', removing, () => clear(directory)));
+    assert.equal(warnings, []);
+    assert.equal(readdirSync(directory), []);
+  });
+
+  leftovers('where what is there cannot be listed, that is said', async () => {
+    const directory = tempDirectory();
+    const failing = (): Call => () => {
+      throw systemFailure('EIO', 'scandir');
+    };
+    const error = await around('readdirSync', failing, () => rejection(clear(directory)));
+    assert.equal([error.code, error.path], ['EIO', directory]);
   });
 
   leftovers('what others can write to, or own, stays', async () => {
@@ -411,6 +438,15 @@ for (const [backend, hold] of backends) {
       assert.is(modeOf(directory, 'other'), 0o755);
       assert.equal(readdirSync(directory).sort(), ['other', 'out']);
     }
+  });
+
+  leftovers('a root that was given another mode since keeps that', async () => {
+    const directory = tempDirectory();
+    addToTree(directory, { 'out/f': 'old', 'out/': 0o750 });
+    const { ino } = lstatSync(join(directory, 'out'));
+    await leftover(directory, { [`lock-555-${ino}/`]: 0o700 });
+    await clear(directory);
+    assert.is(modeOf(directory, 'out'), 0o750);
   });
 
   leftovers('of another boot: the old tree is put back at once, the rest goes after a day', async () => {
@@ -554,7 +590,7 @@ for (const [backend, hold] of backends) {
         destination,
         staging: made,
         publish: (existing, durably = false) =>
-          (durably ? publishDurably : publish)(made, identity, existing),
+          (durably ? publishDurably : publish)(made, identity, existing, { retry: false }),
         names: () => readdirSync(directory).filter((name) => !name.startsWith('.permwalk-')),
       });
       await removeStaging(made, undefined);
@@ -819,6 +855,108 @@ for (const [backend, hold] of backends) {
     }
   });
 
+  publishing('that cannot move the old tree aside says why, and leaves it there', async () => {
+    await withFinished(async ({ path, publish }) => {
+      addToTree(path, { f: 'old' });
+      const failing =
+        (original: Call): Call =>
+        (from, to) => {
+          if (isAside(`${from}`, `${to}`)) throw systemFailure('EIO', 'rename');
+          return original(from, to);
+        };
+      const error = await around('renameSync', failing, () => rejection(publish('replace')));
+      assert.is(error.code, 'EIO');
+      assert.is(contentOf(path), 'old');
+    });
+  });
+
+  publishing(
+    'an old tree that was moved aside, and keeps the w that it got for that, is put back',
+    async () => {
+      const directory = tempDirectory();
+      addToTree(directory, { 'out/f': 'old', 'out/': 0o500 });
+      const { ino } = lstatSync(join(directory, 'out'));
+      giveAway(directory);
+      await withoutRights(() =>
+        withFinished(
+          async ({ path, publish }) => {
+            let changes = 0;
+            const failing =
+              (original: Call): Call =>
+              (...parameters) => {
+                changes += 1;
+                if (changes === 2) throw systemFailure('EIO', 'chmod');
+                return original(...parameters);
+              };
+            const change = backend === 'anchored' ? 'chmodSync' : 'fchmodSync';
+            const error = await around(change, failing, () => rejection(publish('replace')));
+            assert.is(error.code, 'EIO');
+            assert.is(lstatSync(path).ino, ino);
+            assert.is(contentOf(path), 'old');
+          },
+          { directory },
+        ),
+      );
+      assert.equal(readdirSync(directory), ['out']);
+    },
+  );
+
+  publishing('a directory that gets w to move it is noted before, and nothing else is', async () => {
+    const cases: [noted: string[], make: (path: string) => void, mode?: number][] = [
+      [['lock-500'], (path) => addToTree(dirname(path), { 'out/': 0o500 })],
+      [['lock-1550'], (path) => addToTree(path, { f: 'old' }), 0o1550],
+      [[], (path) => addToTree(path, { f: 'old' })],
+      [[], (path) => writeFileSync(path, 'old', { mode: 0o400 })],
+    ];
+    for (const [noted, make, mode = 0o755] of cases) {
+      const directory = tempDirectory();
+      giveAway(directory);
+      await withoutRights(() =>
+        withFinished(
+          async ({ path, staging: made, publish }) => {
+            make(path);
+            const inos = [path, made.treePath].map((each) => lstatSync(each).ino);
+            let seen: string[] = [];
+            const looking = meanwhile(() => true, {
+              before: () => {
+                seen = readdirSync(made.path).filter((name) => name.startsWith('lock-'));
+              },
+            });
+            await around('renameSync', looking, () => publish('replace'));
+            assert.equal(
+              seen,
+              noted.map((name) => `${name}-${inos[mode === 0o755 ? 0 : 1]}`),
+            );
+          },
+          { directory, mode },
+        ),
+      );
+    }
+  });
+
+  publishing(
+    'who was overtaken by what is gone again replaces the old tree that it had put back',
+    async () => {
+      const directory = tempDirectory();
+      giveAway(directory);
+      await withoutRights(() =>
+        withFinished(
+          async ({ path, publish }) => {
+            addToTree(directory, { 'out/f': 'old', 'out/': 0o500 });
+            const racing = meanwhile(isNew, {
+              before: (count) => count === 1 && addToTree(path, { f: 'first' }),
+              after: (count) => count === 1 && rmSync(path, { recursive: true }),
+            });
+            assert.is(await around('renameSync', racing, () => publish('replace')), 'replaced');
+            assert.is(contentOf(path), 'new');
+          },
+          { directory },
+        ),
+      );
+      assert.equal(readdirSync(directory), ['out']);
+    },
+  );
+
   publishing('whose new tree vanishes between the two renames puts the old one back', async () => {
     const directory = tempDirectory();
     await withFinished(
@@ -890,9 +1028,10 @@ for (const [backend, hold] of backends) {
         };
       const warnings = await warningsOf(() =>
         withFinished(
-          async ({ path, publish }) => {
+          async ({ path, staging: made, publish }) => {
             addToTree(path, { f: 'old' });
-            await around('renameSync', failing, () => rejection(publish('replace')));
+            const error = await around('renameSync', failing, () => rejection(publish('replace')));
+            assert.match(error.message, JSON.stringify(join(made.path, 'old-1/out')), 'where it lies');
             assert.not.ok(existsSync(path));
           },
           { directory },

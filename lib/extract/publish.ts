@@ -38,7 +38,7 @@ export interface Patience {
  * 3. where they cannot be exchanged, the old tree is moved aside into the staging directory;
  * 4. right after it, the new tree is renamed to the destination, and takes the place of nothing that is there by then;
  * 5. where that fails, the old tree is put back, and where it was another process that was faster, all begins anew;
- * 6. where the destination is, by identity, the new tree, the old one is given up.
+ * 6. where the new tree is at the destination, or what another process has put in its place since, the old one is given up.
  *
  * Steps 3 and 4 are two system calls, one right after the other, and what has to be done for them is done before. On Windows all is
  * begun anew while another process has something open in one of the trees.
@@ -50,13 +50,13 @@ export async function publish(
   staging: Staging,
   finished: Identity,
   existing: Existing,
-  { retry, signal }: Patience = { retry: false },
+  { retry, signal }: Patience,
 ): Promise<Published> {
   const { directory, asides } = staging;
   const tree = directory.lstat(TREE);
   if (tree !== undefined) noteLocked(directory, tree);
   const published = await whileInUse(() => tryToPublish(staging, finished, existing, retry), retry, signal);
-  if (published !== undefined) for (const each of asides) if (each.isTaken) each.retire();
+  for (const each of asides) each.retire();
   return published;
 }
 
@@ -77,7 +77,7 @@ async function tryToPublish(
     let aside: Aside | undefined;
     try {
       if (found !== undefined && renames.has('exchange') && exchange(staging)) {
-        await settleExchange(staging, finished);
+        await settleExchange(staging);
       } else {
         if (found !== undefined) {
           noteLocked(directory, found);
@@ -86,7 +86,7 @@ async function tryToPublish(
           aside.take(destination);
         }
         move(directory, TREE, destination.parent, destination.name, kind);
-        if (!isPublished(staging, finished)) await superseded(staging);
+        await superseded(staging);
       }
     } catch (error) {
       const left = await putBack(staging, retry);
@@ -95,7 +95,7 @@ async function tryToPublish(
       if (existing !== 'replace') return undefined;
       continue;
     }
-    const isReplaced = found !== undefined || collisions > 0 || asides.some(({ isTaken }) => isTaken);
+    const isReplaced = found !== undefined || asides.some(({ isTaken }) => isTaken);
     return isReplaced ? 'replaced' : 'created';
   }
 }
@@ -113,10 +113,10 @@ function exchange({ directory, destination }: Staging): boolean {
 }
 
 /** After an exchange: where the new tree is gone and nothing took its place, the old one is put back. */
-async function settleExchange(staging: Staging, finished: Identity): Promise<void> {
+async function settleExchange(staging: Staging): Promise<void> {
   const { directory, destination } = staging;
   try {
-    if (!isPublished(staging, finished)) await superseded(staging);
+    await superseded(staging);
   } catch (error) {
     if (destination.lstat() === undefined) move(directory, TREE, destination.parent, destination.name);
     throw error;
@@ -128,7 +128,7 @@ export async function publishDurably(
   staging: Staging,
   finished: Identity,
   existing: Existing,
-  patience?: Patience,
+  patience: Patience,
 ): Promise<Published> {
   const { destination } = staging;
   const sync = () => {
@@ -153,13 +153,7 @@ function verify(staging: Staging, finished: Identity): void {
   if (found === undefined || !isSameEntry(found, finished)) throw swapped(staging.treePath);
 }
 
-/** Whether the destination is, by identity, the tree that was to be published. */
-function isPublished({ destination }: Staging, finished: Identity): boolean {
-  const found = destination.lstat();
-  return found !== undefined && isSameEntry(found, finished);
-}
-
-/** The new tree is gone right after it was published: another process replaces it, and puts its own there at once. */
+/** Where the new tree is gone right after it was published, another process replaces it, and puts its own there at once. */
 async function superseded({ destination }: Staging): Promise<void> {
   for (const wait of SUPERSEDED_DELAYS_MS) {
     if (destination.lstat() !== undefined) return;
