@@ -258,6 +258,22 @@ test("'keep' verifies anew where another process replaces the tree meanwhile", a
   }
 });
 
+test("'keep' gives up where another process replaces the tree again and again", async () => {
+  const directory = tempDirectory();
+  const make = (name: string) => addToTree(join(directory, name), { f: 0o600 });
+  make('app');
+  let replacements = 0;
+  const replace = () => {
+    replacements += 1;
+    make('next');
+    rmSync(join(directory, 'app'), { recursive: true });
+    renameSync(join(directory, 'next'), join(directory, 'app'));
+  };
+  const options = { existing: 'keep', manifest: false, mode: 'a+r', onChange: replace } as const;
+  assert.is((await extractTo(directory, options)).outcome, 'kept');
+  assert.is(replacements, 20);
+});
+
 test("'keep' extracts where the tree is gone by then", async () => {
   const directory = tempDirectory();
   addToTree(directory, { 'app/f': 0o600 });

@@ -128,6 +128,26 @@ for (const [backend, hold] of backends) {
     server.close();
   });
 
+  staging('who listens is alive, whatever else is bound there', async () => {
+    const directory = tempDirectory();
+    await deadSocket(join(directory, `bind-${hostId()}`));
+    const server = createServer().unref();
+    await new Promise<void>((resolve) => server.listen(join(directory, MARKER), resolve));
+    await deadSocket(join(directory, 'bind-0123456789ab'));
+    await at(directory, async ({ parent }) => assert.is(await ownerOf(parent), 'alive'));
+    server.close();
+  });
+
+  staging('whose marker refuses nobody, and cannot be connected to, is not taken for dead', async () => {
+    const directory = tempDirectory();
+    await deadSocket(join(directory, MARKER));
+    giveAway(directory);
+    const owner = () => withoutRights(() => at(directory, ({ parent }) => ownerOf(parent)));
+    assert.is(await owner(), 'dead');
+    chmodSync(join(directory, MARKER), 0);
+    assert.is(await owner(), 'alive');
+  });
+
   staging('its marker answers as long as it is there', async () => {
     const directory = tempDirectory();
     await at(directory, async (destination) => {
@@ -171,6 +191,34 @@ for (const [backend, hold] of backends) {
       assert.equal(openDirectories(), [], name);
     }
   });
+
+  staging(
+    'that another process takes for a leftover before it is marked is made anew, eight times',
+    async () => {
+      for (const [times, isMade] of [
+        [7, true],
+        [8, false],
+      ] as const) {
+        const directory = tempDirectory();
+        let removed = 0;
+        const removing =
+          (original: Call): Call =>
+          (path, mode) => {
+            original(path, mode);
+            if (removed === times || !basename(`${path}`).startsWith('.permwalk-')) return;
+            rmSync(`${path}`, { recursive: true });
+            removed += 1;
+          };
+        await at(directory, async (destination) => {
+          const making = around('mkdirSync', removing, () => createStaging(destination));
+          if (isMade) await removeStaging(await making, undefined);
+          else assert.is((await rejection(making)).code, 'ENOENT');
+        });
+        assert.is(removed, times);
+        assert.equal(readdirSync(directory), []);
+      }
+    },
+  );
 
   staging('leaves nothing where making it fails half-way', async () => {
     for (const [call, count] of [
@@ -932,6 +980,25 @@ for (const [backend, hold] of backends) {
         ),
       );
     }
+  });
+
+  publishing('a directory that cannot be noted is not moved', async () => {
+    const directory = tempDirectory();
+    await withFinished(
+      async ({ path, publish }) => {
+        addToTree(directory, { 'out/f': 'old', 'out/': 0o500 });
+        const failing =
+          (original: Call): Call =>
+          (...parameters) => {
+            if (`${parameters[0]}`.includes('/lock-')) throw systemFailure('ENOSPC', 'mkdir');
+            return original(...parameters);
+          };
+        const error = await around('mkdirSync', failing, () => rejection(publish('replace')));
+        assert.is(error.code, 'ENOSPC');
+        assert.is(contentOf(path), 'old');
+      },
+      { directory },
+    );
   });
 
   publishing(
