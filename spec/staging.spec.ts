@@ -168,6 +168,11 @@ for (const [backend, hold] of backends) {
     const exchanges: [string, (path: string) => void][] = [
       ['another empty directory of ours', (path) => mkdirSync(path, { mode: 0o777 })],
       ['a directory that is not empty', (path) => addToTree(path, { planted: 'x' })],
+      [
+        'a private directory that is not empty',
+        (path) =>
+          addToTree(dirname(path), { [`${basename(path)}/planted`]: 'x', [`${basename(path)}/`]: 0o700 }),
+      ],
       ['a link', (path) => symlinkSync(tempDirectory(), path)],
     ];
     for (const [name, put] of exchanges) {
@@ -282,6 +287,29 @@ for (const [backend, hold] of backends) {
       if (backend === 'anchored') assert.equal(readdirSync(join(directory, 'moved')), []);
     });
     assert.equal(openDirectories(), []);
+  });
+
+  staging('that is filled again while it is removed is emptied again', async () => {
+    const directory = tempDirectory();
+    await at(directory, async (destination) => {
+      const made = await createStaging(destination);
+      let fillings = 0;
+      const filling =
+        (original: Call): Call =>
+        (...parameters) => {
+          if (basename(`${parameters[0]}`) === made.name && fillings < 7) {
+            fillings += 1;
+            writeFileSync(join(made.path, 'late'), '');
+          }
+          return original(...parameters);
+        };
+      const warnings = await warningsOf(() =>
+        around('rmdirSync', filling, () => removeStaging(made, undefined)),
+      );
+      assert.equal(warnings, []);
+      assert.is(fillings, 7);
+    });
+    assert.equal(readdirSync(directory), []);
   });
 
   staging('is held until an extractor that goes on has ended, and nothing else goes then', async () => {
