@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { addExecutable, compileMode } from '../lib/modes/mode.ts';
+import { addExecutable, compileMode, type ModeRule } from '../lib/modes/mode.ts';
+import { remembered } from '../lib/modes/outcomes.ts';
 import { processUmask } from '../lib/modes/umask.ts';
 import { extent } from './helpers/extent.ts';
 
@@ -494,6 +495,38 @@ const version = spawnSync('chmod', ['--version'], { encoding: 'utf8' }).stdout ?
 if (version.includes('GNU coreutils')) gnu.run();
 else console.log('mode: agreement with GNU chmod: skipped, the chmod of this system is not GNU');
 
+const memory = suite('remembered rule');
+
+memory('answers as the rule does, whatever was asked before, and asks it once', () => {
+  let asked = 0;
+  const rule: ModeRule = (mode, directory, manifestMode = 0o7000, matched = false) => {
+    asked += 1;
+    return mode ^ manifestMode ^ (directory ? 1 : 0) ^ (matched ? 2 : 0);
+  };
+  const again = remembered(rule);
+  const manifestModes = [undefined, ...Array.from({ length: 19 }, (_, index) => index)];
+  for (const round of [0, 1]) {
+    for (const mode of [0, 0o644, 0o7777]) {
+      for (const [directory, matched] of [
+        [false, false],
+        [false, true],
+        [true, false],
+        [true, true],
+      ] as const) {
+        for (const [index, manifestMode] of manifestModes.entries()) {
+          const expected = rule(mode, directory, manifestMode, matched);
+          asked = 0;
+          assert.is(again(mode, directory, manifestMode, matched), expected);
+          // Memory is bounded: 16 modes of a manifest are remembered.
+          assert.is(asked, round === 1 && index < 16 ? 0 : 1);
+        }
+      }
+    }
+  }
+});
+
+memory.run();
+
 const umasks = suite('umask');
 
 umasks('is that of the process, and stays', () => {
@@ -503,6 +536,16 @@ umasks('is that of the process, and stays', () => {
     assertMode(processUmask('/nonexistent'), 0o027);
   } finally {
     assertMode(process.umask(before), 0o027);
+  }
+});
+
+umasks('leaves nothing where it makes a directory to know it', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'umask-spec-'));
+  try {
+    processUmask('/nonexistent', folder);
+    assert.equal(readdirSync(folder), []);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 

@@ -16,6 +16,7 @@ const checkout = fileURLToPath(new URL('..', import.meta.url));
 const specs: Record<string, readonly string[]> = {
   'modes/detect.ts': ['detect'],
   'modes/mode.ts': ['mode', 'options'],
+  'modes/outcomes.ts': ['mode', 'apply'],
   'modes/': ['mode'],
   'pass/settle.ts': ['settle'],
   'directory/resolve-link.ts': ['directory', 'settle'],
