@@ -28,7 +28,7 @@ import { embedTable, writeTable } from './table.ts';
 import { factsOf } from './trees/entries.ts';
 import { generateTree } from './trees/generated.ts';
 import { Place } from './trees/place.ts';
-import { type FoundTree, findInstalledPython, findRealTree } from './trees/real.ts';
+import { type FoundTree, findRealTree } from './trees/real.ts';
 import { measureShape, readShape, writeShape } from './trees/shape.ts';
 import { measureRecording, measureVerification } from './verification.ts';
 
@@ -150,17 +150,13 @@ async function measureTrees(bench: Bench, jobs: readonly Job[], needsParts: bool
 }
 
 /** Each tree is found when its turn comes: a million entries need not be held all the time. */
-function treesToMeasure({ isGeneratedOnly, isQuick, sizes, tree }: BenchOptions): (() => FoundTree)[] {
+function treesToMeasure({ isGeneratedOnly, sizes, tree }: BenchOptions): (() => FoundTree)[] {
   const generated = sizes.map((size) => (): FoundTree => {
     const entries = generateTree(readShape(), size, { maxSize: GENERATED_SIZE });
     return { name: `generated ${size}`, origin: 'generated in the measured shape', entries, missing: [] };
   });
   if (isGeneratedOnly) return generated;
-  const real = findRealTree(tree);
-  // Where no packages are to be had the installed Python serves already.
-  const hasPackages = real.cache !== undefined;
-  const installed = isQuick || !hasPackages ? undefined : findInstalledPython('installed');
-  return [() => real, ...(installed === undefined ? [] : [() => installed]), ...generated];
+  return [() => findRealTree(tree), ...generated];
 }
 
 /** What is measured on a tree with content. */

@@ -29,8 +29,6 @@ export interface Contender {
   prints?: 'report' | 'inside';
   /** What it does other than the job says. */
   note?: string;
-  /** Takes seconds where others do not: left out on the largest trees. */
-  isSlow?: boolean;
 }
 
 /** Modes before and after. */
@@ -112,9 +110,4 @@ export function chmod(before: ModeOf): Contender {
 /** Somebody else. */
 export function peer(name: string, line: Contender['command'], modes: Modes, note?: string): Contender {
   return { name, kind: 'peer', command: line, ...modes, ...(note !== undefined && { note }) };
-}
-
-/** Mark one who takes seconds. */
-export function slow(contender: Contender): Contender {
-  return { ...contender, isSlow: true };
 }

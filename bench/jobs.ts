@@ -1,4 +1,4 @@
-import { type Contender, chmod, command, inside, peer, slow, watched } from './contenders.ts';
+import { type Contender, chmod, command, inside, peer, watched } from './contenders.ts';
 import type { Tools } from './measure/tools.ts';
 import { archived, closed, globbed, globs, readable, restored, uniform, withoutExec } from './modes.ts';
 import type { ModeOf } from './trees/work-tree.ts';
@@ -51,7 +51,7 @@ export function listJobs(tools: Tools, more: readonly string[]): Job[] {
           ),
         ),
         chmod(withoutExec),
-        slow(peer('yauzl and chmodSync', ({ zip, root }) => tools.program('yauzl-loop', zip, root), lost)),
+        peer('yauzl and chmodSync', ({ zip, root }) => tools.program('yauzl-loop', zip, root), lost),
       ],
       watched: [],
     },
@@ -75,7 +75,7 @@ export function listJobs(tools: Tools, more: readonly string[]): Job[] {
         ...command(tools, 'permwalk', () => globs.flatMap((glob) => ['--executable', glob]), named),
         chmod(withoutExec),
         peer('find -exec chmod a+x {} +', ({ root }) => findByName(root), named),
-        slow(peer('readdirp walk', ({ root }) => tools.program('walk-globs', root, ...globs), named)),
+        peer('readdirp walk', ({ root }) => tools.program('walk-globs', root, ...globs), named),
       ],
       watched: [watched(tools, 'permwalk', named, { executable: globs })],
     },
@@ -118,9 +118,9 @@ function modeContenders(
       modes,
     ),
     peer('chmodrSync', ({ root }) => tools.program('chmodr-sync', root), numeric, uniformNote),
-    slow(peer('chmodr', ({ root }) => tools.program('chmodr', root), numeric, uniformNote)),
-    slow(peer('chmodrp', ({ root }) => tools.program('chmodrp', root), numeric, uniformNote)),
-    slow(peer('readdirp walk', ({ root }) => tools.program('walk-mode', root), modes)),
+    peer('chmodr', ({ root }) => tools.program('chmodr', root), numeric, uniformNote),
+    peer('chmodrp', ({ root }) => tools.program('chmodrp', root), numeric, uniformNote),
+    peer('readdirp walk', ({ root }) => tools.program('walk-mode', root), modes),
     ...more.map((text) => {
       const [name = '', line = ''] = text.split(/=(.*)/s);
       return peer(name, ({ root }) => line.split(' ').map((part) => part.replace('{root}', root)), modes);

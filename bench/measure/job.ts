@@ -10,8 +10,9 @@ import type { Place } from '../trees/place.ts';
 import { type MeasuredGroup, runRounds } from './rounds.ts';
 import type { Tools } from './tools.ts';
 
-/** Larger trees are for permwalk, chmod and the limits alone, in fewer rounds: each run would take a minute. */
+/** Larger trees get fewer rounds, and largest ones are for chmod and one row of each runtime: a run takes up to a minute there. */
 const MOST_ENTRIES = { quick: 2000, full: 200_000 };
+const MANY_ENTRIES = 90_000;
 const FEWER_ROUNDS = 3;
 const WATCHED_RUNS = { quick: 1, full: 3 };
 
@@ -28,20 +29,21 @@ export function measureJob(
   const title = `${job.id} ${found.name}`;
   const systemCalls: NonNullable<MeasuredTree['systemCalls']> = [];
   const isLarge = tree.entries.length > (options.isQuick ? MOST_ENTRIES.quick : MOST_ENTRIES.full);
-  const contenders = job.contenders.filter(({ isSlow }) => !isLarge || isSlow !== true);
-  const all = groupsOf(contenders, unfit, tree.hasLinks);
-  const chosen = isLarge ? all.slice(0, 1) : all;
-  const rounds = isLarge ? Math.min(FEWER_ROUNDS, options.rounds) : options.rounds;
-  const groups = chosen.map(({ links, contenders }): MeasuredGroup => {
+  const contenders = isLarge ? firstOfRuntimes(job.contenders) : job.contenders;
+  const groups = groupsOf(contenders, unfit, tree.hasLinks);
+  const rounds = tree.entries.length > MANY_ENTRIES ? Math.min(FEWER_ROUNDS, options.rounds) : options.rounds;
+  const measured = groups.map(({ links, contenders }): MeasuredGroup => {
     const target = { root: tree.root, zip: job.needsZip ? place.zip(links) : '' };
     tree.showLinks(links);
-    const measured = runRounds(tools, title, tree, target, contenders, rounds);
+    const figures = runRounds(tools, title, tree, target, contenders, rounds);
     if (options.isQuick ? tree.entries.length === Math.max(...options.sizes) : isFirst) {
       const isCounted = ({ name }: Contender) => systemCalls.some((calls) => calls.name === name);
-      const due = contenders.filter((one) => !isCounted(one) && !(options.isQuick && one.kind === 'peer'));
+      const isDue = ({ kind, runtime }: Contender) =>
+        runtime === undefined && !(options.isQuick && kind === 'peer');
+      const due = contenders.filter((one) => isDue(one) && !isCounted(one));
       systemCalls.push(...countSystemCalls(title, tree, target, due));
     }
-    return { links, ...measured };
+    return { links, ...figures };
   });
   tree.showLinks(true);
   const target = { root: tree.root, zip: job.needsZip ? place.zip(true) : '' };
@@ -53,10 +55,17 @@ export function measureJob(
     origin,
     facts: factsOf(entries),
     missing,
-    groups,
+    groups: measured,
     ...(eventLoop.length > 0 && { eventLoop }),
     ...(systemCalls.length > 0 && { systemCalls }),
   };
+}
+
+/** chmod, and the first contender of each runtime. */
+function firstOfRuntimes(contenders: readonly Contender[]): Contender[] {
+  const ours = contenders.filter(({ kind }) => kind === 'permwalk');
+  const isFirst = (one: Contender) => ours.find(({ runtime }) => runtime === one.runtime) === one;
+  return contenders.filter((one) => one.kind === 'yardstick' || isFirst(one));
 }
 
 /** Who is measured together: those who may see links, and those who may not beside permwalk and chmod. */

@@ -46,13 +46,11 @@ export function findRealTree(directory?: string): FoundTree {
   if (directory !== undefined) {
     return { name: basename(directory), origin: directory, entries: plain(listTree(directory)), missing: [] };
   }
-  return (
-    findDebianTree() ?? findInstalledPython('real') ?? fail('neither apt nor Python is here: give --tree')
-  );
+  return findDebianTree() ?? findInstalledPython() ?? fail('neither apt nor Python is here: give --tree');
 }
 
-/** What the machine's own Python consists of, under a name for the results. */
-export function findInstalledPython(name: string): FoundTree | undefined {
+/** What the machine's own Python consists of. */
+function findInstalledPython(): FoundTree | undefined {
   const program =
     'import sysconfig; [print(sysconfig.get_path(p)) for p in ("stdlib", "purelib", "platlib")]';
   const { status, stdout } = spawnSync('python3', ['-c', program], { encoding: 'utf8' });
@@ -66,7 +64,7 @@ export function findInstalledPython(name: string): FoundTree | undefined {
     }
   }
   return {
-    name,
+    name: 'real',
     origin: `the installed Python: ${topmost.join(', ')}`,
     entries: plain(entries),
     missing: [],
