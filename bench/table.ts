@@ -89,12 +89,13 @@ function spread({ median, min, max }: Spread, show: (value: number) => string): 
 function notesOf(results: readonly Results[]): string[] {
   const [first] = results;
   if (first === undefined) return [];
-  const { cpu, cores, memoryGiB, kernel, fileSystem, node, permwalk, commit, date, command } = first.machine;
+  const { cpu, cores, memoryGiB, kernel, fileSystem, node, permwalk, commit, date } = first.machine;
+  const commands = [...new Set(results.map(({ machine }) => `\`${machine.command}\``))];
   const trees = results.flatMap(({ trees: [tree] = [] }) => (tree === undefined ? [] : [describe(tree)]));
   const unfit = results.flatMap((one) => one.unfit ?? []);
   const names = [...new Set(unfit.map(({ name }) => name))];
   return [
-    `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel}, ${fileSystem}; Node ${node}, permwalk ${permwalk} (${commit}), ${date}: \`${command}\`.`,
+    `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel}, ${fileSystem}; Node ${node}, permwalk ${permwalk} (${commit}), ${date}: ${commands.join(', ')}.`,
     `Whole processes, except J2 and J6, which run in process. Everything is in the page cache. ${[...new Set(trees)].join(' ')}`,
     '"another job": chmod cannot do this job; it is there as a yardstick.',
     ...(names.length === 0
