@@ -3,10 +3,13 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { addFlag, addPassFlags, dryRunFlag, passFlags } from '../lib/cli/flags.ts';
 import { readPlainCall } from '../lib/cli/plain-call.ts';
+import { recordFlags } from '../lib/cli/record-flags.ts';
 
 /** What commander makes of the same; `undefined` where it refuses it. */
 function readByCommander(name: string, args: readonly string[]) {
-  const command = addPassFlags(new Command(name).argument('<root>'));
+  const command = new Command(name).argument('<root>');
+  if (name === 'record') for (const flag of recordFlags()) addFlag(command, flag);
+  else addPassFlags(command);
   if (name === 'apply') addFlag(command, dryRunFlag);
   command.exitOverride().configureOutput({ writeOut: () => {}, writeErr: () => {} });
   try {
@@ -38,22 +41,27 @@ const values: Record<string, string> = {
   '--min-timeout': '0',
   '--max-timeout': '7',
   '--max-retry-time': '9',
+  '--format': 'json',
+  '--digest': 'sha256',
 };
 
 const test = suite('plain calls');
 
 test('each flag is read as commander reads it', () => {
-  const all = [...passFlags().flatMap(([, flags]) => flags), dryRunFlag];
-  for (const { flags } of all) {
+  const all = [
+    ...[...passFlags().flatMap(([, flags]) => flags), dryRunFlag].map((flag) => ['apply', flag] as const),
+    ...recordFlags().map((flag) => ['record', flag] as const),
+  ];
+  for (const [name, { flags }] of all) {
     const [long = ''] = /--[\w-]+/.exec(flags) ?? [];
     const words = flags.endsWith('>') ? [long, values[long] ?? ''] : [long];
     for (const args of [
       [...words, 'tree'],
       ['tree', ...words, ...words],
     ]) {
-      const call = readPlainCall(['apply', ...args]);
-      assert.is.not(call, undefined, args.join(' '));
-      assert.equal(call, readByCommander('apply', args), args.join(' '));
+      const call = readPlainCall([name, ...args]);
+      assert.is.not(call, undefined, `${name} ${args.join(' ')}`);
+      assert.equal(call, readByCommander(name, args), `${name} ${args.join(' ')}`);
     }
   }
 });
@@ -79,7 +87,10 @@ test('whatever is not plain, or wrong, is left to commander', () => {
     [],
     ['tree'],
     ['help', 'apply'],
-    ['record', 'tree'],
+    ['extract', 'a.zip', 'tree'],
+    ['record', 'tree', '--json'],
+    ['record', 'tree', '--digest', 'md5'],
+    ['record', '--help'],
     ['--json', 'apply', 'tree'],
     ['apply'],
     ['apply', 'tree', 'other'],

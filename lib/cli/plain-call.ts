@@ -1,24 +1,21 @@
 import { dryRunFlag, type Flag, type PassFlags, passFlags } from './flags.ts';
+import { type RecordFlags, recordFlags } from './record-flags.ts';
 import type { PassName } from './run.ts';
 
-/** A command that is one pass, and what it is called with. */
-export interface PlainCall {
-  readonly name: PassName;
-  readonly root: string;
-  readonly flags: PassFlags;
-}
+/** A command, and what it is called with. */
+export type PlainCall =
+  | { readonly name: PassName; readonly root: string; readonly flags: PassFlags }
+  | { readonly name: 'record'; readonly root: string; readonly flags: RecordFlags };
 
 /**
- * What most calls are: `apply` or `check`, long flags that are known, each with its value in the next argument, and one root. Read
+ * What most calls are: `apply`, `check` or `record`, long flags that are known, each with its value in the next argument, and one root. Read
  * without commander, which takes as long to load as a small tree takes, and reads such a call alike.
  *
  * @returns `undefined` for anything else, also for what is wrong: commander says what
  */
 export function readPlainCall([name, ...args]: readonly string[]): PlainCall | undefined {
-  if (name !== 'apply' && name !== 'check') return undefined;
-  const all = passFlags().flatMap(([, flags]) => flags);
-  if (name === 'apply') all.push(dryRunFlag);
-  const byName = new Map(all.map((flag) => [longOf(flag), flag]));
+  if (name !== 'apply' && name !== 'check' && name !== 'record') return undefined;
+  const byName = new Map(flagsOf(name).map((flag) => [longOf(flag), flag]));
   const given = new Map<string, unknown>();
   const conflicts: string[] = [];
   let root: string | undefined;
@@ -50,7 +47,16 @@ export function readPlainCall([name, ...args]: readonly string[]): PlainCall | u
     }
   }
   if (root === undefined || conflicts.some((key) => given.has(key))) return undefined;
-  return { name, root, flags: { retry: true, ...Object.fromEntries(given) } };
+  const flags = Object.fromEntries(given);
+  return name === 'record'
+    ? { name, root, flags: { ...flags } }
+    : { name, root, flags: { retry: true, ...flags } };
+}
+
+function flagsOf(name: PlainCall['name']): Flag[] {
+  if (name === 'record') return recordFlags();
+  const all = passFlags().flatMap(([, flags]) => flags);
+  return name === 'apply' ? [...all, dryRunFlag] : all;
 }
 
 /** `--dry-run` of `-n, --dry-run`, `--retries` of `--retries <n>`. */

@@ -10,12 +10,8 @@ import { renderWarnings } from './notes.ts';
 import { canWriteOut, outDrained, writeError, writeOut } from './output.ts';
 import { printableText } from './printable.ts';
 import { createProgressLine } from './progress.ts';
+import type { RecordFlags } from './record-flags.ts';
 import { formatCount } from './words.ts';
-
-/** The flags of `permwalk record`. A flag that was not given is absent. */
-export interface RecordFlags extends Pick<RecordOptions, 'digest' | 'ignore' | 'crossDevice'> {
-  format?: 'mtree' | 'json';
-}
 
 /**
  * Record a tree, and print it.

@@ -1,5 +1,6 @@
 import type { PassFlags } from './flags.ts';
 import { setExitCode } from './output.ts';
+import type { RecordFlags } from './record-flags.ts';
 
 /** Commands that are one pass. */
 export type PassName = 'apply' | 'check';
@@ -14,4 +15,10 @@ export async function runNamed(name: PassName, root: string, flags: PassFlags): 
       isWell: ({ counts }) => counts.changed + counts.restored === 0,
     }),
   );
+}
+
+/** Run `record`, and set the exit code. */
+export async function runRecording(root: string, flags: RecordFlags): Promise<void> {
+  const { runRecord } = await import('./record.ts');
+  setExitCode(await runRecord(root, flags));
 }

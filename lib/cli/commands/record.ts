@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { addFlag, choice, flag } from '../flags.ts';
+import { addFlag } from '../flags.ts';
 import { examples } from '../help.ts';
-import { setExitCode } from '../output.ts';
-import type { RecordFlags } from '../record.ts';
+import { type RecordFlags, recordFlags } from '../record-flags.ts';
+import { runRecording } from '../run.ts';
 
 const exitCodes = `
 Exit codes:
@@ -19,30 +19,8 @@ export function fillRecordCommand(command: Command): void {
         'apply and check read it with --manifest. What is left out is named on stderr.',
     )
     .argument('<root>', 'the tree; write -- before a name that begins with a dash');
-  addFlag(
-    command,
-    choice(
-      '--format <how>',
-      ['mtree', 'json'],
-      'mtree: mtree(5), as mtree and bsdtar read it; json: an array',
-    ),
-  );
-  addFlag(
-    command,
-    choice(
-      '--digest <how>',
-      ['none', 'sha256'],
-      'sha256: read every file, and record the digest of its content',
-    ),
-  );
-  addFlag(
-    command,
-    flag('--ignore <glob>', 'leave these out, and do not enter them; repeatable', (glob, before = []) => [
-      ...before,
-      glob,
-    ]),
-  );
-  addFlag(command, flag('--cross-device', 'enter mount points below the root (default: no)'))
+  for (const one of recordFlags()) addFlag(command, one);
+  command
     .helpOption('-h, --help', 'print this help')
     .addHelpText(
       'after',
@@ -56,8 +34,5 @@ export function fillRecordCommand(command: Command): void {
       ]),
     )
     .addHelpText('after', exitCodes)
-    .action(async (root: string, flags: RecordFlags) => {
-      const { runRecord } = await import('../record.ts');
-      setExitCode(await runRecord(root, flags));
-    });
+    .action((root: string, flags: RecordFlags) => runRecording(root, flags));
 }
