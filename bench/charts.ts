@@ -17,7 +17,7 @@ const GAP = 52;
 const colours: Record<string, string> = {
   permwalk: OURS,
   'permwalk with koffi': '#7c4dff',
-  'permwalk on Node 26': '#5aa2ff',
+  'permwalk on Node 26': '#00a3b4',
   'permwalk on Bun': '#c2187a',
   'chmod -R a+rX': INK,
   'find -exec chmod a+rX {} +': '#009e73',
