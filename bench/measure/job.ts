@@ -7,13 +7,13 @@ import type { MeasuredTree } from '../results.ts';
 import { countSystemCalls } from '../syscalls.ts';
 import { factsOf } from '../trees/entries.ts';
 import type { Place } from '../trees/place.ts';
-import { type MeasuredGroup, runRounds } from './rounds.ts';
+import { FEWER_ROUNDS, type MeasuredGroup, runRounds } from './rounds.ts';
 import type { Tools } from './tools.ts';
 
-/** Larger trees get fewer rounds, and largest ones are for chmod and one row of each runtime: a run takes up to a minute there. */
+/** Larger trees are for chmod and one row of each runtime: a run takes up to a minute there. */
 const MOST_ENTRIES = { quick: 2000, full: 200_000 };
+/** Larger trees get {@link FEWER_ROUNDS} rounds. */
 const MANY_ENTRIES = 90_000;
-const FEWER_ROUNDS = 3;
 const WATCHED_RUNS = { quick: 1, full: 3 };
 
 /** Everything about one job on one tree; system calls and the event loop are watched on the first one only. */
