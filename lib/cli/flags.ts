@@ -61,6 +61,8 @@ export function inFlags(advice: string): string {
 
 /** The flag of `apply` alone. */
 export const dryRunFlag = flag('-n, --dry-run', 'change nothing, report what would change');
+/** The flag of all commands. */
+export const crossDeviceFlag = flag('--cross-device', 'enter mount points below the root (default: no)');
 
 /** A flag, as help shows it and as commander takes it: `--retries <n>`, or `--no-retry` for a switch. */
 export interface Flag {
@@ -182,7 +184,7 @@ export function passFlags(defaultManifest = 'none'): [string, Flag[]][] {
           ['apply', 'skip', 'error'],
           'files with more than one link: apply: change them; skip: leave them; error: report them as unresolved',
         ),
-        flag('--cross-device', 'enter mount points below the root (default: no)'),
+        crossDeviceFlag,
         flag(
           '--max-entries <n>',
           'if there are more entries than this, stop, and exit 1 (default: no limit)',
@@ -233,7 +235,8 @@ export function choice(flags: string, values: readonly [string, ...string[]], de
   });
 }
 
-function collect(value: string, previous: readonly string[] = []): string[] {
+/** Values of a flag that may be given more than once. */
+export function collect(value: string, previous: readonly string[] = []): string[] {
   return [...previous, value];
 }
 

@@ -8,8 +8,8 @@ export type PlainCall =
   | { readonly name: 'record'; readonly root: string; readonly flags: RecordFlags };
 
 /**
- * What most calls are: `apply`, `check` or `record`, long flags that are known, each with its value in the next argument, and one root. Read
- * without commander, which takes as long to load as a small tree takes, and reads such a call alike.
+ * What most calls are: `apply`, `check` or `record`, long flags that are known, each with its value in the next argument, and one
+ * root. Read without commander, which takes as long to load as a small tree takes, and reads such a call alike.
  *
  * @returns `undefined` for anything else, also for what is wrong: commander says what
  */
@@ -48,9 +48,7 @@ export function readPlainCall([name, ...args]: readonly string[]): PlainCall | u
   }
   if (root === undefined || conflicts.some((key) => given.has(key))) return undefined;
   const flags = Object.fromEntries(given);
-  return name === 'record'
-    ? { name, root, flags: { ...flags } }
-    : { name, root, flags: { retry: true, ...flags } };
+  return name === 'record' ? { name, root, flags } : { name, root, flags: { retry: true, ...flags } };
 }
 
 function flagsOf(name: PlainCall['name']): Flag[] {

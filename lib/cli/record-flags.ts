@@ -1,11 +1,12 @@
 import type { RecordOptions } from '../record/options.ts';
-import { choice, type Flag, flag } from './flags.ts';
+import { choice, collect, crossDeviceFlag, type Flag, flag } from './flags.ts';
 
 /** The flags of `permwalk record`. A flag that was not given is absent. */
 export interface RecordFlags extends Pick<RecordOptions, 'digest' | 'ignore' | 'crossDevice'> {
   format?: 'mtree' | 'json';
 }
 
+/** The same, as help shows them and as commander takes them. */
 export function recordFlags(): Flag[] {
   return [
     choice(
@@ -18,10 +19,7 @@ export function recordFlags(): Flag[] {
       ['none', 'sha256'],
       'sha256: read every file, and record the digest of its content',
     ),
-    flag('--ignore <glob>', 'leave these out, and do not enter them; repeatable', (glob, before = []) => [
-      ...before,
-      glob,
-    ]),
-    flag('--cross-device', 'enter mount points below the root (default: no)'),
+    flag('--ignore <glob>', 'leave these out, and do not enter them; repeatable', collect),
+    crossDeviceFlag,
   ];
 }
