@@ -16,7 +16,7 @@ export interface StageOptions extends Omit<ApplyOptions, 'manifest' | 'dryRun'> 
   manifest?: ManifestInput | (() => Promised<ManifestInput | false | undefined>) | false | undefined;
   /**
    * What happens if the destination exists. `'error'` (default): reject with code `EEXIST`. `'keep'`: verify it with a
-   * pass and use it. `'replace'`: put the new tree in its place. With native calls one rename exchanges both; elsewhere it takes
+   * pass and use it; a link in its place is refused. `'replace'`: put the new tree in its place. With native calls one rename exchanges both; elsewhere it takes
    * two renames, and between them the destination does not exist.
    */
   existing?: 'error' | 'keep' | 'replace' | undefined;
