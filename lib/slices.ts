@@ -47,7 +47,7 @@ export class Slices {
 }
 
 /** Let the event loop have its turn, then begin a new slice. Rejects with the signal's reason once it is aborted. */
-export async function pause(slices: Slices, signal: AbortSignal | undefined): Promise<void> {
+export async function pause(slices: Slices, signal?: AbortSignal): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
   signal?.throwIfAborted();
   slices.begin();

@@ -9,9 +9,6 @@ const IN_MAC_DIRECTORY = `${MAC_DIRECTORY}/`;
 /** ...and what such a companion of NAME is called, there and beside NAME (AppleDouble). */
 const COMPANION = '._';
 
-/** The clock is looked at once in so many entries. */
-const ENTRIES = 16;
-
 /**
  * Mark the companions that macOS puts into archives as optional: extract-zip and macOS leave them out, others write them. They
  * are what lies in `__MACOSX`, and `._NAME` beside NAME. Entries are changed in place.
@@ -20,7 +17,7 @@ export async function markCompanions(
   entries: readonly ManifestEntry[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const slices = new Slices(ENTRIES);
+  const slices = new Slices();
   /** What lies beside a companion of it, if it is there. */
   const companions = new Map<string, ManifestEntry>();
   for (const entry of entries) {

@@ -42,7 +42,7 @@ export async function parsePax(bytes: Buffer): Promise<Map<string, Buffer>> {
   const slices = new Slices(1);
   // Some programs fill the rest of the block with NUL.
   for (let start = 0; start < bytes.length && bytes[start] !== 0; ) {
-    if (slices.isOver()) await pause(slices, undefined);
+    if (slices.isOver()) await pause(slices);
     const space = bytes.indexOf(' ', start);
     const digits = bytes.toString('latin1', start, Math.min(Math.max(start, space), start + MAX_DIGITS));
     const end = /^\d+$/.test(digits) ? start + Number(digits) : Number.NaN;

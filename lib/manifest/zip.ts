@@ -23,8 +23,6 @@ const CONTENT_SPAN = 1 << 16;
 const MAX_HEADER = HEADER_LENGTH + 3 * 0xffff;
 /** First four bytes of the signature that may end a central directory, as a little-endian number, APPNOTE 4.3.13. */
 const DIGITAL_SIGNATURE = 0x05054b50;
-/** The clock is looked at once in so many headers: asking it takes as long as reading one. */
-const HEADERS = 16;
 /** Longest text of a link in bytes: PATH_MAX. */
 const MAX_LINK_TARGET = 4096;
 
@@ -105,7 +103,7 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
     repeated: 'last',
     notes,
   });
-  const slices = new Slices(HEADERS);
+  const slices = new Slices();
   let bundle: { entry: ZipEntry; where: string } | undefined;
   let entry = new ZipEntry();
   let cursor = directory.start;

@@ -2,8 +2,7 @@ import type * as digests from '../directory/digest.ts';
 import type { OpenFile } from '../directory/directory.ts';
 import type { ManifestDigest } from '../manifest/manifest.ts';
 import { quoted } from '../printable.ts';
-import type { Slices } from '../slices.ts';
-import { SLICE_BYTES } from '../slices.ts';
+import { SLICE_BYTES, type Slices } from '../slices.ts';
 
 /** What makes digests: loaded only where it is asked for. */
 export type Digesting = Pick<typeof digests, 'digestAtOnce' | 'digestInChunks'>;
