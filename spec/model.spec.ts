@@ -122,6 +122,20 @@ function withoutNames(entries: Entries): Entries {
     });
 }
 
+/** Whether any file has two names. */
+function hasNames(entries: Entries): boolean {
+  return entries.some(
+    ([, plant]) => plant.kind === 'name' || (plant.kind === 'directory' && hasNames(plant.entries)),
+  );
+}
+
+/** Without how often was looked: a file is read again where the pass itself changed it by its other name, if clocks tell. */
+function withoutLooks(details: unknown): unknown {
+  return JSON.parse(JSON.stringify(details), (key, value) =>
+    key === 'rounds' || key === 'attempts' ? undefined : value,
+  );
+}
+
 /** A pass and a dry run on each backend, over trees in which nothing moves. */
 async function checkStill(
   entries: Entries,
@@ -146,7 +160,9 @@ async function checkStill(
     const [first, ...others] = outcomes.slice(-allPasses.length);
     for (const { changes } of others) deepStrictEqual(changes, first?.changes);
   }
-  for (const { details } of outcomes) deepStrictEqual(details, outcomes[0]?.details);
+  const isTimed = options.forPass.verify === 'content' && hasNames(entries);
+  const [first, ...others] = outcomes.map(({ details }) => (isTimed ? withoutLooks(details) : details));
+  for (const other of others) deepStrictEqual(other, first);
 }
 
 /** What is still true of a first look, and what a look after the moves must come to. */
