@@ -22,6 +22,7 @@ const specs: Record<string, readonly string[]> = {
   'directory/resolve-link.ts': ['directory', 'settle'],
   'directory/anchored.ts': ['directory', 'apply', 'hostile', 'working-directory'],
   'directory/checked.ts': ['directory', 'apply', 'race', 'hostile'],
+  'directory/remove.ts': ['removal', 'directory', 'staging'],
   'directory/names.ts': ['directory', 'hostile'],
   'directory/folding.ts': ['folding'],
   'directory/': ['directory', 'hostile', 'apply', 'settle'],

@@ -38,7 +38,7 @@ export function* removal(
   parent: Directory,
   name: string,
   path: string,
-  isOver: () => boolean = () => false,
+  isOver: () => boolean,
 ): Generator<void> {
   const failures: Failures = { count: 0 };
   const where = () => path;
@@ -62,9 +62,7 @@ export function* removal(
     } finally {
       tree.close();
     }
-    const isLast = tries === MAX_TRIES;
-    if (failures.count > 0) break;
-    if (attempt(failures, where, () => removeEmpty(parent, name, identity), !isLast)) break;
+    if (attempt(failures, where, () => removeEmpty(parent, name, identity), tries < MAX_TRIES)) break;
   }
   if (failures.count > 0) throw failures.first;
 }
@@ -94,9 +92,8 @@ function* empty(tree: Tree, failures: Failures, isOver: () => boolean): Generato
     const { parent } = place;
     // What holds something that could not be removed stays, too.
     if (parent === undefined || identity === undefined || failures.count > next.failures) continue;
-    const isLast = next.tries >= MAX_TRIES;
     const act = () => removeEmpty(tree.goTo(parent), place.name, identity);
-    if (!attempt(failures, where, act, !isLast) && !isLast && failures.count === next.failures) {
+    if (!attempt(failures, where, act, next.tries < MAX_TRIES)) {
       stack.push({ ...next, tries: next.tries + 1, isListed: false });
     }
   }
@@ -154,7 +151,7 @@ function removeEmpty(parent: Directory, name: string, identity: Identity): void 
  * directory that it lies in cannot be removed.
  *
  * @param mayBeFilled whether it is no failure that somebody has put something in it meanwhile
- * @returns whether there is nothing more to do
+ * @returns whether there is nothing more to do: false where it has been filled
  */
 function attempt(failures: Failures, where: () => string, act: () => void, mayBeFilled = false): boolean {
   try {
@@ -162,11 +159,10 @@ function attempt(failures: Failures, where: () => string, act: () => void, mayBe
     return true;
   } catch (error) {
     if (isAnother(error)) return true;
-    if (!mayBeFilled || !['ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) {
-      if (failures.count === 0) failures.first = located(error, where());
-      failures.count += 1;
-    }
-    return false;
+    if (mayBeFilled && ['ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) return false;
+    if (failures.count === 0) failures.first = located(error, where());
+    failures.count += 1;
+    return true;
   }
 }
 
