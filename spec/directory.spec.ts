@@ -11,6 +11,7 @@ import fs, {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -776,6 +777,24 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
     }
   });
 
+  test('a mode is decided on once where no special bit is at stake, or none has changed', () => {
+    for (const [mode, meanwhile] of [
+      [0o600, 0o640],
+      [0o4600, 0o4600],
+    ] as const) {
+      const tree = makeTree({ f: mode });
+      const held = open(tree);
+      let decisions = 0;
+      held.chmod('f', (found) => {
+        decisions += 1;
+        chmodSync(join(tree, 'f'), meanwhile);
+        return found.mode | 0o100;
+      });
+      held.close();
+      assert.is(decisions, 1);
+    }
+  });
+
   test('who changes special bits again and again does not keep the pass for ever', () => {
     const tree = makeTree({ f: 0o4644 });
     const held = open(tree);
@@ -1182,6 +1201,26 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
     assert.equal(modesBelow(tree), { '.': '755', d: '755', 'd/e': '700', 'd/f': '600' });
   });
 
+  test('the root of a tree is no mount point of its own', () => {
+    if (process.platform !== 'linux') return;
+    const path = mountPoints().find(
+      (path) =>
+        dirname(path) !== '/' && existsSync(path) && statSync(path).dev !== statSync(dirname(path)).dev,
+    );
+    if (path === undefined) return console.log('  skipped: nothing is mounted two levels deep');
+    holding(dirname(path), (directory) => {
+      const root = directory.openRoot(basename(path), path);
+      const below = directory.openDirectory(basename(path));
+      assert.equal(
+        [root, below].map((held) => held.isMountPoint('.', held.opened)),
+        [false, true],
+        path,
+      );
+      root.close();
+      below.close();
+    });
+  });
+
   if (backend !== 'path') {
     test('what something is mounted on is a mount point, were it of the same device', () => {
       const mountPoint = someMountPoint();
@@ -1581,6 +1620,7 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
     assert.is(directory.lstat('s')?.type, 'other');
     directory.rename('s', directory, 't');
     await directory.connect('t');
+    utimesSync(join(tree, 't'), 0, 0);
     directory.touch('t');
     assert.ok(Date.now() - (directory.lstat('t')?.mtimeMs ?? 0) < 60_000);
     listener.close();

@@ -2,12 +2,13 @@ import { chmodSync, linkSync, mkdirSync, renameSync, statSync, symlinkSync, writ
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openChecked } from '../lib/directory/checked.ts';
 import { errorCode, UnsafePathError } from '../lib/directory/errors.ts';
 import type { PathTree } from './helpers/by-path.ts';
 import { type FaultCode, watchCalls } from './helpers/faults.ts';
 import { allPasses, openAnchored, pathPass } from './helpers/passes.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
-import { modeOf } from './helpers/tree.ts';
+import { makeTree, modeOf } from './helpers/tree.ts';
 import { deepPaths, deepSwapped, directoryCourse, names } from './soak/course.ts';
 
 // One exchange at one moment each, where it hurts most; attack.spec.ts exchanges at full speed.
@@ -167,6 +168,30 @@ test('a file that is exchanged between the look at it and its opening is refused
   }
 });
 
+test('a file that is exchanged between the look at it and its opening is not read', () => {
+  const { tree, root } = listed();
+  const path = join(tree, 'swapped/c000');
+  const watched = watchCalls();
+  try {
+    watched.begin();
+    root.read('swapped/c000', 10);
+    const position = watched.calls.findIndex(({ name }) => name === 'open');
+    watched.begin(position, () => {
+      renameSync(path, join(tree, 'aside'));
+      writeFileSync(path, 'another');
+    });
+    assert.throws(
+      () => root.read('swapped/c000', 10),
+      (error: UnsafePathError) => error.code === 'ERR_PERMWALK_SWAPPED' && error.path === 'swapped/c000',
+    );
+    assert.equal(watched.leaked, []);
+  } finally {
+    watched.end();
+    watched.restore();
+    root.close();
+  }
+});
+
 test('what cannot be opened is changed by its name only where it may not be read', () => {
   for (const [code, expected] of [
     ['EACCES', undefined],
@@ -197,6 +222,55 @@ test('what is exchanged while it is changed by its name is told', async () => {
   });
   assert.is(modeOf(tree, 'swapped/aside'), 0o000);
   root.close();
+});
+
+test('a directory that is exchanged while a file in it is changed by its name leads nowhere', async () => {
+  const { tree, outside, root } = listed();
+  giveAway(dirname(tree));
+  giveAway(outside);
+  chmodSync(join(tree, 'swapped/c000'), 0o000);
+  const exchange = () => {
+    renameSync(join(tree, 'swapped'), join(tree, 'aside'));
+    symlinkSync(outside, join(tree, 'swapped'));
+    return 0o711;
+  };
+  await withoutRights(() => {
+    assert.throws(
+      () => root.chmod('swapped/c000', exchange),
+      (error: unknown) => errorCode(error) === 'ERR_PERMWALK_SYMLINK_IN_PATH',
+    );
+  });
+  assert.is(modeOf(outside, 'c000'), 0o600);
+  root.close();
+});
+
+test('of several directories that were exchanged the uppermost is told', () => {
+  const [tree, outside] = [makeTree({ 'a/b/f': 0o600 }), makeTree({ 'a/b/f': 0o600 })];
+  const directory = openChecked(tree).openDirectory('a');
+  renameSync(tree, `${tree}-aside`);
+  symlinkSync(outside, tree);
+  assert.throws(
+    () => directory.openDirectory('b'),
+    (error: UnsafePathError) => error.reason === 'symlink-in-path' && error.path === '.',
+  );
+});
+
+test('what lies below the root of a tree is told by its path from there', () => {
+  const tree = makeTree({ 'held/root/d/f': 0o600 });
+  const top = openChecked(tree).openDirectory('held').openRoot('root', join(tree, 'held/root'));
+  const below = top.openDirectory('d');
+  for (const [path, directory, expected] of [
+    ['held/root/d', below, 'd'],
+    ['held/root', top, '.'],
+  ] as const) {
+    renameSync(join(tree, path), join(tree, 'aside'));
+    mkdirSync(join(tree, path));
+    assert.throws(
+      () => directory.stats(),
+      (error: UnsafePathError) => error.code === 'ERR_PERMWALK_SWAPPED' && error.path === expected,
+    );
+    renameSync(join(tree, 'aside'), join(tree, path));
+  }
 });
 
 for (const { title, open } of allPasses) {

@@ -222,7 +222,7 @@ class CheckedDirectory implements Directory {
   }
 
   #open(name: string, isRoot: boolean): Directory {
-    const path = `${this.#path === '/' ? '' : this.#path}/${entryName(name)}`;
+    const path = `${this.#path}/${entryName(name)}`;
     const found = lookAtDirectory(encodeName(path), name);
     this.#verifyAll();
     return new CheckedDirectory(path, name, keptStats(found), this, isRoot);

@@ -174,9 +174,9 @@ export function syncOpened(open: (access: number) => number, readOnly: number, w
     if (errorCode(error) !== 'EACCES') throw error;
     try {
       fd = open(writeOnly);
-    } catch (again) {
+    } catch {
       // A directory cannot be opened to write: what counts is that it may not be read.
-      throw errorCode(again) === 'EISDIR' ? error : again;
+      throw error;
     }
   }
   try {
