@@ -21,6 +21,7 @@ const specs: Record<string, readonly string[]> = {
   'pass/settle.ts': ['settle'],
   'directory/resolve-link.ts': ['directory', 'settle'],
   'directory/move.ts': ['move', 'directory', 'staging'],
+  'directory/no-follow.ts': ['no-follow'],
   'directory/anchored.ts': ['directory-faults', 'directory', 'apply', 'hostile', 'working-directory'],
   'directory/checked.ts': ['directory-faults', 'directory', 'apply', 'race', 'hostile'],
   'directory/remove.ts': ['removal', 'directory', 'staging'],
