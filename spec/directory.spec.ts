@@ -730,6 +730,16 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
     }
   });
 
+  test('a link is read in a directory that may be searched, and not read', async () => {
+    const tree = makeTree({ 'd/l': '-> target', 'd/': 0o300 });
+    giveAway(tree);
+    await withoutRights(() => {
+      const held = open(tree);
+      assert.is(held.readlink('d/l'), 'target');
+      held.close();
+    });
+  });
+
   test('what a directory was when it was opened is remembered, and what it is now is looked at', () => {
     const tree = makeTree({ 'd/': 0o700 });
     holding(tree, (directory) => {

@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openChecked } from '../lib/directory/checked.ts';
 import { errorCode, UnsafePathError } from '../lib/directory/errors.ts';
+import { isAnyRefused } from '../lib/directory/no-follow.ts';
 import type { PathTree } from './helpers/by-path.ts';
 import { type FaultCode, watchCalls } from './helpers/faults.ts';
 import { allPasses, openAnchored, pathPass } from './helpers/passes.ts';
@@ -271,6 +272,30 @@ test('what lies below the root of a tree is told by its path from there', () => 
     );
     renameSync(join(tree, 'aside'), join(tree, path));
   }
+});
+
+test('a link above a directory that is held is refused where the system can, and leads nowhere else', async () => {
+  const tree = makeTree({ 'a/b/f': 0o600, 'a/b/l': '-> f' });
+  giveAway(tree);
+  await withoutRights(() => {
+    const held = openChecked(tree).openDirectory('a').openDirectory('b');
+    renameSync(join(tree, 'a'), join(tree, 'aside'));
+    symlinkSync('aside', join(tree, 'a'));
+    const isRefusal = (error: UnsafePathError) => error.reason === 'symlink-in-path' && error.path === 'a';
+    const assertRefused = (act: () => unknown) =>
+      isAnyRefused() ? assert.throws(act, isRefusal, `${act}`) : act();
+    for (const act of [
+      () => held.list(),
+      () => held.readlink('l'),
+      () => held.open('f').close(),
+      () => held.chmod('f', () => undefined),
+      () => held.sync('f'),
+    ])
+      assertRefused(act);
+    // What may not be read cannot be opened to have the system look.
+    chmodSync(join(tree, 'aside/b'), 0o300);
+    assertRefused(() => held.readlink('l'));
+  });
 });
 
 for (const { title, open } of allPasses) {
