@@ -20,7 +20,6 @@ import { basename, dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openAnchored } from '../lib/directory/anchored.ts';
 import { openChecked } from '../lib/directory/checked.ts';
 import type { Directory } from '../lib/directory/directory.ts';
 import { isExact, isSameEntry, toEntryStats, toExactStats } from '../lib/directory/entry-stats.ts';
@@ -44,6 +43,7 @@ import {
   nameOf,
   parentOf,
 } from '../lib/directory/names.ts';
+import { openNative } from '../lib/directory/native/native.ts';
 import { holdDirectory, openDirectory, openTree, realRootPath, treeOf } from '../lib/directory/open.ts';
 import { isSamePlace, Place } from '../lib/directory/place.ts';
 import { removal } from '../lib/directory/remove.ts';
@@ -1740,7 +1740,7 @@ opening('a link on the way to a real path is refused', () => {
   for (const path of ['link', 'link/e']) {
     if (process.platform === 'linux') {
       assert.throws(
-        () => openAnchored(join(tree, path)),
+        () => openNative(join(tree, path)),
         (error: unknown) => error instanceof UnsafePathError && error.path === join(tree, path),
         path,
       );

@@ -155,6 +155,13 @@ for (const backend of ['anchored', ...native] as const) {
     assert.equal(modesBelow(elsewhere), { '.': '755', d: '700', 'd/f': '600', file: '600' });
   });
 
+  testMounts(`a file that another is mounted on is ignored, were its mode right (${backend})`, async () => {
+    const [root, elsewhere] = [makeTree({ a: 0o644, b: 0o644 }), makeTree({ file: 0o644 })];
+    const setUp = `mount --bind "${elsewhere}/file" "$1/b"`;
+    const { report } = await mountedPass({ root, backend, options: { mode: 'a+rX' } }, setUp);
+    assert.equal([report.counts.unchanged, report.counts.ignored], [2, 1]);
+  });
+
   testMounts(
     `what is mounted inside is known by its mount, whoever renames the directory above it (${backend})`,
     async () => {

@@ -29,14 +29,11 @@ import {
 import { connectTo, isSocketAt, listenOn, touchAt } from './socket.ts';
 import type { WorkingDirectory } from './working-directory.ts';
 
-/** Makes the root of a tree of an open descriptor. */
-const onlyReplace: ReadonlySet<RenameKind> = new Set<RenameKind>(['replace']);
-
 /**
  * A directory by its descriptor (Linux): each entry is named `/proc/<this process>/fd/<descriptor>/<name>`. No path is resolved
  * from `/` again, so nothing that is renamed, replaced or linked can lead outside.
  */
-export class AnchoredDirectory implements Directory {
+export abstract class AnchoredDirectory implements Directory {
   readonly opened: EntryStats;
   protected readonly fd: number;
   protected readonly anchor: Anchor;
@@ -50,13 +47,9 @@ export class AnchoredDirectory implements Directory {
     this.anchor = anchor;
   }
 
-  get backend(): Directory['backend'] {
-    return 'anchored';
-  }
+  abstract get backend(): Directory['backend'];
 
-  get renames(): ReadonlySet<RenameKind> {
-    return onlyReplace;
-  }
+  abstract get renames(): ReadonlySet<RenameKind>;
 
   stats(): EntryStats {
     return fstatEntry(this.fd);
@@ -214,9 +207,7 @@ export class AnchoredDirectory implements Directory {
   }
 
   /** A directory that is held as this one is, mostly of the same tree. */
-  protected sibling(fd: number, opened: EntryStats, anchor = this.anchor): AnchoredDirectory {
-    return new AnchoredDirectory(fd, opened, anchor);
-  }
+  protected abstract sibling(fd: number, opened: EntryStats, anchor?: Anchor): AnchoredDirectory;
 
   /** Whether a chmod to this mode that succeeds has set it. */
   protected keeps({ dev }: EntryStats, mode: number): boolean {
@@ -255,8 +246,8 @@ export type MakeAnchored = (fd: number, opened: EntryStats, anchor: Anchor) => A
  */
 export function openAnchored(
   realPath: string,
-  workingDirectory?: WorkingDirectory,
-  make: MakeAnchored = (fd, opened, anchor) => new AnchoredDirectory(fd, opened, anchor),
+  workingDirectory: WorkingDirectory | undefined,
+  make: MakeAnchored,
 ): Directory | undefined {
   if (!findOwnDescriptors()) return undefined;
   let fd = fs.openSync('/', OPEN_DIRECTORY);

@@ -1,6 +1,6 @@
-import { openAnchored as holdAnchored } from '../../lib/directory/anchored.ts';
 import { openChecked } from '../../lib/directory/checked.ts';
 import { neverNative, runtimeSource } from '../../lib/directory/native/load.ts';
+import { openNative } from '../../lib/directory/native/native.ts';
 import { openTree, realRootPath, treeOf } from '../../lib/directory/open.ts';
 import type { Tree } from '../../lib/directory/tree.ts';
 import type { UnresolvedEntryError } from '../../lib/errors.ts';
@@ -98,7 +98,7 @@ export const longPasses: TestedPass[] = allPasses.filter(
 /** The anchored backend, or a clear failure where there is none. */
 export function openAnchored(path: string): PathTree {
   const realPath = realRootPath(path);
-  const directory = holdAnchored(realPath);
+  const directory = openNative(realPath, undefined, neverNative);
   if (directory === undefined) throw new Error('no anchored backend here');
   return byPath(treeOf(realPath, directory));
 }
