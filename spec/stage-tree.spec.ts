@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { suite } from 'uvu';
@@ -13,10 +22,11 @@ import {
   UnresolvedEntriesError,
   wrapExtractor,
 } from '../lib/index.ts';
+import { around, type Call } from './helpers/around.ts';
 import { numberedFiles, writeBundle } from './helpers/bundle.ts';
 import { impatient, reasonsOf } from './helpers/passes.ts';
 import { canRunOn } from './helpers/runtime.ts';
-import { modeOf, tempDirectory } from './helpers/tree.ts';
+import { addToTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 async function rejection(promise: Promise<unknown>): Promise<Error & { code?: string }> {
   try {
@@ -93,6 +103,11 @@ test('a manifest that is a function is asked for once the callback has run, and 
     writes('new')(stage);
   });
   assert.equal(order, ['fill', 'fill', 'manifest']);
+  await stageTree(newDestination(), { manifest, existing: 'keep' }, (stage) => {
+    order.push('fill');
+    writes('new')(stage);
+  });
+  assert.equal(order.slice(3), ['fill', 'manifest'], "with 'keep', where nothing is there, too");
   const missing = stageTree(
     newDestination(),
     { manifest: async () => ['g'], retry: impatient },
@@ -150,6 +165,10 @@ test('calls without a key take turns, those with the same key share one', async 
   const listeners = [{ onProgress() {} }, { onChange() {} }, { signal: new AbortController().signal }];
   await Promise.all(listeners.map((options) => call({ key: 'digest', ...options })));
   assert.is(fills, 9, 'who listens does not matter');
+  await Promise.all([call({ key: 'digest' }), call({ key: 'digest', manifest: ['f'] })]);
+  assert.is(fills, 11, 'what is verified is not what is not');
+  await Promise.all([call({ key: 'digest' }), call({ key: 'digest', manifest: false })]);
+  assert.is(fills, 12, 'there is no manifest either way');
 });
 
 test('where the caller that fills aborts, the next one fills; any other one that aborts only leaves', async () => {
@@ -242,8 +261,19 @@ test('progress reaches onProgress, and what it throws ends the call', async () =
   await stageTree(newDestination(), { onProgress }, (stage) => {
     stage.progress(1);
     stage.progress(1500, 3000);
-    for (const wrong of [undefined, '1', -1, Number.NaN])
+    for (const wrong of [undefined, '1', -1, Number.NaN, Number.POSITIVE_INFINITY])
       assert.throws(() => stage.progress(wrong as never), /^done: /);
+    for (const wrong of ['1', -1, Number.POSITIVE_INFINITY])
+      assert.throws(() => stage.progress(1, wrong as never), /^total: /);
+    writes('new')(stage);
+  });
+  assert.equal(
+    seen.map((progress) => 'total' in progress),
+    [false, true],
+  );
+  assert.equal(seen[0]?.list(), []);
+  await stageTree(newDestination(), {}, (stage) => {
+    stage.progress(1);
     writes('new')(stage);
   });
   assert.equal(
@@ -269,6 +299,75 @@ test('progress reaches onProgress, and what it throws ends the call', async () =
     await new Promise(() => {});
   });
   assert.is(await rejection(hanging), failure);
+});
+
+test("progress of a callback that goes on after its call is nobody's", async () => {
+  const controller = new AbortController();
+  const seen: (number | undefined)[] = [];
+  let stage: Stage | undefined;
+  const call = stageTree(
+    newDestination(),
+    { signal: controller.signal, onProgress: ({ done }) => seen.push(done) },
+    async (given) => {
+      stage = given;
+      given.progress(1);
+      controller.abort(new Error('enough'));
+      await new Promise(() => {});
+    },
+  );
+  await rejection(call);
+  stage?.progress(2);
+  assert.equal(seen, [1]);
+});
+
+test('opens nothing that it does not close', async () => {
+  if (!existsSync('/proc/self/fd')) return;
+  const destination = newDestination();
+  const held = () =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith(dirname(destination));
+      } catch {
+        return false;
+      }
+    });
+  await stageTree(destination, { manifest: ['f'] }, writes('new'));
+  await rejection(stageTree(destination, {}, writes('new')));
+  await stageTree(destination, { existing: 'keep', manifest: ['f'] }, writes('new'));
+  assert.equal(held(), []);
+});
+
+test("what another process puts there, and takes away again, is waited out with 'keep' only, ten times", async () => {
+  for (const [existing, times] of [
+    ['keep', 10],
+    ['error', 1],
+  ] as const) {
+    const destination = newDestination();
+    let [fills, puttings] = [0, 0];
+    const racing =
+      (original: Call): Call =>
+      (...parameters) => {
+        if (!`${parameters[0]}`.endsWith('/tree') || puttings === 20) return original(...parameters);
+        puttings += 1;
+        addToTree(destination, { f: 'of another process' });
+        try {
+          return original(...parameters);
+        } finally {
+          rmSync(destination, { recursive: true });
+        }
+      };
+    const fill = (stage: Stage) => {
+      fills += 1;
+      writes('new')(stage);
+    };
+    const error = await around('renameSync', racing, () =>
+      rejection(stageTree(destination, { existing }, fill)),
+    );
+    assert.is(error.code, 'EEXIST');
+    assert.not.match(error.message, 'mount point');
+    assert.equal([fills, puttings], [times, times]);
+    assert.equal(besides(destination), []);
+  }
 });
 
 test('what is wrong with an option, the key or the callback is said, before anything is touched', async () => {

@@ -17,6 +17,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { connect, createServer } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import * as assert from 'uvu/assert';
+import type { Directory } from '../lib/directory/directory.ts';
 import { openTreeIn } from '../lib/directory/open.ts';
 import { Destination } from '../lib/extract/destination.ts';
 import { clearLeftovers } from '../lib/extract/leftovers.ts';
@@ -39,6 +40,17 @@ async function rejection(promise: Promise<unknown>): Promise<Error & { code?: st
     return error as Error;
   }
   throw new Error('expected a rejection');
+}
+
+/** An object with another value for one of its properties. */
+function withProperty<T extends object, K extends keyof T>(object: T, name: K, value: T[K]): T {
+  return new Proxy(object, {
+    get(target, property) {
+      if (property === name) return value;
+      const found: unknown = Reflect.get(target, property, target);
+      return typeof found === 'function' ? found.bind(target) : found;
+    },
+  });
 }
 
 /** Directories of this process that are open and lie in staging directories, or are some. */
@@ -175,6 +187,15 @@ for (const [backend, hold] of backends) {
       ],
       ['a link', (path) => symlinkSync(tempDirectory(), path)],
     ];
+    if (isRoot) {
+      exchanges.push([
+        "somebody else's private directory",
+        (path) => {
+          mkdirSync(path, { mode: 0o700 });
+          chownSync(path, NOBODY, NOBODY);
+        },
+      ]);
+    }
     for (const [name, put] of exchanges) {
       const directory = tempDirectory();
       let exchanged = '';
@@ -195,6 +216,29 @@ for (const [backend, hold] of backends) {
       assert.ok(lstatSync(exchanged), name);
       assert.equal(openDirectories(), [], name);
     }
+  });
+
+  staging('that is exchanged for a private one before it is held is refused, and that stays', async () => {
+    const directory = tempDirectory();
+    const precious = join(directory, 'precious');
+    mkdirSync(precious, { mode: 0o700 });
+    let exchanged = '';
+    const error = await at(directory, (destination) => {
+      const { parent } = destination;
+      const openDirectory: Directory['openDirectory'] = (name) => {
+        if (exchanged === '') {
+          exchanged = join(directory, name);
+          renameSync(exchanged, join(directory, 'moved'));
+          renameSync(precious, exchanged);
+        }
+        return parent.openDirectory(name);
+      };
+      const exchanging = withProperty(parent, 'openDirectory', openDirectory);
+      return rejection(createStaging(withProperty(destination, 'parent', exchanging)));
+    });
+    assert.is(error.code, 'ERR_PERMWALK_SWAPPED');
+    assert.equal(readdirSync(exchanged), []);
+    assert.equal(openDirectories(), []);
   });
 
   staging(
@@ -354,6 +398,7 @@ for (const [backend, hold] of backends) {
       );
       assert.ok(warning?.message.endsWith('/foreign/f\\u001b[31m"'), warning?.message);
       assert.equal(readdirSync(made.treePath), ['foreign'], 'the rest is gone');
+      assert.equal(readdirSync(made.path).sort(), [MARKER, 'tree'], 'but the mark, for the next call');
     });
   });
 
