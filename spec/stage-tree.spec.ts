@@ -14,6 +14,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { describeProgress } from '../lib/cli/progress.ts';
 import {
+  applyPermissions,
   type PermissionProgress,
   readManifest,
   type Stage,
@@ -318,6 +319,17 @@ test("progress of a callback that goes on after its call is nobody's", async () 
   await rejection(call);
   stage?.progress(2);
   assert.equal(seen, [1]);
+});
+
+test("what a callback of the caller's throws of another pass is handed on as it is", async () => {
+  const options = { manifest: ['gone'], retry: false } as const;
+  const other = await rejection(applyPermissions(tempDirectory(), options));
+  assert.instance(other, UnresolvedEntriesError);
+  const onChange = () => {
+    throw other;
+  };
+  const call = stageTree(newDestination(), { mode: 'a+x', onChange }, writes('new'));
+  assert.is(await rejection(call), other);
 });
 
 test('opens nothing that it does not close', async () => {

@@ -333,27 +333,57 @@ for (const [backend, hold] of backends) {
     assert.equal(openDirectories(), []);
   });
 
-  staging('that is filled again while it is removed is emptied again', async () => {
+  staging('that is filled again while it is removed is emptied again, eight times in all', async () => {
+    for (const [most, left] of [
+      [7, []],
+      [20, ['late']],
+    ] as const) {
+      const directory = tempDirectory();
+      await at(directory, async (destination) => {
+        const made = await createStaging(destination);
+        let fillings = 0;
+        const filling =
+          (original: Call): Call =>
+          (...parameters) => {
+            if (basename(`${parameters[0]}`) === made.name && fillings < most) {
+              fillings += 1;
+              writeFileSync(join(made.path, 'late'), '');
+            }
+            return original(...parameters);
+          };
+        const warnings = await warningsOf(() =>
+          around('rmdirSync', filling, () => removeStaging(made, undefined)),
+        );
+        assert.is(warnings.length, left.length);
+        assert.is(fillings, Math.min(most, 8));
+        assert.equal(existsSync(made.path) ? readdirSync(made.path) : [], left);
+      });
+    }
+  });
+
+  staging('that another process has removed is not warned of', async () => {
     const directory = tempDirectory();
     await at(directory, async (destination) => {
       const made = await createStaging(destination);
-      let fillings = 0;
-      const filling =
-        (original: Call): Call =>
-        (...parameters) => {
-          if (basename(`${parameters[0]}`) === made.name && fillings < 7) {
-            fillings += 1;
-            writeFileSync(join(made.path, 'late'), '');
-          }
-          return original(...parameters);
-        };
-      const warnings = await warningsOf(() =>
-        around('rmdirSync', filling, () => removeStaging(made, undefined)),
-      );
-      assert.equal(warnings, []);
-      assert.is(fillings, 7);
+      rmSync(made.path, { recursive: true });
+      assert.equal(await warningsOf(() => removeStaging(made, undefined)), []);
     });
-    assert.equal(readdirSync(directory), []);
+    assert.equal(openDirectories(), []);
+  });
+
+  staging('that cannot be listed is warned of', async () => {
+    const directory = tempDirectory();
+    await at(directory, async (destination) => {
+      const made = await createStaging(destination);
+      const failing = (): Call => () => {
+        throw systemFailure('EIO', 'scandir');
+      };
+      const warnings = await warningsOf(() =>
+        around('readdirSync', failing, () => removeStaging(made, undefined)),
+      );
+      assert.match(warnings[0]?.message ?? '', 'EIO');
+      assert.ok(existsSync(made.treePath));
+    });
   });
 
   staging('is held until an extractor that goes on has ended, and nothing else goes then', async () => {
@@ -1185,6 +1215,7 @@ for (const [backend, hold] of backends) {
       const [left] = readdirSync(directory);
       assert.match(warnings[0]?.message ?? '', JSON.stringify(join(directory, left ?? '')));
       assert.is(contentOf(join(directory, left ?? '', 'old-1/out')), 'old');
+      assert.equal(readdirSync(join(directory, left ?? '')).sort(), ['old-1', MARKER], 'the rest is gone');
       await clear(directory);
       assert.equal(readdirSync(directory), ['out']);
       assert.is(contentOf(join(directory, 'out')), 'old');

@@ -209,7 +209,7 @@ export async function dismantle(
     if (keepsOld) return;
     await removeWithin(directory, path, () => true);
     try {
-      return removeNamed(parent, name, directory.stats());
+      return removeNamed(parent, name, directory.opened);
     } catch (error) {
       // An extractor that had not told when it was done may still write.
       const isFilled = ['ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '');
