@@ -24,6 +24,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Destination } from '../lib/extract/destination.ts';
+import { keep } from '../lib/extract/keep.ts';
 import { applyPermissions, UnresolvedEntriesError, type WrapOptions, wrapExtractor } from '../lib/index.ts';
 import { around, type Call } from './helpers/around.ts';
 import { canMount, isRoot, NOBODY, outputOf } from './helpers/child.ts';
@@ -272,6 +274,31 @@ test("'keep' gives up where another process replaces the tree again and again", 
   const options = { existing: 'keep', manifest: false, mode: 'a+r', onChange: replace } as const;
   assert.is((await extractTo(directory, options)).outcome, 'kept');
   assert.is(replacements, 20);
+});
+
+test("'keep' looks anew where the tree is exchanged right before it is opened", async () => {
+  const directory = tempDirectory();
+  addToTree(directory, { 'app/old': 0o600, 'next/new': 0o600 });
+  const destination = new Destination(join(directory, 'app'));
+  const openRoot = destination.openRoot.bind(destination);
+  let opened = 0;
+  destination.openRoot = () => {
+    opened += 1;
+    if (opened === 2) return openRoot();
+    rmSync(join(directory, 'app'), { recursive: true });
+    try {
+      return openRoot();
+    } finally {
+      renameSync(join(directory, 'next'), join(directory, 'app'));
+    }
+  };
+  try {
+    const kept = await keep(destination, { manifest: ['new'], retry: false });
+    assert.is(kept?.outcome, 'kept');
+    assert.is(opened, 2);
+  } finally {
+    destination.release();
+  }
 });
 
 test("'keep' extracts where the tree is gone by then", async () => {
