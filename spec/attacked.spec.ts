@@ -26,9 +26,16 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Destination } from '../lib/extract/destination.ts';
 import { keep } from '../lib/extract/keep.ts';
-import { applyPermissions, UnresolvedEntriesError, type WrapOptions, wrapExtractor } from '../lib/index.ts';
+import {
+  type ApplyOptions,
+  applyPermissions,
+  UnresolvedEntriesError,
+  type WrapOptions,
+  wrapExtractor,
+} from '../lib/index.ts';
 import { around, type Call } from './helpers/around.ts';
 import { canMount, isRoot, NOBODY, outputOf } from './helpers/child.ts';
+import { elsewhere as withoutDescriptors } from './helpers/elsewhere.ts';
 import { leftover } from './helpers/leftover.ts';
 import { bundledLibrary } from './helpers/library.ts';
 import { impatient, reasonsOf } from './helpers/passes.ts';
@@ -276,29 +283,111 @@ test("'keep' gives up where another process replaces the tree again and again", 
   assert.is(replacements, 20);
 });
 
-test("'keep' looks anew where the tree is exchanged right before it is opened", async () => {
-  const directory = tempDirectory();
-  addToTree(directory, { 'app/old': 0o600, 'next/new': 0o600 });
-  const destination = new Destination(join(directory, 'app'));
+/** Verify what is at `app` in a directory, as `existing: 'keep'` does, and do something whenever it is opened. */
+async function keepIn(
+  directory: string,
+  options: ApplyOptions,
+  {
+    hold = (path: string) => new Destination(path),
+    before = (_count: number): unknown => undefined,
+    after = () => {},
+  } = {},
+) {
+  const destination = hold(join(directory, 'app'));
   const openRoot = destination.openRoot.bind(destination);
   let opened = 0;
   destination.openRoot = () => {
     opened += 1;
-    if (opened === 2) return openRoot();
-    rmSync(join(directory, 'app'), { recursive: true });
+    before(opened);
     try {
       return openRoot();
     } finally {
-      renameSync(join(directory, 'next'), join(directory, 'app'));
+      after();
     }
   };
   try {
-    const kept = await keep(destination, { manifest: ['new'], retry: false });
-    assert.is(kept?.outcome, 'kept');
-    assert.is(opened, 2);
+    const outcome = await keep(destination, { retry: false, ...options }).catch((error: unknown) => error);
+    return { outcome, opened };
   } finally {
     destination.release();
   }
+}
+
+test("'keep' looks anew where nothing is there when it opens the tree, and another one comes", async () => {
+  const directory = tempDirectory();
+  addToTree(directory, { 'app/old': 0o600 });
+  const before = (count: number) => count === 1 && rmSync(join(directory, 'app'), { recursive: true });
+  const after = () => addToTree(directory, { 'app/new': 0o600 });
+  const { outcome, opened } = await keepIn(directory, { manifest: ['new'] }, { before, after });
+  assert.is((outcome as { outcome?: string }).outcome, 'kept');
+  assert.is(opened, 2);
+});
+
+test("'keep' refuses a link at once, were it gone by the next look", async () => {
+  const directory = tempDirectory();
+  const victim = makeTree({ f: 0o600 });
+  addToTree(directory, { 'app/f': 0o600, 'next/f': 0o600 });
+  const exchange = (count: number) => {
+    rmSync(join(directory, 'app'), { recursive: true });
+    if (count === 1) symlinkSync(victim, join(directory, 'app'));
+    else renameSync(join(directory, 'next'), join(directory, 'app'));
+  };
+  const { outcome, opened } = await keepIn(directory, { mode: 'a+r' }, { before: exchange });
+  assert.is((outcome as { code?: string }).code, 'ERR_PERMWALK_SYMLINK_IN_PATH');
+  assert.is(opened, 1);
+});
+
+test("'keep' sees by path, too, that the tree was replaced", async () => {
+  for (const hold of [undefined, (path: string) => withoutDescriptors(() => new Destination(path))]) {
+    const directory = tempDirectory();
+    const shape = { 'a/f': 0o600, 'b/f': 0o600 };
+    addToTree(join(directory, 'app'), shape);
+    addToTree(join(directory, 'next'), shape);
+    const onChange = () => {
+      if (!existsSync(join(directory, 'next'))) return;
+      renameSync(join(directory, 'app'), join(directory, 'moved'));
+      renameSync(join(directory, 'next'), join(directory, 'app'));
+    };
+    const { outcome, opened } = await keepIn(directory, { mode: 'a+r', onChange }, { hold });
+    assert.is((outcome as { outcome?: string }).outcome, 'kept');
+    assert.is(opened, 2);
+    assert.equal(modesBelow(join(directory, 'app')), {
+      '.': '755',
+      a: '755',
+      'a/f': '644',
+      b: '755',
+      'b/f': '644',
+    });
+  }
+});
+
+test("'keep' hands on an error of the caller's, and one of a tree that nobody replaces, at once", async () => {
+  const directory = tempDirectory();
+  addToTree(directory, { 'app/f': 0o600, 'next/f': 0o600 });
+  const missing = await keepIn(directory, { manifest: ['gone'] });
+  assert.instance(missing.outcome, UnresolvedEntriesError);
+  assert.is(missing.opened, 1);
+  const failure = new Error('enough');
+  const onChange = () => {
+    renameSync(join(directory, 'app'), join(directory, 'moved'));
+    renameSync(join(directory, 'next'), join(directory, 'app'));
+    throw failure;
+  };
+  assert.equal(await keepIn(directory, { mode: 'a+r', onChange }), { outcome: failure, opened: 1 });
+});
+
+test("'keep' gives up where each tree that replaces another one lacks something", async () => {
+  const directory = tempDirectory();
+  addToTree(directory, { 'app/f': 0o600 });
+  const onChange = () => {
+    rmSync(join(directory, 'app'), { recursive: true });
+    addToTree(directory, { 'app/f': 0o600 });
+  };
+  const before = (count: number) => assert.ok(count <= 20);
+  const options = { manifest: ['f', 'gone'], mode: 'a+r', onChange } as const;
+  const { outcome, opened } = await keepIn(directory, options, { before });
+  assert.instance(outcome, UnresolvedEntriesError);
+  assert.is(opened, 20);
 });
 
 test("'keep' extracts where the tree is gone by then", async () => {

@@ -404,6 +404,8 @@ else {
     }
     const output = await extractMounted(directory, '', { existing: 'replace', publish: 'in-place' });
     assert.match(output, /^in-place$/m, output);
+    const kept = await extractMounted(directory, '', { existing: 'keep' });
+    assert.match(kept, /^kept$/m, kept);
     assert.equal(namesIn(join(directory, 'm')), ['cache']);
   });
 
