@@ -1,11 +1,13 @@
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -170,6 +172,59 @@ test('calls without a key take turns, those with the same key share one', async 
   assert.is(fills, 11, 'what is verified is not what is not');
   await Promise.all([call({ key: 'digest' }), call({ key: 'digest', manifest: false })]);
   assert.is(fills, 12, 'there is no manifest either way');
+});
+
+test('calls for other destinations do not wait', async () => {
+  const parent = tempDirectory();
+  const started = gate();
+  await Promise.all([
+    ...['out', 'other/out'].map((name) =>
+      stageTree(join(parent, name), {}, async (stage) => {
+        await started.opened;
+        writes(name)(stage);
+      }),
+    ),
+    stageTree(join(parent, 'beside'), {}, (stage) => {
+      started.open();
+      writes('beside')(stage);
+    }),
+  ]);
+  for (const name of ['out', 'other/out', 'beside']) assert.is(contentAt(join(parent, name)), name);
+});
+
+test('a link that leads nowhere is what is there, and nothing is made where it leads', async () => {
+  const [destination, target] = [newDestination(), newDestination()];
+  symlinkSync(target, destination);
+  const stage = (existing: StageOptions['existing']) => stageTree(destination, { existing }, writes('new'));
+  assert.is((await rejection(stage('error'))).code, 'EEXIST');
+  assert.is((await rejection(stage('keep'))).code, 'ERR_PERMWALK_SYMLINK_IN_PATH');
+  assert.is(readlinkSync(destination), target);
+  assert.is((await stage('replace')).outcome, 'replaced');
+  assert.ok(lstatSync(destination).isDirectory());
+  assert.is(contentAt(destination), 'new');
+  assert.equal(besides(target), []);
+});
+
+test("no listener is left on the caller's signal", async () => {
+  const { signal } = new AbortController();
+  const listeners: unknown[] = [];
+  Object.assign(signal, {
+    addEventListener: (type: string, listener: () => void, options?: { once?: boolean }) => {
+      listeners.push(listener);
+      AbortSignal.prototype.addEventListener.call(signal, type, listener, options);
+    },
+    removeEventListener: (type: string, listener: () => void) => {
+      if (type === 'abort' && listeners.includes(listener)) listeners.splice(listeners.indexOf(listener), 1);
+      AbortSignal.prototype.removeEventListener.call(signal, type, listener);
+    },
+  });
+  let most = 0;
+  await stageTree(newDestination(), { signal }, (stage) => {
+    most = listeners.length;
+    writes('new')(stage);
+  });
+  assert.ok(most > 0);
+  assert.equal(listeners, []);
 });
 
 test('where the caller that fills aborts, the next one fills; any other one that aborts only leaves', async () => {

@@ -21,7 +21,7 @@ import type { Directory } from '../lib/directory/directory.ts';
 import { openTreeIn } from '../lib/directory/open.ts';
 import { Destination } from '../lib/extract/destination.ts';
 import { clearLeftovers } from '../lib/extract/leftovers.ts';
-import { hostId, ownerOf } from '../lib/extract/marker.ts';
+import { hostId, ownerOf, setMarker } from '../lib/extract/marker.ts';
 import { type Existing, type Published, publish, publishDurably } from '../lib/extract/publish.ts';
 import { createStaging, removeStaging, type Staging, TREE } from '../lib/extract/staging.ts';
 import { syncTree } from '../lib/extract/sync.ts';
@@ -159,6 +159,22 @@ for (const [backend, hold] of backends) {
     chmodSync(join(directory, MARKER), 0);
     assert.is(await owner(), 'alive');
   });
+
+  staging(
+    'goes without a marker where there can be no socket, but not where there are too many',
+    async () => {
+      await at(tempDirectory(), async ({ parent }) => {
+        const failing = (code: string | undefined) =>
+          withProperty(parent, 'listen', async () => {
+            throw code === undefined ? new Error('no socket') : systemFailure(code, 'listen');
+          });
+        for (const code of ['EOPNOTSUPP', 'ENAMETOOLONG', 'EACCES', undefined])
+          assert.is(await setMarker(failing(code)), undefined, code);
+        for (const code of ['EMFILE', 'ENFILE', 'ENOSPC'])
+          assert.is((await rejection(setMarker(failing(code)))).code, code);
+      });
+    },
+  );
 
   staging('its marker answers as long as it is there', async () => {
     const directory = tempDirectory();
@@ -458,6 +474,8 @@ for (const [backend, hold] of backends) {
       await leftover(directory, { 'tree/f': 'x' }, ''),
       await leftover(directory, { 'tree/f': 'x' }, ELSEWHERE),
       await leftover(directory, { 'tree/f': 'x', [MARKER]: 'no socket' }, ''),
+      await leftover(directory, { 'tree/f': 'x', [`${MARKER}/`]: 0o700 }, ''),
+      await leftover(directory, { 'tree/f': 'x' }, `of-a-program-${hostId()}`),
     ];
     addToTree(directory, { '.permwalk-0123456789abcdef-4000000-xxxxxx/tree/f': 'x', '.permwalk-file': 'x' });
     symlinkSync(kept[0] as string, join(directory, '.permwalk-abcdefgh'));
