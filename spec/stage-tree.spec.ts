@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -29,7 +30,7 @@ import { around, type Call } from './helpers/around.ts';
 import { numberedFiles, writeBundle } from './helpers/bundle.ts';
 import { impatient, reasonsOf } from './helpers/passes.ts';
 import { canRunOn } from './helpers/runtime.ts';
-import { addToTree, modeOf, tempDirectory } from './helpers/tree.ts';
+import { addToTree, makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 async function rejection(promise: Promise<unknown>): Promise<Error & { code?: string }> {
   try {
@@ -294,6 +295,20 @@ test('where all that wait have left, the next call begins anew', async () => {
   assert.is(contentAt(destination), 'last');
   const aborted = stageTree(destination, { ...options, signal: AbortSignal.abort('no') }, writes('no'));
   assert.is(await rejection(aborted), 'no' as never);
+});
+
+test('who has aborted before shares nothing', async () => {
+  const destination = newDestination();
+  const hanging = gate();
+  const first = stageTree(destination, { key: 'digest' }, async (stage) => {
+    await hanging.opened;
+    writes('first')(stage);
+  });
+  const signal = AbortSignal.abort(new Error('enough'));
+  const aborted = rejection(stageTree(destination, { key: 'digest', signal }, writes('no')));
+  assert.is(await Promise.race([aborted, nextTurn('it waits')]), signal.reason);
+  hanging.open();
+  assert.is((await first).outcome, 'created');
 });
 
 test('a failure that is no abort is the failure of all that share it', async () => {
@@ -588,6 +603,46 @@ wrapped('one extraction, where a key says that archives are the same', async () 
   assert.is(reports[2], reports[0]);
   await Promise.all(archives.map((archive, index) => extract(archive, destination, `${index % 2}`, 0)));
   assert.equal(read.slice(1), ['0.zip', '1.zip']);
+});
+
+wrapped('one extraction, whichever wrapper has the key, unless only one verifies', async () => {
+  const { archive, directory, destination } = bundle();
+  const read: string[] = [];
+  const manifest = () => ['f'];
+  const wrapperOf = (name: string, promised: false | typeof manifest) =>
+    wrapExtractor(
+      async (_: string, to: string) => {
+        read.push(name);
+        await nextTurn();
+        writeFileSync(join(to, 'f'), 'one');
+      },
+      { existing: 'replace', key: 'digest', manifest: promised },
+    );
+  const other = join(directory, 'other');
+  const [first, same, unverified] = await Promise.all([
+    wrapperOf('first', manifest)(archive, destination),
+    wrapperOf('same', manifest)(other, destination),
+    wrapperOf('unverified', false)(archive, destination),
+  ]);
+  assert.equal(read, ['first', 'unverified']);
+  assert.is(same, first);
+  assert.is.not(unverified, first);
+});
+
+wrapped('the manifest of an archive that is no zip is read, too', async () => {
+  const directory = makeTree({ 'files/bin/run': 0o755, 'files/f': 'x' });
+  const archive = join(directory, 'a.tar');
+  execFileSync('tar', ['-cf', archive, '-C', join(directory, 'files'), 'bin', 'f']);
+  const forgetful = wrapExtractor(
+    (_: string, to: string) => {
+      mkdirSync(join(to, 'bin'));
+      writeFileSync(join(to, 'bin/run'), '');
+    },
+    { retry: false, strict: false },
+  );
+  const report = await forgetful(archive, join(directory, 'out'));
+  assert.equal(reasonsOf(report), ['f: missing']);
+  assert.is(modeOf(directory, 'out/bin/run') & 0o111, 0o111);
 });
 
 wrapped('parameters of a function that makes a key are those of the extractor', async () => {
