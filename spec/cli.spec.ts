@@ -35,7 +35,7 @@ import {
   startCli,
 } from './helpers/cli.ts';
 import { REGULAR, rawZip } from './helpers/raw-zip.ts';
-import { canRunOn, canUseByteNames } from './helpers/runtime.ts';
+import { canRunOn, canUseByteNames, runtime } from './helpers/runtime.ts';
 import { memoryDirectory, tempDirectory } from './helpers/tree.ts';
 
 const hasByteNames = canUseByteNames();
@@ -1180,9 +1180,12 @@ extraction('what cannot be run is named: exit 2', async () => {
   // Directories that everybody may search.
   const env = cliEnvironment({ PATH: [directory, '/usr/bin', '/bin'].join(delimiter) });
   const run = (...args: string[]) => runCli(['extract', archive, join(directory, 'app'), ...args], { env });
+  // Bun and Deno look through PATH themselves, and pass over what may not be run.
+  const isPassedOver = runtime !== 'node';
+  const unsearched = 'or is not there and a directory in PATH may not be searched';
   for (const [args, message] of [
     [['--', 'no-such-command', '{destination}'], 'cannot run "no-such-command": there is no such command'],
-    [['--', 'app.zip', '{destination}'], 'or is not there and a directory in PATH may not be searched'],
+    [['--', 'app.zip', '{destination}'], isPassedOver ? 'there is no such command' : unsearched],
     [['--', `${directory}/app.zip`, '{destination}'], 'it may not be run'],
     [['--', 'unzip -q {archive} -d {destination}'], 'is one word: leave out the quotation marks'],
     [['unzip', '-q', '{archive}', '-d', '{destination}'], 'Write -- before the command'],
