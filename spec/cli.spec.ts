@@ -797,7 +797,10 @@ output('the table: root, backend, counts, links, every unresolved entry on a lin
   assert.is(code, 1);
   assert.is(stderr, '');
   const lines = stdout.split('\n');
-  assert.match(lines[0] ?? '', /^\/.*\/tree {2}\((native|anchored|path)\)$/);
+  // On Bun a listing that has a bound is made natively from the first one on.
+  const head =
+    runtime === 'bun' ? /^\/.*\/tree {2}\((native|path)\)$/ : /^\/.*\/tree {2}\((anchored|path)\)$/;
+  assert.match(lines[0] ?? '', head);
   assert.match(stdout, /\n {2} *\d+ {2}visited\n {2} *1 {2}changed\n {2} *\d+ {2}unchanged\n/);
   assert.match(stdout, /\n {2}dangling {2}gone -> nowhere\n {2}outside {3}outside -> \/etc\/passwd\n/);
   assert.match(stdout, /\n {2}missing {12}never\/one {2}expected file of 8 bytes[^\n]*\n/);
