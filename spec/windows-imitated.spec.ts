@@ -93,6 +93,18 @@ const targets: [text: string, root: string[], says: ReturnType<typeof readWindow
   ['a\\nul', drive, 'unknown'],
   ['a:stream', drive, 'unknown'],
   ['a.', drive, 'unknown'],
+  ['a\\..', drive, 'unknown'],
+  // What separates names may be there twice, and at the end, where it asks for a directory.
+  ['a\\\\b/', drive, { from: 'here', names: ['a', '', 'b', ''] }],
+  ['..\\\\.\\..\\b', drive, { from: 'here', names: ['..', '', '.', '..', 'b'] }],
+  ['C:\\Users\\x\\a\\', drive, { from: 'root', names: ['a', ''] }],
+  // What begins an absolute path begins none in its midst.
+  ['C:\\Users\\\\\\?\\x\\a', drive, 'outside'],
+  ['\\\\?\\C:\\Users\\x\\UNC\\a', drive, { from: 'root', names: ['UNC', 'a'] }],
+  ['a\\C:\\Users\\x', drive, 'unknown'],
+  // No server has the name of a drive.
+  ['\\\\C:\\Users\\x\\a', drive, 'unknown'],
+  ['\\\\\\C:\\Users\\x\\a', drive, 'unknown'],
 ];
 
 test('targets of links, with drives and backslashes', () => {

@@ -48,8 +48,8 @@ function readPosixTarget(target: string, rootNames: readonly string[]): LinkTarg
 
 /** `\\?\` and `\??\`: what follows is taken as it is, and a slash separates nothing. */
 const verbatim = /^\\(?:\\|\?)\?\\/;
-/** A share, by its server and name. */
-const share = /^[\\/]{2}(?![.?])/;
+/** A drive with a path, or a share, by its server and name. No server is called as a drive is. */
+const complete = /^[A-Za-z]:[\\/]|^[\\/]{2}(?![.?\\/]|[A-Za-z]:)/;
 
 /**
  * The same by the rules of Windows: with drives, shares and backslashes. What Windows would read in a way that depends on more than
@@ -62,10 +62,9 @@ export function readWindowsTarget(text: string, rootNames: readonly string[]): L
   const isVerbatim = verbatim.test(text);
   const plain = isVerbatim ? text.replace(verbatim, '').replace(/^UNC\\/i, '\\\\') : text;
   if (isVerbatim && plain.includes('/')) return 'unknown';
-  if (share.test(plain)) return belowRoot(plain.split(/[\\/]/).slice(2), rootNames);
-  if (/^[A-Za-z]:[\\/]/.test(plain)) return belowRoot(plain.split(/[\\/]/), rootNames);
-  if (isVerbatim || /^[\\/]|^[A-Za-z]:/.test(plain)) return 'unknown';
-  return known('here', plain.split(/[\\/]/));
+  const names = plain.split(/[\\/]/);
+  if (complete.test(plain)) return belowRoot(names, rootNames);
+  return isVerbatim || names[0] === '' ? 'unknown' : known('here', names);
 }
 
 function belowRoot(names: readonly string[], rootNames: readonly string[]): LinkTarget {
@@ -88,7 +87,8 @@ function known(from: 'here' | 'root', names: readonly string[]): LinkTarget {
   let isLeading = from === 'here';
   for (const name of names) {
     if (name === '' || name === '.' || (name === '..' && isLeading)) continue;
-    if (name === '..' || windowsFault(name) !== undefined) return 'unknown';
+    // Of `..`, too: it ends with a dot.
+    if (windowsFault(name) !== undefined) return 'unknown';
     isLeading = false;
   }
   return { from, names };

@@ -330,8 +330,10 @@ linking('links are understood with backslashes', async () => {
     { path: 'bin/gone', target: '..\\lib\\no', kind: 'dangling' },
     { path: 'bin/out', target: '..\\..\\x', kind: 'outside' },
   ]);
-  const manifest = [{ path: 'bin/in', type: 'symlink', linkTarget: '../lib/f' }] as const;
-  assert.ok((await applyPermissions(root, { manifest })).ok);
+  for (const linkTarget of ['../lib/f', '..\\lib/f']) {
+    const manifest = [{ path: 'bin/in', type: 'symlink', linkTarget }] as const;
+    assert.ok((await applyPermissions(root, { manifest })).ok, linkTarget);
+  }
   const other = [{ path: 'bin/in', type: 'symlink', linkTarget: '../lib/g' }] as const;
   assert.equal(reasonsOf(await applyPermissions(root, { manifest: other, strict: false })), [
     'bin/in: link-mismatch',
