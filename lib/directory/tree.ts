@@ -122,10 +122,8 @@ export class Tree {
   /** How deep a way from the root, its last place first, is that of the chain, by names: places may have been made anew. */
   #sharedWith(way: readonly Place[]): number {
     let shared = 0;
-    while (shared + 1 < this.#chain.length && shared < way.length) {
-      if (this.#chain[shared + 1]?.place.name !== way[way.length - 1 - shared]?.name) break;
+    while (shared < way.length && this.#chain[shared + 1]?.place.name === way[way.length - 1 - shared]?.name)
       shared += 1;
-    }
     return shared;
   }
 
