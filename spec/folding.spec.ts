@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { foldingOf, foldName } from '../lib/directory/folding.ts';
+import type { Directory } from '../lib/directory/directory.ts';
+import { foldCharacters, foldingOf, foldName } from '../lib/directory/folding.ts';
 import { holdDirectory } from '../lib/directory/open.ts';
+import { isWindows } from '../lib/directory/platform.ts';
 import type { FoldingOutcome } from './helpers/folding-child.ts';
 import { scriptCommand, scriptPath } from './helpers/runtime.ts';
 import { makeTree, tempDirectory } from './helpers/tree.ts';
@@ -16,6 +18,8 @@ test('names are one without their case and in any normalisation', () => {
     ['node_modules', 'NODE_MODULES'],
     ['caf\u00e9', 'CAFE\u0301'],
     ['straße', 'STRASSE'],
+    ['straße', 'STRAẞE'],
+    ['ϴ', 'θ'],
     ['ﬁle', 'FILE'],
     ['Σίσυφος', 'ΣΊΣΥΦΟΣ'],
   ] as const) {
@@ -28,6 +32,104 @@ test('names are one without their case and in any normalisation', () => {
   ] as const) {
     assert.is.not(foldName(one), foldName(other), one);
   }
+});
+
+test('on NTFS a character is one for another, and nothing is normalised', () => {
+  for (const [name, folded] of [
+    ['node_modules', 'NODE_MODULES'],
+    ['straße', 'STRAßE'],
+    ['cafe\u0301', 'CAFE\u0301'],
+    ['caf\u00e9🙂', 'CAF\u00c9🙂'],
+  ] as const) {
+    assert.is(foldCharacters(name), folded);
+  }
+});
+
+/** What is in a directory that is made up, by name: which entry it is, of what type, and how many names it has. */
+type Entries = Record<string, { ino: number; type?: 'directory' | 'file'; nlink?: number; isGone?: boolean }>;
+
+/** Such a directory, on a file system that folds names or not. */
+function directoryOf(entries: Entries, isFolding: boolean): Directory {
+  const stats = (name: string) => {
+    const other = isFolding
+      ? Object.keys(entries).find((one) => foldName(one) === foldName(name))
+      : undefined;
+    const found = entries[name] ?? entries[other ?? ''];
+    return found && !found.isGone ? { dev: 1, type: 'file', nlink: 1, ...found } : undefined;
+  };
+  return {
+    list(most: number) {
+      const names = Object.keys(entries).slice(0, most);
+      let name: string | undefined;
+      return {
+        next() {
+          name = names.shift();
+          return name !== undefined;
+        },
+        get name() {
+          return name;
+        },
+      };
+    },
+    lstat: stats,
+  } as unknown as Directory;
+}
+
+/** As many as are looked at, with names that have no other spelling. */
+const enough: Entries = Object.fromEntries(Array.from({ length: 64 }, (_, ino) => [`${ino}`, { ino }]));
+
+const isUsual = process.platform === 'darwin' || isWindows;
+
+/** What tells whether names are folded. */
+const telling: Entries[] = [
+  { a: { ino: 1 } },
+  { A: { ino: 1 } },
+  { a: { ino: 1, type: 'directory', nlink: 3 } },
+  { '1': { ino: 1 }, a: { ino: 2 } },
+  { a: { ino: 1, isGone: true }, b: { ino: 2 } },
+  { a: { ino: 1, nlink: 2 }, b: { ino: 2 } },
+];
+/** What does not. */
+const silent: Entries[] = [
+  {},
+  { '1': { ino: 1 } },
+  { a: { ino: 1, isGone: true } },
+  { a: { ino: 1, nlink: 2 }, A: { ino: 1, nlink: 2 } },
+  { ...enough, a: { ino: 99 } },
+];
+
+test('one entry that is found by another spelling tells that names are folded', () => {
+  for (const entries of telling) {
+    assert.is.not(foldingOf(directoryOf(entries, true)), undefined, JSON.stringify(entries));
+  }
+  for (const entries of silent) {
+    assert.is(foldingOf(directoryOf(entries, true)) !== undefined, isUsual, JSON.stringify(entries));
+  }
+});
+
+test('one that is not, or is another entry, tells that they are not, on any system', () => {
+  const platform = Object.getOwnPropertyDescriptor(process, 'platform') as PropertyDescriptor;
+  for (const value of ['linux', 'darwin']) {
+    Object.defineProperty(process, 'platform', { value, configurable: true, enumerable: true });
+    try {
+      for (const entries of [...telling, { a: { ino: 1 }, A: { ino: 2 } }]) {
+        assert.is(foldingOf(directoryOf(entries, false)), undefined, JSON.stringify(entries));
+      }
+      for (const entries of silent) {
+        const fold = foldingOf(directoryOf(entries, false));
+        assert.is(fold !== undefined, value === 'darwin' || isWindows, JSON.stringify(entries));
+      }
+    } finally {
+      Object.defineProperty(process, 'platform', platform);
+    }
+  }
+});
+
+test('a directory that cannot be listed tells nothing', () => {
+  const list = () => {
+    throw new Error('EACCES');
+  };
+  assert.is(foldingOf({ list } as unknown as Directory) !== undefined, isUsual);
 });
 
 if (process.platform === 'linux') {

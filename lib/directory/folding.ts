@@ -22,7 +22,7 @@ export function foldingOf(directory: Directory): FoldName | undefined {
 
 /** A name without its case and in one normalisation: what full case folding maps to `ss` is `ss` here, too. */
 export function foldName(name: string): string {
-  return name.normalize('NFD').toUpperCase().toLowerCase().normalize('NFC');
+  return name.normalize('NFD').toLowerCase().toUpperCase().normalize('NFC');
 }
 
 /** The same of NTFS: a character for a character, and no normalisation. */
