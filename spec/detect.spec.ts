@@ -115,7 +115,7 @@ function makeElf({
   start = bits === 64 ? 64 : 52,
   headerLength = bits === 64 ? 56 : 32,
 }: ElfForm): Buffer {
-  const bytes = Buffer.alloc(start + headers.length * headerLength);
+  const bytes = Buffer.alloc(start + headers.length * Math.max(headerLength, 4));
   const put16 = (value: number, at: number): void =>
     void (isLittle ? bytes.writeUInt16LE(value, at) : bytes.writeUInt16BE(value, at));
   const put32 = (value: number, at: number): void =>
@@ -174,6 +174,27 @@ for (const bits of [32, 64] as const) {
     );
   }
 }
+
+forms('ELF that is cut off, or has program headers of another length, is not run', () => {
+  for (const bits of [32, 64] as const) {
+    const form = { bits, isLittle: true, headers: [PT_INTERP] };
+    const [least, step] = bits === 64 ? [64, 56] : [52, 32];
+    for (let length = 4; length < least; length += 1) {
+      const cut = makeElf({ ...form, type: ET_DYN }).subarray(0, length);
+      assert.equal(examine(cut), [false, 4096], `${bits} bits, ${length}`);
+      if (length < 52) assert.is(examine(makeElf({ ...form, type: ET_EXEC }).subarray(0, length))[0], false);
+    }
+    for (const headerLength of [1, 3, 4, step - 1, step + 1]) {
+      const found = examine(makeElf({ ...form, type: ET_DYN, headerLength }))[0];
+      assert.is(found, false, `${bits} bits, ${headerLength}`);
+    }
+    assert.equal(
+      examine(makeElf({ ...form, type: ET_DYN, start: 4092 })),
+      [true, 4096],
+      'what is there tells',
+    );
+  }
+});
 
 forms('ELF with program headers of no length, or too many', () => {
   const elf = makeElf({ bits: 64, isLittle: true, type: ET_DYN, headers: [PT_INTERP] });
@@ -267,6 +288,24 @@ for (const bits of [32, 64] as const) {
     });
   }
 }
+
+forms('what has everything of a Mach-O program but the magic number or the count is none', () => {
+  const program = makeMachO(64, false, MH_EXECUTE);
+  const universal = makeFat(32, false, [[1024, program]]);
+  assert.is(examine(program)[0] && examine(universal)[0], true);
+  for (const [bytes, position] of [
+    [program, 0],
+    [program, 3],
+    [universal, 0],
+    [universal, 3],
+    [universal, 7],
+    [universal, 1024],
+  ] as const) {
+    const odd = Buffer.from(bytes);
+    odd[position] = 0;
+    assert.equal(examine(odd), [false, 4096], `${position} of ${bytes.length}`);
+  }
+});
 
 forms('Java class files are no universal binaries', () => {
   const program = makeMachO(64, true, MH_EXECUTE);

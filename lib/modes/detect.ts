@@ -13,10 +13,13 @@ const ELFDATA2LSB = 1;
 const ET_EXEC = 2;
 const ET_DYN = 3;
 const PT_INTERP = 3;
-/** Where a header says where the program headers are, how long one is, and how many there are. */
+/**
+ * Where a header says where the program headers are, how long one is, and how many there are; and how long one has to be: the kernel
+ * runs nothing else.
+ */
 const elfFields = {
-  32: { length: 52, phoff: 28, phentsize: 42, phnum: 44 },
-  64: { length: 64, phoff: 32, phentsize: 54, phnum: 56 },
+  32: { length: 52, phoff: 28, phentsize: 42, phnum: 44, step: 32 },
+  64: { length: 64, phoff: 32, phentsize: 54, phnum: 56, step: 56 },
 } as const;
 
 /** Mach-O, <mach-o/loader.h>: magic numbers of 32 and 64 bits, and where the file type stands. */
@@ -79,12 +82,11 @@ function detectElf(view: DataView): boolean | number {
   const isLittle = view.getUint8(5) === ELFDATA2LSB;
   const type = view.getUint16(16, isLittle);
   if (type !== ET_DYN || view.byteLength < elfFields[bits].length) return type === ET_EXEC;
-  const fields = elfFields[bits];
-  const start =
-    bits === 64 ? Number(view.getBigUint64(fields.phoff, isLittle)) : view.getUint32(fields.phoff, isLittle);
-  const length = view.getUint16(fields.phentsize, isLittle);
-  const end = start + length * view.getUint16(fields.phnum, isLittle);
-  for (let header = start; length >= 4 && header < end; header += length) {
+  const { phoff, phentsize, phnum, step } = elfFields[bits];
+  if (view.getUint16(phentsize, isLittle) !== step) return false;
+  const start = bits === 64 ? Number(view.getBigUint64(phoff, isLittle)) : view.getUint32(phoff, isLittle);
+  const end = start + step * view.getUint16(phnum, isLittle);
+  for (let header = start; header < end; header += step) {
     if (header + 4 > view.byteLength) return end;
     if (view.getUint32(header, isLittle) === PT_INTERP) return true;
   }
