@@ -138,14 +138,16 @@ places('a place tells its path, its depth, and what it lies below', () => {
   const b = new Place(a, 'b');
   assert.equal([root.path, a.path, b.path], ['.', 'a', 'a/b']);
   assert.equal([root.depth, a.depth, b.depth], [0, 1, 2]);
+  assert.equal([root.length, a.length, b.length, new Place(b, '🙂').length], [0, 1, 3, 6]);
   assert.equal([root.pathOf('f'), b.pathOf('f')], ['f', 'a/b/f']);
+  assert.equal([b.pathOf('f'), a.pathOf('f'), b.pathOf('g')], ['a/b/f', 'a/f', 'a/b/g']);
   for (const above of [root, a, b, placeOf('a'), placeOf('a/b')]) assert.ok(b.isWithin(above), above.path);
   for (const beside of [new Place(root, 'b'), placeOf('b/b'), new Place(b, 'c')])
     assert.not.ok(b.isWithin(beside), beside.path);
 });
 
 places('places that were made by different lookups are the same where their paths are', () => {
-  const paths = ['.', 'a', 'b', 'a/a', 'a/b', 'b/b', 'a/b/c'];
+  const paths = ['.', 'a', 'b', 'a/a', 'a/b', 'b/b', 'a/b/c', 'b/b/c'];
   for (const one of paths) {
     for (const other of paths) {
       assert.is(isSamePlace(placeOf(one), placeOf(other)), one === other, `${one} and ${other}`);

@@ -64,6 +64,29 @@ if (process.platform === 'linux') {
     third.close();
   });
 
+  test('an error that passes does not leave the process elsewhere', () => {
+    const before = process.cwd();
+    const tree = makeTree({ 'd/f': 0o600 });
+    const { chdir } = process;
+    for (const failures of [0, 1]) {
+      const root = lentPass.open(tree);
+      for (let looks = 0; looks < 2; looks += 1) root.lstat('d/f');
+      assert.is.not(process.cwd(), before);
+      let calls = 0;
+      process.chdir = (directory) => {
+        calls += 1;
+        if (calls <= failures) throw new Error('ESTALE');
+        chdir(directory);
+      };
+      try {
+        root.close();
+      } finally {
+        process.chdir = chdir;
+      }
+      assert.equal([process.cwd(), calls], [before, failures + 1]);
+    }
+  });
+
   test('it is a directory and no path: what is put in the place of its name is left alone', () => {
     const tree = makeTree({ 'd/e/f': 0o600 });
     const outside = makeTree({ 'e/f': 0o600 });

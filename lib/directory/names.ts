@@ -23,12 +23,12 @@ export function decodeName(bytes: Uint8Array): string {
   let text = '';
   let position = 0;
   while (position < bytes.length) {
-    let length = 1;
-    let decoded = decodeUtf8(bytes.subarray(position, position + length));
-    while (decoded === undefined && length < 4 && position + length < bytes.length) {
+    let length = 0;
+    let decoded: string | undefined;
+    do {
       length += 1;
       decoded = decodeUtf8(bytes.subarray(position, position + length));
-    }
+    } while (decoded === undefined && length < 4);
     if (decoded === undefined) {
       text += String.fromCharCode(0xdc00 + (bytes[position] ?? 0));
       position += 1;

@@ -48,13 +48,8 @@ export class Place {
 
 /** True where both have the same path: they may have been made by different lookups. */
 export function isSamePlace(one: Place, other: Place): boolean {
-  let [a, b]: [Place, Place] = [one, other];
-  if (a.depth !== b.depth) return false;
-  while (a !== b) {
-    if (a.name !== b.name) return false;
-    // Both are as deep as each other: both are roots.
-    if (a.parent === undefined || b.parent === undefined) return true;
-    [a, b] = [a.parent, b.parent];
-  }
+  let [a, b]: (Place | undefined)[] = [one, other];
+  // No entry has the name of the root.
+  for (; a !== b; [a, b] = [a?.parent, b?.parent]) if (a?.name !== b?.name) return false;
   return true;
 }

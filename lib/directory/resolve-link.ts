@@ -120,13 +120,13 @@ export class LinkResolver {
   #look(
     place: Place,
     name: string,
-  ): { linkTarget?: string; isDirectory: boolean } | 'unsearchable' | undefined {
+  ): { linkTarget?: string | undefined; isDirectory: boolean } | 'unsearchable' | undefined {
     try {
       const directory = this.#tree.goTo(place);
       const found = directory.lstat(name);
       if (found === undefined || found.type === 'directory') return found && { isDirectory: true };
       const linkTarget = found.type === 'symlink' ? directory.readlink(name) : this.#pretended(place, name);
-      return linkTarget === undefined ? { isDirectory: false } : { linkTarget, isDirectory: false };
+      return { linkTarget, isDirectory: false };
     } catch (error) {
       const code = errorCode(error);
       if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
