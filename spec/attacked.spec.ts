@@ -24,6 +24,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { swapped } from '../lib/directory/errors.ts';
 import { Destination } from '../lib/extract/destination.ts';
 import { keep } from '../lib/extract/keep.ts';
 import {
@@ -314,11 +315,25 @@ async function keepIn(
 }
 
 test("'keep' looks anew where nothing is there when it opens the tree, and another one comes", async () => {
+  for (const options of [{ manifest: ['new'] }, {}]) {
+    const directory = tempDirectory();
+    addToTree(directory, { 'app/old': 0o600 });
+    const before = (count: number) => count === 1 && rmSync(join(directory, 'app'), { recursive: true });
+    const after = () => addToTree(directory, { 'app/new': 0o600 });
+    const { outcome, opened } = await keepIn(directory, options, { before, after });
+    assert.is((outcome as { outcome?: string }).outcome, 'kept');
+    assert.is(opened, 2);
+  }
+});
+
+test("'keep' looks anew where the tree was exchanged while it was opened", async () => {
   const directory = tempDirectory();
-  addToTree(directory, { 'app/old': 0o600 });
-  const before = (count: number) => count === 1 && rmSync(join(directory, 'app'), { recursive: true });
-  const after = () => addToTree(directory, { 'app/new': 0o600 });
-  const { outcome, opened } = await keepIn(directory, { manifest: ['new'] }, { before, after });
+  addToTree(directory, { 'app/new': 0o600 });
+  // Where a directory is held by its path, that is seen by two looks.
+  const before = (count: number) => {
+    if (count === 1) throw swapped(join(directory, 'app'));
+  };
+  const { outcome, opened } = await keepIn(directory, { manifest: ['new'] }, { before });
   assert.is((outcome as { outcome?: string }).outcome, 'kept');
   assert.is(opened, 2);
 });

@@ -173,6 +173,8 @@ test('calls without a key take turns, those with the same key share one', async 
   assert.is(fills, 11, 'what is verified is not what is not');
   await Promise.all([call({ key: 'digest' }), call({ key: 'digest', manifest: false })]);
   assert.is(fills, 12, 'there is no manifest either way');
+  await Promise.all([call({ key: 'digest' }), call({ key: 'digest', strict: undefined } as StageOptions)]);
+  assert.is(fills, 13, 'undefined is not given');
 });
 
 test('calls for other destinations do not wait', async () => {
@@ -314,12 +316,15 @@ test('who has aborted before shares nothing', async () => {
 test('a failure that is no abort is the failure of all that share it', async () => {
   const destination = newDestination();
   const failure = new Error('no');
+  let fills = 0;
   const fill = async () => {
+    fills += 1;
     await nextTurn();
     throw failure;
   };
   const calls = [1, 2].map(() => rejection(stageTree(destination, { key: 'digest' }, fill)));
   assert.equal(await Promise.all(calls), [failure, failure]);
+  assert.is(fills, 1);
   await stageTree(destination, { key: 'digest' }, writes('new'));
   assert.equal(besides(destination), ['out']);
 });
@@ -669,7 +674,8 @@ wrapped('a key that is none is refused', async () => {
   assert.instance(promised, TypeError);
   assert.match(promised.message, /^key: expected a string, got a promise; a key is needed at once/);
   assert.instance(await refused(() => 7), TypeError);
-  assert.instance(await refused(() => undefined), TypeError);
+  for (const none of [undefined, null])
+    assert.match((await refused(() => none)).message, /^key: expected a string, got (undefined|null)/);
   assert.instance(await refused(() => ''), RangeError);
   const failure = new Error('no');
   assert.is(
