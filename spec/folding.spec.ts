@@ -192,6 +192,12 @@ if (process.platform === 'linux') {
     const empty = outcomes['an empty tree'] as FoldingOutcome;
     assert.equal(empty.reasons, ['A: type-mismatch', 'a: type-mismatch']);
   });
+
+  test('calls for one destination in two spellings take turns', () => {
+    const [one, same, other] = JSON.parse(readFileSync(join(folder, 'turns.json'), 'utf8'));
+    assert.is(one, same);
+    assert.is.not(one, other);
+  });
 }
 
 test.run();

@@ -50,7 +50,7 @@ const specs: Record<string, readonly string[]> = {
   'extract/stage-tree.ts': ['stage-tree'],
   'extract/stage.ts': ['stage-tree', 'extract', 'attacked', 'publish'],
   'extract/wrap.ts': ['stage-tree', 'extract', 'attacked'],
-  'extract/destination.ts': ['stage-tree', 'extract', 'attacked', 'publish'],
+  'extract/destination.ts': ['stage-tree', 'folding', 'extract', 'attacked', 'publish'],
   'extract/keep.ts': ['attacked', 'stage-tree'],
   'extract/marker.ts': ['staging', 'attacked'],
   'extract/sync.ts': ['staging'],

@@ -1,6 +1,7 @@
-/** Passes on a file system that folds names, imitated; prints what each came to. */
+/** Passes on a file system that folds names, imitated; writes what each came to, and what tells calls for destinations apart. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { resolveDestination } from '../../lib/extract/destination.ts';
 import type { ApplyOptions, PermissionReport } from '../../lib/index.ts';
 import { UnresolvedEntriesError } from '../../lib/index.ts';
 import { impatient, pathPass, reasonsOf } from './passes.ts';
@@ -46,3 +47,14 @@ const outcomes: Record<string, FoldingOutcome> = {
   'an empty tree': await outcomeOf(makeTree({}), { manifest: ['a', 'A'] }),
 };
 writeFileSync(join(process.argv[2] ?? '', 'outcomes.json'), JSON.stringify(outcomes));
+
+const parent = tree();
+const turns = ['out', 'OUT', 'other'].map((name) => {
+  const destination = resolveDestination(join(parent, name));
+  try {
+    return destination.turn;
+  } finally {
+    destination.release();
+  }
+});
+writeFileSync(join(process.argv[2] ?? '', 'turns.json'), JSON.stringify(turns));
