@@ -1054,6 +1054,41 @@ recognised('a broken header is named, and zeros are no archive', async () => {
   );
 });
 
+recognised('an archive without entries is known by its name', async () => {
+  for (const [name, bytes] of [
+    ['empty.tar', Buffer.alloc(10_240)],
+    ['empty.TGZ', zlib.gzipSync(endMark)],
+    ['empty.tar.gz', zlib.gzipSync(Buffer.alloc(10_240))],
+  ] as const) {
+    const manifest = await readManifest(fileWith(name, bytes));
+    assert.is(manifest.format, 'tar', name);
+    assert.equal(manifest.entries, [], name);
+  }
+  for (const [name, bytes] of [
+    ['empty.zip', Buffer.alloc(10_240)],
+    ['half.tar', Buffer.alloc(700)],
+    ['disk.tar', Buffer.alloc(1 << 20)],
+    ['disk.gz', zlib.gzipSync(endMark)],
+    ['disk.tgz', zlib.gzipSync(Buffer.alloc(1 << 20))],
+    ['other.tar', Buffer.concat([Buffer.alloc(1023), Buffer.from('x')])],
+  ] as const) {
+    const { message } = await failureOf(readManifest(fileWith(name, bytes)));
+    assert.match(message, /data that begins with the bytes 00 00/, name);
+  }
+});
+
+recognised('an extended header that nobody named', async () => {
+  const { name: _, ...unnamed } = paxHeader({ path: 'long' });
+  const bytes = packTar([unnamed, { name: 'short' }]);
+  const manifest = await readManifest(fileWith('unnamed.bin', bytes));
+  assert.equal(
+    manifest.entries.map(({ path }) => path),
+    ['long'],
+  );
+  const old = packTar([{ ...unnamed, magic: '' }, { name: 'short' }]);
+  assert.match((await failureOf(readManifest(fileWith('old.bin', old)))).message, /begins with the bytes 00/);
+});
+
 recognised('what only some manifests need is loaded only where it is needed', () => {
   const lib = new URL('../lib/', import.meta.url);
   for (const name of readdirSync(lib, { recursive: true }) as string[]) {

@@ -14,7 +14,7 @@ import { readMtreeManifest, startsLikeMtree } from './mtree.ts';
 import { checkReadOptions, type ReadOptions } from './options.ts';
 import { readRecordManifest, startsLikeRecord } from './record.ts';
 import { readTarManifest } from './tar.ts';
-import { startsLikeTar } from './tar-header.ts';
+import { isEmptyTar, isNamedLikeTar, startsLikeTar } from './tar-header.ts';
 import { readZipManifest } from './zip.ts';
 import { endsLikeZip, hasDirectory, startsLikeZip } from './zip-directory.ts';
 
@@ -61,6 +61,7 @@ const recognisers: readonly Recogniser[] = [
   { ...zip, recognises: ({ tail }) => endsLikeZip(tail) },
   { ...tar, recognises: async (sample) => startsLikeTar(await sample.decompress()) },
   { ...zip, recognises: ({ hasZipDirectory }) => hasZipDirectory() },
+  { ...tar, recognises: (sample) => isNamedLikeTar(sample.name) && isEmpty(sample) },
   { ...mtree, recognises: ({ head }) => !hasBinarySignature(head) && startsLikeMtree(head) },
   { ...mtree, recognises: async (sample) => startsLikeMtree(await sample.decompress()) },
   {
@@ -79,6 +80,13 @@ const recognisers: readonly Recogniser[] = [
       startsLikeList(head, isWhole, isNamedLikeList(name)),
   },
 ];
+
+/** Whether there is nothing but the end mark of a tar archive. Zeros may also be what somebody made room with for a file. */
+async function isEmpty({ head, isWhole, compression, decompress }: Sample): Promise<boolean> {
+  if (compression === undefined) return isWhole && isEmptyTar(head);
+  const inner = await decompress();
+  return inner.length < INNER_LENGTH && isEmptyTar(inner);
+}
 
 /** What lists are called: then names in it may be anything. */
 function isNamedLikeList(name: string): boolean {

@@ -148,7 +148,19 @@ export function readText(bytes: Buffer): string {
   return decodeName(end === -1 ? bytes : bytes.subarray(0, end));
 }
 
-/** True where the bytes begin with a header: its checksum is right, and it has a name. */
+/** True where the bytes begin with a header: its checksum is right, and it has a name, or is one of POSIX or GNU tar. */
 export function startsLikeTar(head: Buffer): boolean {
-  return head.length >= BLOCK_LENGTH && head[0] !== 0 && checksumOf(head) !== undefined;
+  if (head.length < BLOCK_LENGTH || checksumOf(head) === undefined) return false;
+  // Some programs name no extended header (Rust's tar).
+  return head[0] !== 0 || head.toString('latin1', MAGIC, MAGIC + 5) === 'ustar';
+}
+
+/** True where the bytes are an archive without entries: whole blocks of zeros. */
+export function isEmptyTar(bytes: Buffer): boolean {
+  return bytes.length > 0 && bytes.length % BLOCK_LENGTH === 0 && bytes.every((byte) => byte === 0);
+}
+
+/** True where a file is called what tar archives are called. */
+export function isNamedLikeTar(name: string): boolean {
+  return /\.(?:tar(?:\.\w+)?|tbr|tgz|tzst)$/i.test(name);
 }
