@@ -195,6 +195,85 @@ zip('a directory by the DOS bit, without a slash', async () => {
   );
 });
 
+zip('a directory by its Unix mode, without a slash', async () => {
+  const manifest = await readHeld(
+    [
+      { name: 'ext', mode: DIRECTORY | 0o755, attributes: DOS_DIRECTORY },
+      { name: 'back\\', mode: DIRECTORY | 0o755 },
+      { name: 'run', mode: REGULAR | 0o755, content: 'x' },
+    ],
+    6,
+  );
+  assert.equal(factsOf(manifest)[0], { path: 'ext', type: 'directory', mode: 0o755 });
+  assert.equal(codesOf(manifest), ['directory-by-attribute']);
+  const full = await applyPermissions(makeTree({ ext: 'x', 'back/': 0o755, run: 'x' }), {
+    manifest,
+    retry: false,
+    strict: false,
+  });
+  assert.equal(
+    full.unresolved.map(({ reason, path }) => [reason, path]),
+    [['type-mismatch', 'ext']],
+  );
+});
+
+zip('what is a directory by its attributes and has content may be a file', async () => {
+  const manifest = await readHeld(
+    [
+      { name: 'dos', system: FAT, attributes: DOS_DIRECTORY, content: 'x' },
+      { name: 'file', system: FAT, mode: REGULAR | 0o644, attributes: DOS_DIRECTORY, content: 'x' },
+      { name: 'unix', mode: DIRECTORY | 0o755, content: 'x' },
+    ],
+    5,
+  );
+  assert.equal(factsOf(manifest), [{ path: 'dos' }, { path: 'file' }, { path: 'unix' }]);
+  assert.equal(codesOf(manifest), ['directory-by-attribute']);
+});
+
+zip('control characters in a name that is not said to be UTF-8', async () => {
+  const manifest = await readHeld(
+    [
+      { name: 'Icon\r', mode: REGULAR | 0o644, content: 'x' },
+      { name: 'bell\x07\x7f', mode: REGULAR | 0o644 },
+    ],
+    4,
+    // It leaves them out.
+    ['unzip'],
+  );
+  assert.equal(
+    manifest.entries.map(({ path, alternative }) => [path, alternative]),
+    [
+      ['Icon\r', 'Icon♪'],
+      ['bell\x07\x7f', 'bell•⌂'],
+    ],
+  );
+  const said = await readManifest(fileOf(rawZip([{ name: 'Icon\r', flags: 0x800 }]), '.zip'));
+  assert.is(said.entries[0]?.alternative, undefined);
+});
+
+zip('a backslash in a name that is no UTF-8, as half of a character', async () => {
+  // 表.txt and 新/表.txt in Shift JIS.
+  const top = Buffer.from('955c2e747874', 'hex');
+  const below = Buffer.from('90562f955c2e747874', 'hex');
+  const manifest = await readManifest(
+    fileOf(
+      rawZip([
+        { name: top, system: FAT },
+        { name: below, system: FAT },
+      ]),
+      '.zip',
+    ),
+  );
+  assert.equal(
+    manifest.entries.map(({ path, alternative }) => [path, alternative]),
+    [
+      ['ò/.txt', '\udc95\\.txt'],
+      ['ÉV/ò/.txt', '\udc90V/\udc95\\.txt'],
+    ],
+  );
+  await readHeld([{ name: below, system: FAT, content: 'x' }], 3, ['unzip', 'python', 'adm-zip']);
+});
+
 zip('a link or file whose name ends in a slash is a directory', async () => {
   const manifest = await readHeld(
     [

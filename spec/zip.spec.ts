@@ -172,7 +172,7 @@ with zipfile.ZipFile(path, 'w') as archive:
     { path: 'ntfs-link' },
     { path: '日本/😀', type: 'file', mode: 0o644, size: 0 },
     { path: 'café ▓ß', type: 'file', mode: 0o644, size: 5, alternative: 'caf\udc82 \udcb2\udce1' },
-    { path: 'line\nbreak \x7f', type: 'file', mode: 0o644, size: 0 },
+    { path: 'line\nbreak \x7f', type: 'file', mode: 0o644, size: 0, alternative: 'line◙break ⌂' },
     { path: 'empty', type: 'file', mode: 0, size: 0 },
   ];
   for (const entry of expected) assert.equal(byPath.get(entry.path), entry);
@@ -404,6 +404,18 @@ forms('the Unicode path extra field counts where its checksum is that of the nam
   const wrong = packZip({ 'w.txt': { extra: { 28789: field('v.txt') } } });
   assert.is((await readOne(wrong))?.path, 'w.txt');
 });
+
+forms(
+  'a name that is said to be UTF-8 counts more than a Unicode path, and that is its other spelling',
+  async () => {
+    const head = Buffer.alloc(5, 1);
+    head.writeUInt32LE(crc32(Buffer.from('é')), 1);
+    const field = (name: string) => ({ extra: { 28789: Buffer.concat([head, Buffer.from(name)]) } });
+    const facts = { path: 'é', type: 'file', size: 0 };
+    assert.equal(await readOne(packZip({ é: field('Ω') })), { ...facts, alternative: 'Ω' });
+    assert.equal(await readOne(packZip({ é: field('é') })), facts);
+  },
+);
 
 forms('a name without the UTF-8 flag is CP437', async () => {
   const bytes = alter(packZip({ é: {} }), (copy, _, header) => copy.writeUInt16LE(0, header + 8));

@@ -1,13 +1,19 @@
-import { decodeName } from '../directory/names.ts';
+import { decodeName, isDecodable } from '../directory/names.ts';
 import { isSafePath } from './path.ts';
 
 /** Characters of the bytes 0x80 to 0xff in IBM code page 437 (APPNOTE, appendix D). */
 const CP437 =
   'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0';
 
+/** Signs that it has in place of control characters, 0x01 to 0x1f, and 0x7f. */
+const SIGNS = '☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼';
+const DELETE_SIGN = '⌂';
+
 const isAscii = /^[\0-\x7f]*$/;
-/** ASCII without a backslash and without what looks like a drive. */
-const plain = /^(?![A-Za-z]:)[\0-\x5b\x5d-\x7f]*$/;
+/** Printable ASCII without a backslash and without what looks like a drive. */
+const plain = /^(?![A-Za-z]:)[ -[\]-~]*$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
+const controls = /[\x01-\x1f\x7f]/g;
 /** What bsdtar and node-tar take for drives, and leave out. */
 const drives = /^(?:[A-Za-z]:)+(?=[^/])/;
 
@@ -45,7 +51,10 @@ export function isPlainName(latin1: string): boolean {
  *
  * - bytes that are not said to be UTF-8: CP437 (APPNOTE D.1; Python, yauzl), else the bytes as they are, UTF-8 or not (unzip,
  *   bsdtar, 7-Zip)
- * - a Unicode path field: that (unzip, bsdtar, 7-Zip), else the name as it stands (Python)
+ * - a control character in one that is not said to be UTF-8 (`Icon\r` of macOS): that, else the sign that CP437 has for it
+ *   (yauzl)
+ * - a Unicode path field: that (unzip, bsdtar, 7-Zip), else the name as it stands (Python); of a name that is said to be UTF-8
+ *   the other way about (yauzl takes the field everywhere)
  * - a backslash: made on FAT or NTFS it separates (unzip, bsdtar), else it is a character (Python, 7-Zip); made elsewhere
  *   the other way about (yauzl takes it for a separator everywhere)
  * - letters and accents that are said to be UTF-8: as they stand, or composed to one character (bsdtar)
@@ -53,18 +62,37 @@ export function isPlainName(latin1: string): boolean {
  */
 export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
   const latin1 = raw.toString('latin1');
-  const { path, alternative, oddity }: SpelledName =
-    facts.unicodePath === undefined && isAscii.test(latin1) ? { path: latin1 } : decode(raw, facts);
+  const isPlainText = facts.unicodePath === undefined && isAscii.test(latin1);
+  const { path, alternative, oddity }: SpelledName = isPlainText
+    ? { path: latin1, alternative: facts.isUtf8 ? undefined : withSigns(latin1) }
+    : decode(raw, facts);
   if (!path.includes('\\')) {
     const other = alternative ?? withoutDrive(path);
     return { path, alternative: other && safely(other), oddity };
   }
   const split = path.replaceAll('\\', '/');
   if (facts.isDosMade) {
-    const other = safely(alternative?.replaceAll('\\', '/') ?? path);
-    return { path: split, alternative: other, oddity: 'backslash' };
+    const other = alternative === undefined ? path : otherDosName(raw, alternative, facts);
+    return { path: split, alternative: safely(other), oddity: 'backslash' };
   }
   return { path, alternative: safely(alternative ?? split) };
+}
+
+/**
+ * The other spelling of a name whose backslashes separate. Python takes none for a separator; nor does bsdtar in a name with slashes,
+ * or with bytes that are no text.
+ */
+function otherDosName(raw: Buffer, alternative: string, { isUtf8, unicodePath }: ZipNameFacts): string {
+  if (unicodePath !== undefined && !isUtf8) return decodeCp437(raw);
+  const splits = !alternative.includes('/') && isDecodable(alternative);
+  return splits ? alternative.replaceAll('\\', '/') : alternative;
+}
+
+/** A name with the signs of CP437 for control characters; `undefined` where it has none. */
+function withSigns(name: string): string | undefined {
+  if (name.includes('\\')) return undefined;
+  const signs = name.replace(controls, (control) => SIGNS[control.charCodeAt(0) - 1] ?? DELETE_SIGN);
+  return signs === name ? undefined : signs;
 }
 
 /**
@@ -90,14 +118,14 @@ function withoutDrive(name: string): string | undefined {
 }
 
 function decode(raw: Buffer, { isUtf8, unicodePath }: ZipNameFacts): SpelledName {
-  if (unicodePath !== undefined) {
-    const path = decodeName(unicodePath);
-    const cp437 = decodeCp437(raw);
-    return { path, alternative: cp437 === path ? decodeName(raw) : cp437 };
-  }
+  const unicode = unicodePath && decodeName(unicodePath);
   if (isUtf8) {
     const path = decodeName(raw);
-    return { path, alternative: composed(path) };
+    return { path, alternative: unicode === undefined || unicode === path ? composed(path) : unicode };
+  }
+  if (unicode !== undefined) {
+    const cp437 = decodeCp437(raw);
+    return { path: unicode, alternative: cp437 === unicode ? decodeName(raw) : cp437 };
   }
   return { path: decodeCp437(raw), alternative: decodeName(raw), oddity: 'name-encoding' };
 }

@@ -14,7 +14,7 @@ const PERMISSIONS = 0o7777;
 /** The directory bit of DOS attributes. */
 const DOS_DIRECTORY = 0x10;
 const DIRECTORY_BY_ATTRIBUTE =
-  'is a directory by its DOS attributes alone, as others here may be: its name has no slash at its end';
+  'is a directory by its attributes alone, as others here may be: its name has no slash at its end';
 const LINK_OR_FILE = 'is a link that was made on no Unix, as others here may be: a file will do as well';
 
 /** What a zip entry says, as extractors take it; its link target is read by whoever wants it. */
@@ -42,11 +42,13 @@ interface Facts {
 }
 
 /** Of an entry made on Unix: the high word is its mode (APPNOTE 4.4.15). Without one, nothing is known of it. */
-function unixFacts({ attributes }: ZipEntry, path: string, notes: Notes): Facts {
+function unixFacts({ attributes, size }: ZipEntry, path: string, notes: Notes): Facts {
   const word = attributes >>> 16;
   const kind = word & S_IFMT;
   const mode = word === 0 ? undefined : word & PERMISSIONS;
-  if (!path.endsWith('/')) return { type: typeOf(kind), mode };
+  if (!path.endsWith('/')) {
+    return kind === S_IFDIR ? directoryByAttribute(mode, size, path, notes) : { type: typeOf(kind), mode };
+  }
   if (kind === S_IFLNK || kind === S_IFREG) {
     const what = kind === S_IFLNK ? 'a link' : 'a file';
     notes.add('directory-by-name', `is given as ${what}, and is a directory by its name`, path);
@@ -57,8 +59,14 @@ function unixFacts({ attributes }: ZipEntry, path: string, notes: Notes): Facts 
 
 function typeOf(kind: number): ManifestEntry['type'] {
   if (kind === 0 || kind === S_IFREG) return 'file';
-  if (kind === S_IFDIR) return 'directory';
   return kind === S_IFLNK ? 'symlink' : undefined;
+}
+
+/** Without a slash that every program knows, some make a file of it: an empty one, or one with its content. */
+function directoryByAttribute(mode: number | undefined, size: number, path: string, notes: Notes): Facts {
+  notes.addFirst('directory-by-attribute', DIRECTORY_BY_ATTRIBUTE, path);
+  if (size > 0) return { type: undefined, mode: undefined };
+  return { type: 'directory', mode, traits: { isPerhapsEmptyFile: true } };
 }
 
 /**
@@ -66,13 +74,12 @@ function typeOf(kind: number): ManifestEntry['type'] {
  * take it. Here it counts where it says what the name and the DOS attributes say, and never for a directory.
  */
 function otherFacts({ attributes, size, isDosMade, name }: ZipEntry, path: string, notes: Notes): Facts {
-  const isNamed = path.endsWith('/');
-  if (isNamed || (isDosMade && (attributes & DOS_DIRECTORY) !== 0)) {
-    if (!isNamed) notes.addFirst('directory-by-attribute', DIRECTORY_BY_ATTRIBUTE, path);
-    // Without a slash that every program knows, some make an empty file of it.
-    const isUnclear = size === 0 && (!isNamed || name.alternative?.endsWith('\\') === true);
+  if (path.endsWith('/')) {
+    const isUnclear = size === 0 && name.alternative?.endsWith('\\') === true;
     return { type: 'directory', mode: undefined, ...(isUnclear && { traits: { isPerhapsEmptyFile: true } }) };
   }
+  if (isDosMade && (attributes & DOS_DIRECTORY) !== 0)
+    return directoryByAttribute(undefined, size, path, notes);
   const word = attributes >>> 16;
   switch (word & S_IFMT) {
     case S_IFREG:
