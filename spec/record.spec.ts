@@ -203,6 +203,11 @@ rows('quoted fields, either line end, blank lines, a byte order mark, no line en
   ]);
 });
 
+rows('carriage returns alone, as Python reads them', async () => {
+  const path = recordWith('a,sha256=x,1\r"b\rc",sha256=x,2\r', 'cr.csv');
+  assert.equal(factsOf(await readManifest(path)), [file('a', 1), file('b\rc', 2)]);
+});
+
 rows('names that are not ASCII, and bytes that are not UTF-8', async () => {
   const content = Buffer.concat([
     Buffer.from('naïve/文.py,,1\n"caf'),
@@ -426,7 +431,9 @@ for (const [what, content, fault] of faults) {
 const oddRows: [what: string, row: string, taken: ManifestEntry[], said: RegExp][] = [
   ['too few fields', 'b,', [file('b')], /^row 2 has 2 fields, not path, hash and size: its path is taken$/],
   ['a path alone', 'b', [file('b')], /^row 2 has 1 fields/],
-  ['too many fields', 'b,,2,', [], /^row 2 has 4 fields, not path, hash and size: it is passed over$/],
+  ['too many fields', 'b,c,2,d', [], /^row 2 has 4 fields, not path, hash and size: it is passed over$/],
+  ['commas at its end', 'b,md5=x,2,,', [file('b', 2)], /^row 2 has 5 fields, .* its path is taken$/],
+  ['blanks alone', '  ', [], /^row 2 has no path/],
   [
     'a comma that nobody quoted',
     'b,c.dat,md5=x,3',

@@ -55,10 +55,11 @@ export class RecordReader {
   }
 
   #readRow(row: readonly string[]): void {
-    const fields = row.length > 3 ? joinPath(row) : row;
+    const fields = row.length > 3 ? ofThree(row) : row;
     const [path = '', hash, size] = fields;
-    if (fields.length > 3 || path === '') {
-      const what = path === '' ? 'no path' : `${row.length} fields`;
+    const isBlank = path === '' || (row.length === 1 && path.trim() === '');
+    if (fields.length > 3 || isBlank) {
+      const what = isBlank ? 'no path' : `${row.length} fields`;
       return this.#odd(`has ${what}, not path, hash and size: it is passed over`);
     }
     const digits = size?.trim() ?? '';
@@ -129,8 +130,15 @@ export function keepCommon(known: ManifestEntry, entry: ManifestEntry): boolean 
   return isSame;
 }
 
-/** A path with commas that nobody quoted: the last two fields are hash and size. Else the row as it is. */
-function joinPath(row: readonly string[]): readonly string[] {
+/**
+ * Three fields of more: the first ones where all others are empty, as for pip; or a path with commas that nobody quoted, and the last
+ * two. Else the row as it is.
+ */
+function ofThree(row: readonly string[]): readonly string[] {
+  const [path = '', firstHash = '', firstSize = '', ...rest] = row;
+  if (rest.every((field) => field === '') && hashForm.test(firstHash) && sizeForm.test(firstSize)) {
+    return [path, firstHash, firstSize];
+  }
   const [hash = '', size = ''] = row.slice(-2);
   const isJoined = hash !== '' && hashForm.test(hash) && sizeForm.test(size);
   return isJoined ? [row.slice(0, -2).join(','), hash, size] : row;
@@ -149,7 +157,7 @@ async function* parseRows(source: string, archive: Archive): AsyncGenerator<stri
     const parser = parse({
       encoding: 'latin1',
       max_record_size: MAX_ROW,
-      record_delimiter: ['\r\n', '\n'],
+      record_delimiter: ['\r\n', '\n', '\r'],
       relax_column_count: true,
       relax_quotes: true,
       skip_empty_lines: true,

@@ -76,7 +76,7 @@ export async function readRecordManifest(source: string, options: ReadOptions = 
  */
 export function startsLikeRecord(head: Buffer, isWhole: boolean): boolean {
   const text = head.toString('latin1');
-  const lines = (text.startsWith(byteOrderMark) ? text.slice(3) : text).split(/\r?\n/);
+  const lines = (text.startsWith(byteOrderMark) ? text.slice(3) : text).split(/\r\n?|\n/);
   // The last line may be cut.
   if (!isWhole) lines.pop();
   const rows = lines.filter((line) => line !== '');
