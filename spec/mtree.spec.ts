@@ -293,6 +293,16 @@ test('takes only what counts: nochange, ignore, optional, the strongest digest',
   ]);
 });
 
+test('a byte order mark, and slashes behind the dot', async () => {
+  for (const text of ['#mtree\n.//a type=file\n', '. type=dir\n././/a type=file\n', './/a type=file\n']) {
+    const manifest = await readText(`\ufeff${text}`);
+    assert.is(manifest.format, 'mtree');
+    assert.equal(facts([...manifest].slice(-1)), [{ path: 'a', type: 'file' }]);
+    assert.equal(facts(manifest), facts(await readText(text)));
+    assert.is(manifest.warningCount, 0);
+  }
+});
+
 test('says what is odd, and reads on', async () => {
   const manifest = await readText(`. type=dir
   dev type=char device=native,1,3

@@ -4,7 +4,7 @@ import { quoted } from '../printable.ts';
 import { pause, Slices } from '../slices.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { EntryCollector } from './collector.ts';
-import { chunksOf, compressionOf, decompress } from './decompress.ts';
+import { byteOrderMark, chunksOf, compressionOf, decompress, withoutMark } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { applyKeyword, forgetKeyword, isKeyword, type MtreeFacts } from './mtree-facts.ts';
 import { cutOf, mtreeLineAt } from './mtree-lines.ts';
@@ -57,7 +57,9 @@ export async function readMtreeManifest(source: string, options: ReadOptions = {
 }
 
 /** True where text begins like mtree(5): with its signature, with `/set`, or with a name and nothing but keywords. */
-export function startsLikeMtree(head: Buffer): boolean {
+export function startsLikeMtree(start: Buffer): boolean {
+  const hasMark = start.toString('latin1', 0, byteOrderMark.length) === byteOrderMark;
+  const head = hasMark ? start.subarray(byteOrderMark.length) : start;
   if (head.toString('latin1', 0, signature.length) === signature) return true;
   try {
     let line = mtreeLineAt(head, 0);
@@ -82,7 +84,7 @@ async function* textOf(
   const chunks = compression === undefined ? chunksOf(archive) : decompress(archive, compression, isAborted);
   let left: Buffer[] = [];
   let length = 0;
-  for await (const chunk of chunks) {
+  for await (const chunk of withoutMark(chunks)) {
     length += chunk.length;
     checkLength(length, source);
     const end = cutOf(chunk);
@@ -197,7 +199,7 @@ class MtreeReader {
     const facts: MtreeFacts = { ...this.#defaults };
     for (const word of words) this.#apply(facts, word);
     const isFull = name.includes('/');
-    const path = isFull ? name.replace(/^(?:\.\/)+(?=.)/, '') : this.#pathOf(name);
+    const path = isFull ? name.replace(/^(?:\.\/+)+(?=[^/])/, '') : this.#pathOf(name);
     if (!isFull && facts.type === 'directory') this.#inside.push(path);
     if (facts.ignore === true) this.#ignored.add(path);
     this.#add(path, written, facts);

@@ -3,7 +3,7 @@ import { pipeline, Readable } from 'node:stream';
 import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import type { Archive } from './archive.ts';
-import { chunksOf } from './decompress.ts';
+import { chunksOf, withoutMark } from './decompress.ts';
 import { commonDigest, recordDigest } from './digest.ts';
 import type { ManifestDigest, ManifestEntry } from './manifest.ts';
 import type { Notes } from './notes.ts';
@@ -11,7 +11,6 @@ import { tryNormalize } from './path.ts';
 
 /** Longest row in bytes: far beyond any path, so that a quote that is never closed is found early. */
 const MAX_ROW = 1 << 16;
-export const byteOrderMark = '\xef\xbb\xbf';
 const isAscii = /^[\0-\x7f]*$/;
 /** Hashes that a RECORD may have (PyPA). */
 const hashName = /^sha(?:256|384|512)=/i;
@@ -168,15 +167,5 @@ async function* parseRows(source: string, archive: Archive): AsyncGenerator<stri
     const { code = '', lines } = error as { code?: string; lines?: number };
     if (error instanceof ManifestError || !code.startsWith('CSV_')) throw error;
     throw new ManifestError(`is broken: ${code} near line ${lines ?? 1}`, { source });
-  }
-}
-
-/** Bytes without the byte order mark that some editors put before them. */
-async function* withoutMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-  let isFirst = true;
-  for await (const chunk of chunks) {
-    const hasMark = isFirst && chunk.toString('latin1', 0, 3) === byteOrderMark;
-    yield hasMark ? chunk.subarray(3) : chunk;
-    isFirst = false;
   }
 }

@@ -7,10 +7,11 @@ import { errorCode, located } from '../directory/errors.ts';
 import { openDirectory } from '../directory/open.ts';
 import { ManifestError } from '../errors.ts';
 import { type Archive, openArchive } from './archive.ts';
+import { byteOrderMark } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { Notes } from './notes.ts';
 import { checkReadOptions, type ReadOptions } from './options.ts';
-import { byteOrderMark, keepCommon, RecordReader } from './record-rows.ts';
+import { keepCommon, RecordReader } from './record-rows.ts';
 
 /** A row with a hash as it stands in a RECORD: path, `algorithm=digest`, size. */
 const hashRow = /^(?:"(?:[^"]|"")+"|[^"]+),"?[a-z]\w*=[\w-]+=*"?,\s?"?\d*"?\s?$/i;
