@@ -206,6 +206,11 @@ const faults: [what: string, content: string | Uint8Array, fault: RegExp][] = [
   ['a mode that is none', '[{ "path": "a", "mode": "0755" }]', /item 1: mode is not an integer/],
   ['a size that is none', '[{ "path": "a", "size": -1 }]', /item 1: size is not/],
   [
+    'a misspelled property, of which nothing is quoted',
+    '[{ "path": "secret", "sise": 1 }]',
+    /: is read as a list of paths; item 1: an entry after 0 others has a misspelled property; did you mean "size"\?$/,
+  ],
+  [
     'a path with different facts',
     '["a", {"path":"a","mode":1}]',
     /item 2: stands twice with different facts/,

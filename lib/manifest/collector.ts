@@ -118,9 +118,11 @@ export class EntryCollector {
   #refuseMisspelled(given: Partial<ManifestEntry>): void {
     const misspelled = findMisspelled(given);
     if (misspelled === undefined) return;
-    const path = Object.hasOwn(given, 'path') ? given.path : undefined;
+    const isQuoted = this.#options.quotes !== false;
+    const path = isQuoted && Object.hasOwn(given, 'path') ? given.path : undefined;
     const where = typeof path === 'string' ? `path ${quoted(path)}` : `an entry after ${this.#count} others`;
-    const fault = `has a property ${quoted(misspelled.given)}; did you mean ${quoted(misspelled.meant)}?`;
+    const what = isQuoted ? `a property ${quoted(misspelled.given)}` : 'a misspelled property';
+    const fault = `has ${what}; did you mean ${quoted(misspelled.meant)}?`;
     throw new ManifestError(`${where} ${fault}`, { source: this.#source, path });
   }
 
