@@ -137,13 +137,29 @@ function micromatchEach(path: string, globs: readonly string[]): boolean {
   const isNegated = (glob: string) =>
     glob.startsWith('!') && !glob.startsWith('!(') && !glob.startsWith('!!');
   const plain = (glob: string) => (glob.length > 1 && glob.endsWith('/') ? glob.slice(0, -1) : glob);
-  const regexp = (glob: string) => micromatch.makeRe(plain(glob), { dot: true });
+  const isMatch = (glob: string) => micromatch.isMatch(path, plain(glob), { dot: true });
+  const isTakenOut = (glob: string) => micromatch.makeRe(plain(glob), { dot: true }).test(path);
   let isNamed = globs.every(isNegated);
   for (const glob of globs) {
-    if (regexp(isNegated(glob) ? glob.slice(1) : glob).test(path)) isNamed = !isNegated(glob);
+    if (isNegated(glob) ? isTakenOut(glob.slice(1)) : isMatch(glob)) isNamed = !isNegated(glob);
   }
   return isNamed;
 }
+
+test('a glob names what is called like it', async () => {
+  for (const glob of ['[id]', 'app/[id]/run', '{a,b}', 'x/{a,b}/y', '{a,b}/', '[...all].js', 'a\\[b']) {
+    const matcher = await compileGlobs('ignore', [glob]);
+    const path = glob.replace(/\/$/, '');
+    assert.ok(matcher?.matches(path), glob);
+    assert.not.ok(matcher?.matches(`${path}x`), glob);
+    assert.equal(matcher?.unmatched(), []);
+    const but = await compileGlobs('ignore', [glob, '!nothing']);
+    assert.ok(but?.matches(path), glob);
+  }
+  const all = await compileGlobs('ignore', ['**', '!{a,b}']);
+  assert.ok(all?.matches('{a,b}'));
+  assert.not.ok(all?.matches('a'));
+});
 
 test('whatever is taken ends, whatever the name', async () => {
   const part = fc.constantFrom('a', 'b', '*', '?', '[a-z]', '{a,aa}', '@(a|b*)', '+(a)', '!(b)', '?(a)');

@@ -108,11 +108,18 @@ function wholeRule(glob: string, { makeRe, steps }: Compiler): (path: string) =>
   };
 }
 
+/** The same of a glob that names: it names what is called like it, too, as `[id]` and `{a,b}` may be (micromatch). */
+function namingRule(glob: string, compiler: Compiler): (path: string) => boolean {
+  const matches = wholeRule(glob, compiler);
+  return (path) => path === glob || matches(path);
+}
+
 /** Each path is asked as a whole: what one glob names another may take out again. */
 function wholeMatcher(globs: readonly string[], compiler: Compiler): Matcher {
   const rules = globs.map((glob) => {
     const negated = isNegated(glob);
-    const isNamed = wholeRule(withoutTrailingSlash(negated ? glob.slice(1) : glob), compiler);
+    const rule = negated ? wholeRule : namingRule;
+    const isNamed = rule(withoutTrailingSlash(negated ? glob.slice(1) : glob), compiler);
     return { glob, negated, isNamed };
   });
   const left = new Set(globs);
@@ -150,8 +157,9 @@ function splitMatcher(globs: readonly string[], compiler: Compiler): Matcher {
   for (const glob of globs) {
     const plain = withoutTrailingSlash(glob);
     const split = splitGlob(plain);
-    if (split === undefined) whole.push({ glob, isNamed: wholeRule(plain, compiler) });
+    if (split === undefined) whole.push({ glob, isNamed: namingRule(plain, compiler) });
     else rules.push(...split.map((part) => directoryRule(glob, part, compiler)));
+    if (split !== undefined && plain.includes('{')) rules.push(literalRule(glob, plain));
   }
   const left = new Set(globs);
   const known = new Map<string, NameMatcher | undefined>();
@@ -201,6 +209,13 @@ function directoryRule(glob: string, { directory, name }: SplitGlob, compiler: C
   if (directory.every((segment) => segment === '**')) return { ...rule, isHere: () => true };
   const matches = directoryMatcher(directory, (segment) => compileSegment(segment, ignoresCase), steps);
   return { ...rule, isHere: (path) => !isLongPath(path()) && matches(path()) };
+}
+
+/** What is called like a glob with braces. */
+function literalRule(glob: string, plain: string): DirectoryRule {
+  const [directory, literal] = [parentOf(plain), nameOf(plain)];
+  const matches = (name: string): boolean => name === literal;
+  return { glob, name: { matches, effort: 1 }, isHere: (path) => path() === directory };
 }
 
 /** Names that one of several globs names. Those that have named nothing so far are asked even where another one does. */
