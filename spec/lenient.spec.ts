@@ -1,6 +1,6 @@
 import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
+import { crc32, gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Manifest } from '../lib/manifest/manifest.ts';
@@ -673,6 +673,8 @@ const answers: [content: string, what: string, remedy: RegExp][] = [
     'an XML document',
     /download the file again/,
   ],
+  ['<Error><Code>AccessDenied</Code></Error>', 'HTML or XML', /download the file again/],
+  ['<!-- cached -->\n<html></html>', 'HTML or XML', /download the file again/],
   [
     'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n',
     'a Git LFS pointer',
@@ -695,6 +697,19 @@ for (const [content, what, remedy] of answers) {
   });
 }
 
+none('what is compressed once too often', async () => {
+  const zipped = rawZip([one]);
+  const packed: [content: Buffer, what: RegExp][] = [
+    [gzipSync(zipped), /: is gzip-compressed: a zip archive: decompress it once, and read that$/],
+    [
+      gzipSync(gzipSync(zipped)),
+      /: is gzip-compressed: gzip-compressed data: decompress it once, and read that$/,
+    ],
+  ];
+  for (const [content, what] of packed)
+    assert.match((await failureOf(readManifest(fileOf(content, '.zip')))).message, what);
+});
+
 none('a list is recognised by more than being text, and the notes say that it was one', async () => {
   const read = (content: string, name = '') => readManifest(fileOf(Buffer.from(content), name));
   for (const content of ['a/b\nc d/e f\n', './a b\n', 'README\nLICENSE\n', 'My Notes.txt\nbin/\n']) {
@@ -714,7 +729,7 @@ none('a list is recognised by more than being text, and the notes say that it wa
   ]) {
     assert.match(
       (await failureOf(read(content))).message,
-      /is (?:text|an HTML page|an XML document)/,
+      /is (?:text|an HTML page|an XML document|HTML or XML)/,
       content,
     );
   }

@@ -1,8 +1,11 @@
 import { compressionOf } from './decompress.ts';
 import { startsLikeJsonArray, startsLikeJsonObject } from './list.ts';
 
-/** What a file that no manifest is read from is called, by its first bytes. */
+/** What a file that no manifest is read from is called, by its first bytes; of what is compressed, by those inside. */
 const signatures: readonly (readonly [name: string, bytes: string, position?: number])[] = [
+  ['a zip archive', 'PK\x03\x04'],
+  ['gzip-compressed data', '\x1f\x8b'],
+  ['zstd-compressed data', '\x28\xb5\x2f\xfd'],
   ['bzip2-compressed data', 'BZh'],
   ['data of compress (.Z)', '\x1f\x9d'],
   ['xz-compressed data', '\xfd7zXZ\0'],
@@ -25,6 +28,12 @@ const placeholders: readonly (readonly [name: string, form: RegExp, remedy: stri
     'download the file again, and look at what the server answers',
   ],
   ['an XML document', /^\s*<\?xml\b/i, 'download the file again, and look at what the server answers'],
+  // A comment before a page, an error of a store without a declaration.
+  [
+    'HTML or XML',
+    /^\s*<(?:!--|!doctype\s|[a-z][\w:-]*[\s/>])/i,
+    'download the file again, and look at what the server answers',
+  ],
 ];
 
 /** As many bytes of unknown data as a message shows: a signature. */

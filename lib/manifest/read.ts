@@ -206,7 +206,9 @@ async function decompressStart(
 async function describe({ name, head, compression, decompress }: Sample): Promise<string> {
   const inner = compression === undefined ? head.subarray(0, INNER_LENGTH) : await decompress();
   const what = `${compression === undefined ? '' : `${compression}-compressed: `}${describeStart(inner)}`;
-  const remedy = remedyFor(inner);
+  const isPackedTwice =
+    compression !== undefined && (startsLikeZip(inner) || compressionOf(inner) !== undefined);
+  const remedy = isPackedTwice ? 'decompress it once, and read that' : remedyFor(inner);
   const suffix = archiveSuffix(name);
   if (suffix !== undefined && isText(inner)) {
     return `is named like an archive (${suffix}), but is ${what}: ${remedy ?? 'get the archive itself'}`;
