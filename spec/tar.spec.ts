@@ -1067,6 +1067,7 @@ recognised('an archive without entries is known by its name', async () => {
   for (const [name, bytes] of [
     ['empty.zip', Buffer.alloc(10_240)],
     ['half.tar', Buffer.alloc(700)],
+    ['room.tar', Buffer.alloc(20_480)],
     ['disk.tar', Buffer.alloc(1 << 20)],
     ['disk.gz', zlib.gzipSync(endMark)],
     ['disk.tgz', zlib.gzipSync(Buffer.alloc(1 << 20))],

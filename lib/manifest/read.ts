@@ -61,7 +61,11 @@ const recognisers: readonly Recogniser[] = [
   { ...zip, recognises: ({ tail }) => endsLikeZip(tail) },
   { ...tar, recognises: async (sample) => startsLikeTar(await sample.decompress()) },
   { ...zip, recognises: ({ hasZipDirectory }) => hasZipDirectory() },
-  { ...tar, recognises: (sample) => isNamedLikeTar(sample.name) && isEmpty(sample) },
+  {
+    ...tar,
+    recognises: async ({ name, head, compression, decompress }) =>
+      isNamedLikeTar(name) && isEmptyTar(compression === undefined ? head : await decompress()),
+  },
   { ...mtree, recognises: ({ head }) => !hasBinarySignature(head) && startsLikeMtree(head) },
   { ...mtree, recognises: async (sample) => startsLikeMtree(await sample.decompress()) },
   {
@@ -80,13 +84,6 @@ const recognisers: readonly Recogniser[] = [
       startsLikeList(head, isWhole, isNamedLikeList(name)),
   },
 ];
-
-/** Whether there is nothing but the end mark of a tar archive. Zeros may also be what somebody made room with for a file. */
-async function isEmpty({ head, isWhole, compression, decompress }: Sample): Promise<boolean> {
-  if (compression === undefined) return isWhole && isEmptyTar(head);
-  const inner = await decompress();
-  return inner.length < INNER_LENGTH && isEmptyTar(inner);
-}
 
 /** What lists are called: then names in it may be anything. */
 function isNamedLikeList(name: string): boolean {

@@ -155,9 +155,14 @@ export function startsLikeTar(head: Buffer): boolean {
   return head[0] !== 0 || head.toString('latin1', MAGIC, MAGIC + 5) === 'ustar';
 }
 
-/** True where the bytes are an archive without entries: whole blocks of zeros. */
+/** Length of a record, which archives are filled up to (POSIX, pax: 20 blocks). */
+const RECORD_LENGTH = 20 * BLOCK_LENGTH;
+
+/** True where the bytes are an archive without entries: whole blocks of zeros. More of them are room that was made for a file. */
 export function isEmptyTar(bytes: Buffer): boolean {
-  return bytes.length > 0 && bytes.length % BLOCK_LENGTH === 0 && bytes.every((byte) => byte === 0);
+  const { length } = bytes;
+  if (length === 0 || length > RECORD_LENGTH || length % BLOCK_LENGTH !== 0) return false;
+  return bytes.every((byte) => byte === 0);
 }
 
 /** True where a file is called what tar archives are called. */
