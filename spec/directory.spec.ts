@@ -1247,7 +1247,9 @@ for (const { backend, title, open, openTree: openAsTree } of allPasses) {
         const other = readdirSync(dirname(mountPoint)).find(
           (name) => !mountPoints().includes(join(dirname(mountPoint), name)),
         );
+        const before = openDescriptors();
         if (other !== undefined) assert.is(directory.isMountPoint(other, sameDevice), false, other);
+        assert.is(openDescriptors(), before);
       });
     });
 
