@@ -36,7 +36,7 @@ const specs: Record<string, readonly string[]> = {
   'directory/link-target.ts': ['windows-imitated', 'directory', 'flattened'],
   'directory/windows-names.ts': ['windows-imitated', 'manifest-path'],
   'directory/working-directory.ts': ['working-directory', 'descriptors', 'faults'],
-  'directory/real-path.ts': ['directory', 'extract'],
+  'directory/real-path.ts': ['real-path', 'directory', 'extract'],
   'directory/tree.ts': ['tree', 'directory', 'descriptors'],
   'directory/place.ts': ['directory', 'apply'],
   'directory/names.ts': ['directory', 'hostile'],
