@@ -1,4 +1,5 @@
 import fs, { constants } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type * as noFollow from '../lib/directory/no-follow.ts';
@@ -31,9 +32,9 @@ async function flagOn({ platform, file, link }: System) {
   const closeSync = () => {
     left -= 1;
   };
-  // What it finds out it remembers: each system has a module of its own.
+  // What it finds out it remembers: each system has a module of its own. Bun takes all URLs of a file for one, but not paths.
   const url = new URL(`../dist/directory/no-follow.js?${platform}-${file}-${link}`, import.meta.url);
-  const { noFollowFlag, isAnyRefused } = (await import(url.href)) as typeof noFollow;
+  const { noFollowFlag, isAnyRefused } = (await import(fileURLToPath(url) + url.search)) as typeof noFollow;
   Object.defineProperty(process, 'platform', { value: platform, configurable: true, enumerable: true });
   Object.assign(fs, { openSync, closeSync });
   try {
