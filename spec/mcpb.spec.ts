@@ -62,6 +62,14 @@ function modesWith(server: unknown, entries = files): Promise<Record<string, num
 
 const marked = suite('mcpb: what is run');
 
+marked('in a bundle whose paths begin with a dot', async () => {
+  const content = JSON.stringify({ ...around, server: binary });
+  const dotted = Object.fromEntries(Object.entries(files).map(([path, entry]) => [`./${path}`, entry]));
+  assert.equal(await modesOf(packZip({ './manifest.json': { content }, ...dotted })), {
+    'server/run': 0o755,
+  });
+});
+
 marked('the entry point of a binary server', async () => {
   assert.equal(await modesWith(binary), { 'server/run': 0o755 });
   for (const entry_point of [

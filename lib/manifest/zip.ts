@@ -122,7 +122,7 @@ async function readEntries(opened: OpenZip): Promise<ManifestEntry[]> {
       const facts = readFacts(entry, notes);
       if (facts.type === 'symlink') facts.linkTarget = await readLinkTarget(opened, entry);
       collector.adopt(facts);
-      if (path === BUNDLE_MANIFEST) {
+      if (facts.path === BUNDLE_MANIFEST) {
         bundle = { entry, where: whereIs(number, path, cursor) };
         cursor += entry.length;
         entry = new ZipEntry();
