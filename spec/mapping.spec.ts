@@ -225,6 +225,35 @@ test('the command maps, too, and says what is outside', async () => {
   }
 });
 
+test('a prefix that is not ASCII may be the second spelling', async () => {
+  // Finder says no encoding: CP437 for Python, UTF-8 for unzip.
+  const entries = [
+    { path: 't├╢/', alternative: 'tö' },
+    { path: 't├╢/├ñ', alternative: 'tö/ä', type: 'file', size: 1 },
+    { path: 't├╢/plain', alternative: 'tö/plain' },
+    { path: 'C:tö/x', alternative: 'tö/x' },
+    { path: 'other' },
+  ];
+  const second = await readJson(entries, { prefix: 'tö' });
+  assert.equal(pathsOf(second), ['ä', 'plain', 'x']);
+  assert.equal(second.outside, ['other']);
+  assert.ok(second.entries.every(({ alternative }) => alternative === undefined));
+  const first = await readJson(entries, { prefix: 't├╢' });
+  assert.equal(
+    first.entries.map(({ path, alternative }) => [path, alternative]),
+    [
+      ['├ñ', undefined],
+      ['plain', undefined],
+    ],
+  );
+  // A name that most extractors leave as it is is not below an ordinary prefix.
+  const ordinary = [{ path: 'a\\x', alternative: 'a/x' }, 'a/y'];
+  assert.equal(pathsOf(await readJson(ordinary, { prefix: 'a' })), ['y']);
+  const stripped = await readJson([{ path: 'C:top/z', alternative: 'top/z' }], { strip: 1 });
+  assert.equal(pathsOf(stripped), ['z']);
+  assert.not.ok('alternative' in (stripped.entries[0] ?? {}));
+});
+
 test('an extraction maps its archive', async () => {
   const root = makeTree({ 'package/bin/run': 0o755, 'package/f': 0o644 });
   const archive = join(tempDirectory(), 'p.tgz');

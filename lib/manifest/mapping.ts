@@ -33,6 +33,8 @@ export interface Mapping {
   readonly map: MapPath;
   /** What it does, for a message: `prefix "extension"`. */
   readonly name: string;
+  /** Whether what is not below it may be so in its second spelling. */
+  readonly isSpelledTwice?: boolean;
 }
 
 /**
@@ -59,7 +61,9 @@ export function checkMapping({ strip, prefix }: MappingOptions): Mapping | undef
   const shown = quoted(prefix);
   if ('fault' in normal) throw new RangeError(`prefix: ${shown} ${normal.fault}`);
   if (normal.path === '.') throw new RangeError(`prefix: ${shown} is the root already`);
-  return { map: below(normal.path), name: `prefix ${shown}` };
+  // Whoever names it has seen it on the disk, where an extractor may have spelled it the other way.
+  const isSpelledTwice = !/^[ -~]*$/.test(prefix);
+  return { map: below(normal.path), name: `prefix ${shown}`, isSpelledTwice };
 }
 
 function stripping(count: number): MapPath {
@@ -94,11 +98,11 @@ function below(prefix: string): MapPath {
  */
 export async function mapManifest(
   manifest: Manifest,
-  { map, name }: Mapping,
+  { map, name, isSpelledTwice = false }: Mapping,
   signal: AbortSignal | undefined,
 ): Promise<Manifest> {
   const { format, source } = manifest;
-  const mapper = new Mapper(manifest, map);
+  const mapper = new Mapper(manifest, map, isSpelledTwice);
   const slices = new Slices(1);
   for (const entry of manifest.entries) {
     mapper.add(entry);
@@ -116,6 +120,7 @@ export async function mapManifest(
 class Mapper {
   readonly #manifest: Manifest;
   readonly #map: MapPath;
+  readonly #isSpelledTwice: boolean;
   readonly #notes = new Notes();
   /** With gaps where a path came again. */
   readonly #entries: (ManifestEntry | undefined)[] = [];
@@ -124,20 +129,23 @@ class Mapper {
   /** What stands before paths that are kept. */
   readonly #fronts = new Set<string>();
 
-  constructor(manifest: Manifest, map: MapPath) {
+  constructor(manifest: Manifest, map: MapPath, isSpelledTwice: boolean) {
     this.#manifest = manifest;
     this.#map = map;
+    this.#isSpelledTwice = isSpelledTwice;
     for (const { code, path, message } of manifest.warnings) this.#notes.add(code, message, path);
     this.#notes.count = manifest.warningCount;
   }
 
   add(entry: ManifestEntry): void {
-    const path = this.#map(entry.path);
-    if (path === undefined) {
+    const spellings = this.#isSpelledTwice ? [entry.path, alternativeOf(entry)] : [entry.path];
+    const whole = spellings.find((one) => one !== undefined && this.#map(one) !== undefined);
+    const path = whole && this.#map(whole);
+    if (whole === undefined || path === undefined) {
       this.#cut.push(entry);
       return;
     }
-    this.#fronts.add(entry.path.slice(0, entry.path.length - path.length - 1));
+    this.#fronts.add(whole.slice(0, whole.length - path.length - 1));
     const known = this.#known.get(path);
     if (known !== undefined) {
       this.#entries[known.index] = undefined;
@@ -153,7 +161,10 @@ class Mapper {
       for (let path = front; path !== ''; path = path.slice(0, Math.max(0, path.lastIndexOf('/'))))
         fronts.add(path);
     }
-    const lost = this.#cut.filter(({ path, type }) => type !== 'directory' || !fronts.has(path));
+    const leadsThere = (entry: ManifestEntry): boolean =>
+      entry.type === 'directory' &&
+      (fronts.has(entry.path) || fronts.has(alternativeOf(entry) ?? entry.path));
+    const lost = this.#cut.filter((entry) => !leadsThere(entry));
     return {
       entries: this.#entries.filter((entry) => entry !== undefined),
       outside: [...(this.#manifest.outside ?? []), ...lost.map(({ path }) => path)],
@@ -173,7 +184,7 @@ class Mapper {
     const second = alternativeOf(entry);
     if (second !== undefined) {
       const alternative = this.#map(second);
-      if (alternative === undefined) delete mapped.alternative;
+      if (alternative === undefined || alternative === path) delete mapped.alternative;
       else mapped.alternative = alternative;
     }
     const traits = traitsOf(entry);
