@@ -532,7 +532,7 @@ reading('memory is flat, however large a file is', async () => {
   if (!canRunOn(['node', 'bun'], 'a script in another directory finds no dependencies')) return;
   const root = makeTree({ small: 'x', large: 'x' });
   truncateSync(join(root, 'small'), MIB);
-  truncateSync(join(root, 'large'), extent({ short: 64, full: 2048 }) * MIB);
+  truncateSync(join(root, 'large'), extent({ short: 64, full: 1024 }) * MIB);
   // What is built: to compile would take more than all else.
   const script = join(tempDirectory(), 'peak.js');
   const library = new URL('../dist/index.js', import.meta.url).href;
@@ -666,7 +666,7 @@ attacked('two files change names all the time: only what was read gets the mode'
   const { root, right, options, modes, close } = makePair();
   let given = 0;
   const exchanges = await whileExchanging([[join(root, 'f'), join(root, 'g')]], async () => {
-    while (given < extent({ short: 20, full: 3000 })) {
+    while (given < extent({ short: 20, full: 1000 })) {
       given += (await anchoredPass.apply(root, options)).counts.changed;
       assert.is(modes()[1], 0o600);
       fchmodSync(right, 0o600);

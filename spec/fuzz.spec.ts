@@ -9,8 +9,8 @@ import { bare } from './helpers/python.ts';
 import { scriptPath } from './helpers/runtime.ts';
 import { hasCommand } from './helpers/zip.ts';
 
-const INPUTS = extent({ short: 500, full: 20_000 });
-const COMPARED = extent({ short: 200, full: 10_000 });
+const INPUTS = extent({ short: 500, full: 10_000 });
+const COMPARED = extent({ short: 200, full: 5000 });
 const MOST_MS = 15_000;
 
 const test = suite('fuzz');
