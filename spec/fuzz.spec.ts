@@ -12,6 +12,7 @@ import { hasCommand } from './helpers/zip.ts';
 const INPUTS = extent({ short: 500, full: 10_000 });
 const COMPARED = extent({ short: 200, full: 5000 });
 const MOST_MS = 15_000;
+const SEED = 1;
 
 const test = suite('fuzz');
 /** Whether Python can load what bsdtar reads with. */
@@ -40,9 +41,9 @@ const comparison =
   'of mutated archives Python and libarchive read what readManifest reads, but for what is known';
 if (isGnuTar && hasLibarchive()) {
   test(comparison, async () => {
-    const seed = extent({ short: 1, full: Date.now() % 1_000_000 });
-    const { inputs, alike, findings } = await compareReaders(seed, { inputs: COMPARED, ms: MOST_MS });
-    const found = findings.map(({ number, what }) => `--readers --seed ${seed} --only ${number}: ${what}`);
+    // Always the same inputs: whoever looks for a difference that is not known yet runs the command.
+    const { inputs, alike, findings } = await compareReaders(SEED, { inputs: COMPARED, ms: MOST_MS });
+    const found = findings.map(({ number, what }) => `--readers --seed ${SEED} --only ${number}: ${what}`);
     assert.is(found.join('\n'), '', 'npm run fuzz with these parameters gives the input again');
     assert.ok(alike > inputs / 4, `${alike} of ${inputs} are read alike`);
   });

@@ -48,6 +48,12 @@ function hasNeedlessSize(part: TarPart, before: TarPart | undefined): boolean {
   return isInPax || /[1-9\x80-\xff]/.test(part.header.toString('latin1', 124, 136));
 }
 
+/** A long name of GNU tar whose block holds more of it than its header says. */
+function isLongerThanItsSize(part: TarPart): boolean {
+  const size = Number.parseInt(part.header.toString('latin1', 124, 135), 8);
+  return 'LK'.includes(flagOf(part)) && (part.content[size] ?? 0) !== 0;
+}
+
 export const knownOfTar: readonly Known[] = [
   refusedByUs(
     'a broken header, or an end within one',
@@ -130,13 +136,19 @@ export const knownOfTar: readonly Known[] = [
     is: ({ reader, what }, { answers }) =>
       reader === 'libarchive' &&
       what !== 'refused by us' &&
-      answers.get(reader)?.entries.some(({ fault }) => /pax/.test(fault ?? '')) === true,
+      answers.get(reader)?.entries.some(({ fault }) => /pax|GNU sparse/.test(fault ?? '')) === true,
   },
   {
     name: 'tar: an ACL or a label between an extended header and an entry',
     right: 'either',
     why: 'libarchive and Solaris take an ACL for what belongs to the next entry, GNU tar, Python and 7-Zip for a file; libarchive keeps what was said before a label',
     is: (_, about) => partsOf(about).some((part) => 'AV'.includes(flagOf(part))),
+  },
+  {
+    name: 'tar: a long name that goes on behind its size',
+    right: 'either',
+    why: 'libarchive takes as many bytes as the header says, Python and GNU tar what comes before the first NUL',
+    is: ({ reader }, about) => reader === 'python' && partsOf(about).some(isLongerThanItsSize),
   },
   {
     name: 'tar: an extended header without a value',
