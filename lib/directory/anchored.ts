@@ -123,10 +123,11 @@ export abstract class AnchoredDirectory implements Directory {
     }
   }
 
-  isMountPoint(name: string, found: EntryStats): boolean {
-    const { dev, mount } = this.anchor;
-    if (found.dev !== dev) return true;
-    if (mount === undefined) return false;
+  abstract isMountPoint(name: string, found: EntryStats): boolean;
+
+  /** Whether an entry is on another mount than the root, as `/proc` tells. */
+  protected isOnOtherMount(name: string): boolean {
+    const { mount } = this.anchor;
     if (name === SELF) return mountOf(this.fd) !== mount;
     const fd = fs.openSync(this.#named(name), OPEN_ENTRY);
     try {

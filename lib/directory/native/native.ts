@@ -94,8 +94,8 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
     return result;
   }
 
-  override isMountPoint(name: string, found: EntryStats): boolean {
-    return this.isBeyond(found) ?? super.isMountPoint(name, found);
+  isMountPoint(name: string, found: EntryStats): boolean {
+    return this.isBeyond(found) ?? this.isOnOtherMount(name);
   }
 
   isBeyond(found: EntryStats): boolean | undefined {
