@@ -39,19 +39,6 @@ export async function* chunksOf(archive: Archive): AsyncGenerator<Buffer, void, 
   }
 }
 
-/** What some editors put before text that is UTF-8, each character a byte. */
-export const byteOrderMark = '\xef\xbb\xbf';
-
-/** Bytes without a byte order mark before them. */
-export async function* withoutMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-  let isFirst = true;
-  for await (const chunk of chunks) {
-    const hasMark = isFirst && chunk.toString('latin1', 0, 3) === byteOrderMark;
-    yield hasMark ? chunk.subarray(3) : chunk;
-    isFirst = false;
-  }
-}
-
 /**
  * The bytes that an archive decompresses to, in chunks that are never empty. They are made as they are asked for, off
  * the event loop.

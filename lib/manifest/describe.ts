@@ -1,11 +1,10 @@
+import { withoutMark } from './byte-order-mark.ts';
 import { compressionOf } from './decompress.ts';
 import { startsLikeJsonArray, startsLikeJsonObject } from './list.ts';
 
 /** What a file that no manifest is read from is called, by its first bytes; of what is compressed, by those inside. */
 const signatures: readonly (readonly [name: string, bytes: string, position?: number])[] = [
   ['a zip archive', 'PK\x03\x04'],
-  ['gzip-compressed data', '\x1f\x8b'],
-  ['zstd-compressed data', '\x28\xb5\x2f\xfd'],
   ['bzip2-compressed data', 'BZh'],
   ['data of compress (.Z)', '\x1f\x9d'],
   ['xz-compressed data', '\xfd7zXZ\0'],
@@ -19,21 +18,15 @@ const signatures: readonly (readonly [name: string, bytes: string, position?: nu
   ['UTF-16 text', '\xfe\xff'],
 ];
 
+const ASK_AGAIN = 'download the file again, and look at what the server answers';
+
 /** Text that stands in place of a file, and how to get the file. */
 const placeholders: readonly (readonly [name: string, form: RegExp, remedy: string])[] = [
   ['a Git LFS pointer', /^version https:\/\/git-lfs\./, 'get the file itself with git lfs pull'],
-  [
-    'an HTML page',
-    /^\s*<(?:!doctype\s+html|html|head|body)\b/i,
-    'download the file again, and look at what the server answers',
-  ],
-  ['an XML document', /^\s*<\?xml\b/i, 'download the file again, and look at what the server answers'],
+  ['an HTML page', /^\s*<(?:!doctype\s+html|html|head|body)\b/i, ASK_AGAIN],
+  ['an XML document', /^\s*<\?xml\b/i, ASK_AGAIN],
   // A comment before a page, an error of a store without a declaration.
-  [
-    'HTML or XML',
-    /^\s*<(?:!--|!doctype\s|[a-z][\w:-]*[\s/>])/i,
-    'download the file again, and look at what the server answers',
-  ],
+  ['HTML or XML', /^\s*<(?:!--|!doctype\s|[a-z][\w:-]*[\s/>])/i, ASK_AGAIN],
 ];
 
 /** As many bytes of unknown data as a message shows: a signature. */
@@ -50,7 +43,9 @@ export function archiveSuffix(name: string): string | undefined {
 /** What data is that begins like this, in words. No text is quoted: it may be anybody's. */
 export function describeStart(head: Buffer): string {
   if (head.length === 0) return 'an empty file';
-  const latin1 = withoutMark(head);
+  const compression = compressionOf(head);
+  if (compression !== undefined) return `${compression}-compressed data`;
+  const latin1 = withoutMark(head).toString('latin1');
   const known = signatures.find(([, bytes, position = 0]) => latin1.startsWith(bytes, position));
   if (known !== undefined) return known[0];
   const placeholder = placeholderOf(head);
@@ -89,10 +84,6 @@ export function isText(head: Buffer): boolean {
 }
 
 function placeholderOf(head: Buffer): (typeof placeholders)[number] | undefined {
-  const text = withoutMark(head);
+  const text = withoutMark(head).toString('latin1');
   return placeholders.find(([, form]) => form.test(text));
-}
-
-function withoutMark(head: Buffer): string {
-  return head.toString('latin1').replace(/^\xef\xbb\xbf/, '');
 }

@@ -2,6 +2,7 @@ import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { pause, Slices } from '../slices.ts';
 import { openArchive } from './archive.ts';
+import { withoutMark } from './byte-order-mark.ts';
 import { EntryCollector } from './collector.ts';
 import { jsonItems } from './json-items.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
@@ -16,7 +17,6 @@ const BEGINNING = 1024;
 const NUL = 0;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
-const byteOrderMark = Buffer.from('\ufeff');
 /** A bracket may begin a path (`[id]/page.js`), but not before one of these; nor a brace. */
 const jsonArray = /^\s*\[\s*(?:["{\]]|$)/;
 const jsonObject = /^\s*\{\s*(?:["}]|$)/;
@@ -189,9 +189,4 @@ function* split(text: Buffer, separator: number): Generator<Buffer, void, undefi
 
 function beginningOf(head: Buffer): string {
   return withoutMark(head).toString('latin1', 0, BEGINNING);
-}
-
-function withoutMark(bytes: Buffer): Buffer {
-  const mark = bytes.subarray(0, byteOrderMark.length);
-  return mark.equals(byteOrderMark) ? bytes.subarray(byteOrderMark.length) : bytes;
 }

@@ -138,10 +138,13 @@ class Mapper {
   }
 
   add(entry: ManifestEntry): void {
-    const spellings = this.#isSpelledTwice ? [entry.path, alternativeOf(entry)] : [entry.path];
-    const whole = spellings.find((one) => one !== undefined && this.#map(one) !== undefined);
-    const path = whole && this.#map(whole);
-    if (whole === undefined || path === undefined) {
+    let whole = entry.path;
+    let path = this.#map(whole);
+    if (path === undefined && this.#isSpelledTwice) {
+      whole = alternativeOf(entry) ?? whole;
+      path = this.#map(whole);
+    }
+    if (path === undefined) {
       this.#cut.push(entry);
       return;
     }

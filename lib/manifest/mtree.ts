@@ -3,8 +3,9 @@ import { ManifestError } from '../errors.ts';
 import { quoted } from '../printable.ts';
 import { pause, Slices } from '../slices.ts';
 import { type Archive, openArchive } from './archive.ts';
+import { chunksWithoutMark, withoutMark } from './byte-order-mark.ts';
 import { EntryCollector } from './collector.ts';
-import { byteOrderMark, chunksOf, compressionOf, decompress, withoutMark } from './decompress.ts';
+import { chunksOf, compressionOf, decompress } from './decompress.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { applyKeyword, forgetKeyword, isKeyword, type MtreeFacts } from './mtree-facts.ts';
 import { cutOf, mtreeLineAt } from './mtree-lines.ts';
@@ -58,8 +59,7 @@ export async function readMtreeManifest(source: string, options: ReadOptions = {
 
 /** True where text begins like mtree(5): with its signature, with `/set`, or with a name and nothing but keywords. */
 export function startsLikeMtree(start: Buffer): boolean {
-  const hasMark = start.toString('latin1', 0, byteOrderMark.length) === byteOrderMark;
-  const head = hasMark ? start.subarray(byteOrderMark.length) : start;
+  const head = withoutMark(start);
   if (head.toString('latin1', 0, signature.length) === signature) return true;
   try {
     let line = mtreeLineAt(head, 0);
@@ -84,7 +84,7 @@ async function* textOf(
   const chunks = compression === undefined ? chunksOf(archive) : decompress(archive, compression, isAborted);
   let left: Buffer[] = [];
   let length = 0;
-  for await (const chunk of withoutMark(chunks)) {
+  for await (const chunk of chunksWithoutMark(chunks)) {
     length += chunk.length;
     checkLength(length, source);
     const end = cutOf(chunk);

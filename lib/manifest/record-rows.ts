@@ -3,7 +3,8 @@ import { pipeline, Readable } from 'node:stream';
 import { decodeName } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import type { Archive } from './archive.ts';
-import { chunksOf, withoutMark } from './decompress.ts';
+import { chunksWithoutMark } from './byte-order-mark.ts';
+import { chunksOf } from './decompress.ts';
 import { commonDigest, recordDigest } from './digest.ts';
 import type { ManifestDigest, ManifestEntry } from './manifest.ts';
 import type { Notes } from './notes.ts';
@@ -161,7 +162,7 @@ async function* parseRows(source: string, archive: Archive): AsyncGenerator<stri
       relax_quotes: true,
       skip_empty_lines: true,
     });
-    const rows = pipeline(Readable.from(withoutMark(chunksOf(archive))), parser, () => {});
+    const rows = pipeline(Readable.from(chunksWithoutMark(chunksOf(archive))), parser, () => {});
     for await (const row of rows) yield row;
   } catch (error) {
     const { code = '', lines } = error as { code?: string; lines?: number };

@@ -7,7 +7,7 @@ import { errorCode, located } from '../directory/errors.ts';
 import { openDirectory } from '../directory/open.ts';
 import { ManifestError } from '../errors.ts';
 import { type Archive, openArchive } from './archive.ts';
-import { byteOrderMark } from './decompress.ts';
+import { withoutMark } from './byte-order-mark.ts';
 import { createManifest, type Manifest, type ManifestEntry } from './manifest.ts';
 import { Notes } from './notes.ts';
 import { checkReadOptions, type ReadOptions } from './options.ts';
@@ -76,8 +76,9 @@ export async function readRecordManifest(source: string, options: ReadOptions = 
  * @internal
  */
 export function startsLikeRecord(head: Buffer, isWhole: boolean): boolean {
-  const text = head.toString('latin1');
-  const lines = (text.startsWith(byteOrderMark) ? text.slice(3) : text).split(/\r\n?|\n/);
+  const lines = withoutMark(head)
+    .toString('latin1')
+    .split(/\r\n?|\n/);
   // The last line may be cut.
   if (!isWhole) lines.pop();
   const rows = lines.filter((line) => line !== '');
