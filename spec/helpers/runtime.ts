@@ -19,6 +19,13 @@ export const javascriptCommand: readonly [string, ...string[]] =
 /** The same for a script of the specs: with what this process itself needs to read TypeScript. */
 export const scriptCommand: readonly [string, ...string[]] = [...javascriptCommand, ...process.execArgv];
 
+/** The same for one that looks at its memory: with `gc()`. */
+export const collectingCommand: readonly [string, ...string[]] = [
+  ...javascriptCommand,
+  runtime === 'deno' ? '--v8-flags=--expose-gc' : '--expose-gc',
+  ...process.execArgv,
+];
+
 const checkout = fileURLToPath(new URL('../..', import.meta.url));
 /** Whether this is what `spec/typescript/build.ts` made. */
 const isBuilt = import.meta.filename !== fileURLToPath(import.meta.url);

@@ -76,7 +76,7 @@ export async function underWatch(run: (watch: Watch) => Promise<void>): Promise<
   };
   process.on('unhandledRejection', onRejection);
   process.on('warning', onWarning);
-  startFirstChild();
+  doFirstThings();
   await restingMemory();
   result.descriptors.before = openDescriptors();
   try {
@@ -96,9 +96,14 @@ export async function underWatch(run: (watch: Watch) => Promise<void>): Promise<
 
 let hasStarted = false;
 
-/** The first child of a process leaves it descriptors for its signals; Bun has one more for what is said of errors. */
-function startFirstChild(): void {
+/**
+ * The first child of a process leaves it descriptors for its signals, and so does the first signal that is waited for on Deno; Bun has
+ * one more for what is said of errors.
+ */
+function doFirstThings(): void {
   if (!hasStarted) spawnSync(process.execPath, ['--version']);
+  const nothing = () => {};
+  process.on('SIGUSR2', nothing).off('SIGUSR2', nothing);
   process.stderr.write('');
   hasStarted = true;
 }

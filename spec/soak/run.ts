@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
-import { scriptPath } from '../helpers/runtime.ts';
+import { collectingCommand, scriptPath } from '../helpers/runtime.ts';
 import { emptyResult, type Result } from './attack.ts';
 import { ofOneLength } from './attacks/index.ts';
 
@@ -14,8 +14,8 @@ const graceSeconds = { usual: 240, ofOneLength: 1200 };
 
 /** Run an attack in a process of its own; one that does not end is ended, which is a breach. */
 export async function runAttack(name: string, seconds: number): Promise<Result> {
-  const node = ['--expose-gc', ...process.execArgv, script, name, String(seconds)];
-  const child = spawn(process.execPath, node, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program, ...args] = [...collectingCommand, script, name, String(seconds)];
+  const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const limit = seconds * 2 + graceSeconds[ofOneLength.has(name) ? 'ofOneLength' : 'usual'];
   let isHung = false;
   const timer = setTimeout(() => {

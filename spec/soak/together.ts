@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
-import { scriptPath } from '../helpers/runtime.ts';
+import { collectingCommand, scriptPath } from '../helpers/runtime.ts';
 import { emptyResult, type Result } from './attack.ts';
 
 const script = scriptPath(new URL('child.ts', import.meta.url));
@@ -16,8 +16,8 @@ const LIMIT_SECONDS = 240;
  * @returns the results, in the order of the names
  */
 export async function* runTogether(names: readonly string[], seconds: number): AsyncGenerator<Result> {
-  const node = ['--expose-gc', ...process.execArgv, script, names.join(), String(seconds)];
-  const child = spawn(process.execPath, node, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program, ...args] = [...collectingCommand, script, names.join(), String(seconds)];
+  const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Promise<number | null>((resolve, reject) =>
     child.on('error', reject).on('close', resolve),
   );
