@@ -21,7 +21,7 @@ const transient: ReadonlySet<FaultCode> = new Set(['EMFILE', 'ENFILE', 'EAGAIN',
 const gone: ReadonlySet<FaultCode> = new Set(['ENOENT', 'ENOTDIR']);
 const retry = { retries: 3, minTimeout: 0, maxTimeout: 0, randomize: false };
 /** Each code is of one call in so many, the next code of the call before; something is exchanged before one call in so many. */
-const STRIDE = extent({ short: 23, full: 2 });
+const STRIDE = extent({ short: 23, full: 3 });
 const manifest = ['a/f', 'a/d/g', 'a/d/l', 'b/h', 'b/pipe', 'c/'];
 
 const shape: TreeShape = {

@@ -17,7 +17,7 @@ import { bundledLibrary } from './helpers/library.ts';
 import { javascriptCommand } from './helpers/runtime.ts';
 import { modeOf, tempDirectory } from './helpers/tree.ts';
 
-const ROUNDS = extent({ short: 3, full: 200 });
+const ROUNDS = extent({ short: 3, full: 100 });
 /** How often a host without permwalk may start before its failure must have shown. */
 const MAX_PLAIN_ROUNDS = 200;
 const KILLS = extent({ short: 1, full: 10 });

@@ -92,10 +92,10 @@ async function watch(destination: string, files: number, isOver: () => boolean):
 const race = suite('concurrent installs');
 const FILES = 10;
 const MAX_TRIES = 200;
-const STARTS = extent({ short: 20, full: 500 });
+const STARTS = extent({ short: 20, full: 250 });
 const PROCESSES = extent({ short: 2, full: 4 });
 /** What each of them does. */
-const STARTS_EACH = extent({ short: 3, full: 50 });
+const STARTS_EACH = extent({ short: 3, full: 25 });
 
 race('an ordinary installer fails when it is started three times', async () => {
   const directory = tempDirectory();
@@ -186,7 +186,7 @@ for (const existing of ['keep', 'replace'] as const) {
 race.run();
 
 const kill = suite('killed in the middle');
-const KILLS = extent({ short: 4, full: 100 });
+const KILLS = extent({ short: 4, full: 50 });
 /** As many at once, each with a destination of its own. */
 const LANES = extent({ short: 1, full: 2 });
 /** Of so many kills, each has its own part of an extraction to happen in. */
