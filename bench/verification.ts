@@ -41,6 +41,19 @@ function commandOn(bundle: Bundle, name: string, args: readonly string[], change
   }));
 }
 
+/** What a verification cannot do without: every file opened and read, where a compiler is here. */
+function limitOf({ tools: { limit }, tree, entries }: Bundle): Trial[] {
+  if (limit === undefined) return [];
+  const check: Trial['check'] = ({ stdout }) => {
+    // It counts what is in the root.
+    const expected = entries.length - 1;
+    if (Number(stdout) !== expected) {
+      throw new WrongResultError(`C: open and read: ${stdout.trim()} of ${expected} entries`);
+    }
+  };
+  return [{ name: 'C: open and read', kind: 'limit', command: [limit, 'read', tree.root], check }];
+}
+
 /** J8: a tree compared with its manifest, facts alone and with content, and brought back. */
 export function measureVerification(bundle: Bundle): MeasuredGroup[] {
   const { tools, tree, folder, zip, rounds, entries } = bundle;
@@ -75,6 +88,7 @@ export function measureVerification(bundle: Bundle): MeasuredGroup[] {
       command: ['sha256sum', '-c', '--quiet', sums],
       check: () => {},
     },
+    ...limitOf(bundle),
   ]);
   const before = () => tree.setModes(closed);
   const check = () => {
