@@ -110,21 +110,15 @@ export function number(
   if (typeof value !== 'number') throw wrongType(name, value, 'a number');
   if (value >= least && (allowInfinity || Number.isFinite(value))) return value;
   throw new RangeError(
-    `${name}: ${value} is not a number from ${least}${allowInfinity ? ' to Infinity' : ''}`,
+    `${name}: ${value} is not a ${allowInfinity ? '' : 'finite '}number, ${least} or more`,
   );
 }
 
-export function integer(
-  name: string,
-  value: number | undefined,
-  least: number,
-  most: number,
-  expected = 'a number',
-): number | undefined {
+export function integer(name: string, value: number | undefined, least: number): number | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'number') throw wrongType(name, value, expected);
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new RangeError(`${name}: ${value} is not an integer from ${least} to ${most}`);
+  if (typeof value !== 'number') throw wrongType(name, value, 'a number');
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new RangeError(`${name}: ${value} is not a whole number, ${least} or more`);
 }
 
 export function callback<T>(name: string, value: T | undefined): T | undefined {

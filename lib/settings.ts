@@ -121,8 +121,7 @@ export function resolveOptions(root: string, given: ApplyOptions): Settings {
     dryRun: boolean('dryRun', options.dryRun) ?? false,
     hardLinks: choice('hardLinks', options.hardLinks, ['apply', 'skip', 'error']) ?? 'apply',
     crossDevice: boolean('crossDevice', options.crossDevice) ?? false,
-    maxEntries:
-      integer('maxEntries', options.maxEntries, 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
+    maxEntries: integer('maxEntries', options.maxEntries, 1) ?? Number.POSITIVE_INFINITY,
     signal: checkSignal(options.signal),
     onProgress: callback('onProgress', options.onProgress),
     onChange: callback('onChange', options.onChange),
@@ -165,9 +164,7 @@ function resolveRetry(given: ApplyOptions['retry']): RetrySettings | false {
 }
 
 function checkRetries(value: number | undefined): number | undefined {
-  return value === Number.POSITIVE_INFINITY
-    ? value
-    : integer('retry.retries', value, 0, Number.MAX_SAFE_INTEGER);
+  return value === Number.POSITIVE_INFINITY ? value : integer('retry.retries', value, 0);
 }
 
 const modeExpected = "'executable', 'manifest', a number (0o644) or a string ('u+rwX')";
@@ -186,20 +183,19 @@ function checkUmask(value: unknown): number | undefined {
       `umask: ${value} is 0o${octal}; did you mean 0o${value}? Write '${octal}' if you do mean 0o${octal}`,
     );
   }
-  return integer(
-    'umask',
-    value as number | undefined,
-    0,
-    0o777,
-    "an integer (0o022) or octal digits ('022')",
-  );
+  const isNumber = typeof value === 'number';
+  if (isNumber && !(Number.isInteger(value) && value >= 0 && value <= 0o777))
+    throw new RangeError(`umask: ${value} is not an integer from 0 to 0o777`);
+  if (isNumber || value === undefined) return value;
+  throw wrongType('umask', value, "an integer (0o022) or octal digits ('022')");
 }
 
 function checkDetect(value: boolean | undefined, mode: ApplyOptions['mode']): boolean {
   const detect = boolean('detect', value) ?? false;
   if (!detect || mode === 'executable') return detect;
+  const shown = typeof mode === 'number' ? `0o${mode.toString(8)}` : show(mode);
   throw new RangeError(
-    `detect: works in mode 'executable' alone, and mode is ${show(mode)}: leave one of them out`,
+    `detect: works only in mode 'executable', and mode is ${shown}: leave one of them out`,
   );
 }
 

@@ -199,7 +199,7 @@ usage('wrong usage is named on stderr, exits 2 and touches nothing', async () =>
     [['apply', root, ...glob, '--max-entries', '0x10'], /'--max-entries <n>' argument '0x10'.*1 or more/],
     [['apply', root, ...glob, '--max-entries', '0'], /'--max-entries <n>' argument '0'.*1 or more/],
     [['apply', root, ...glob, '--directory-mode', 'manifest'], /option --directory-mode: "manifest"/],
-    [['apply', root, '--detect', '--mode', '644'], /option --detect: works in mode 'executable' alone/],
+    [['apply', root, '--detect', '--mode', '644'], /option --detect: works only in mode 'executable'/],
     [['apply', root, ...glob, '--ignore', ''], /option --ignore: ""/],
     [['apply', root, '--executable', ''], /option --executable: ""/],
     [
@@ -1149,14 +1149,17 @@ extraction('what is odd in a manifest is told of, ten of a kind at most, and har
   const odd = await runCli(['check', '--no-retry', '--manifest', join(directory, 'RECORD'), site]);
   const notes = odd.stdout.split('\n').filter((line) => line.startsWith('note: '));
   assert.is(notes.length, 11, odd.stdout);
-  assert.match(notes[0] ?? '', /^note: the manifest: row 2 has a size that is no number: its path is taken$/);
+  assert.match(
+    notes[0] ?? '',
+    /^note: the manifest: row 2 has a size that is not a number: only its path counts$/,
+  );
   assert.match(notes[10] ?? '', /^note: and \d+ more; --json has them$/);
   const archive = join(directory, 'twice.zip');
   const name = 'a\x1b[31m';
   const entry = { name, mode: REGULAR | 0o644, content: 'x' };
   writeFileSync(archive, rawZip([entry, { ...entry, content: 'yy' }]));
   const told = await runCli(['check', '--no-retry', '--manifest', archive, site]);
-  assert.match(told.stdout, /^note: a\\x1b\[31m: stands more than once/m);
+  assert.match(told.stdout, /^note: a\\x1b\[31m: is listed more than once/m);
   const { stdout } = await runCli(['check', '--json', '--no-retry', '--manifest', archive, site]);
   const { warnings } = JSON.parse(stdout) as PermissionReport;
   assert.equal(

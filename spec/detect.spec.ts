@@ -505,7 +505,7 @@ for (const { backend, openTree: openTested, apply } of passes) {
       const before = modeOf(root, 'bin/script');
       const failure = await applyAndCount(root, { detect: true, mode, umask: 0o022 }).catch((error) => error);
       assert.instance(failure, RangeError);
-      assert.match(failure.message, /^detect: works in mode 'executable' alone, and mode is /);
+      assert.match(failure.message, /^detect: works only in mode 'executable', and mode is /);
       assert.is(modeOf(root, 'bin/script'), before);
     }
   });

@@ -213,9 +213,9 @@ const faults: [what: string, content: string | Uint8Array, fault: RegExp][] = [
   [
     'a path with different facts',
     '["a", {"path":"a","mode":1}]',
-    /item 2: stands twice with different facts/,
+    /item 2: is listed twice with different facts/,
   ],
-  ['a path with different kinds', 'a\nb\na/\n', /line 3: stands twice with different facts: type$/],
+  ['a path with different kinds', 'a\nb\na/\n', /line 3: is listed twice with different facts: type$/],
   ['JSON that is cut off', '["a", "b"', /list: is broken JSON: /],
   ['JSON that is not UTF-8', Buffer.from('["caf\xe9"]', 'latin1'), /is broken JSON: item 1 is not UTF-8/],
   ['a control character far in', `${'some/path\n'.repeat(9000)}a\tb\n`, /line 9001 has a control character$/],
@@ -233,7 +233,7 @@ const others: [what: string, content: string | Uint8Array, seen: RegExp][] = [
   ['a script', '#!/bin/sh\necho\n', /: is a script;/],
   ['a JSON object', '{ "name": "x" }\n', /: is a JSON object;/],
   ['an empty JSON object', '{}', /: is a JSON object;/],
-  ['a table', 'a\tb\nc\td\n', /: is text, and no list of paths;/],
+  ['a table', 'a\tb\nc\td\n', /: is text, but not a list of paths;/],
   ['blank text', ' \n\n', /: is blank text;/],
   ['UTF-16 with a mark', Buffer.from('\ufeffa/b\nc\n', 'utf16le'), /: is UTF-16 text;/],
   [
@@ -242,8 +242,8 @@ const others: [what: string, content: string | Uint8Array, seen: RegExp][] = [
     /: is data that begins with the bytes 61 00 2f 00/,
   ],
   ['big-endian UTF-16', Buffer.from('\ufeffa\nb', 'utf16le').swap16(), /: is UTF-16 text;/],
-  ['a lone carriage return', 'a\rb\n', /: is text, and no list of paths;/],
-  ['an escape', '\x1b[1mbold\n', /: is text, and no list of paths;/],
+  ['a lone carriage return', 'a\rb\n', /: is text, but not a list of paths;/],
+  ['an escape', '\x1b[1mbold\n', /: is text, but not a list of paths;/],
   ['two NULs', 'a\0\0b\0', /: is data that begins with the bytes 61 00 00 62/],
   ['a NUL first', '\0a\0', /: is data that begins with/],
   [

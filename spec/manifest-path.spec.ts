@@ -196,7 +196,7 @@ const conflicts: [first: string | ManifestEntry, second: string | ManifestEntry,
 for (const [first, second, fault] of conflicts) {
   entries(`are refused where they differ: ${fault.source}`, () => {
     const error = failureOf(() => collectEntries(['x', first, second], 'list.txt'));
-    assert.match(error.message, /^list\.txt: path "a": stands twice with different facts: /);
+    assert.match(error.message, /^list\.txt: path "a": is listed twice with different facts: /);
     assert.match(error.message, fault);
     assert.is(error.path, 'a');
   });
@@ -219,8 +219,8 @@ const badFacts: [entry: Record<string, unknown>, fault: RegExp][] = [
   [{ linkTarget: '' }, /link target ""/],
   [{ linkTarget: 'a\0b' }, /link target "a\\u0000b"/],
   [{ linkTarget: 7 }, /link target 7/],
-  [{ path: 'a/', type: 'file' }, /spelled as a directory \("a\/"\) and given as a file/],
-  [{ path: 'a/', type: 'symlink' }, /given as a symlink/],
+  [{ path: 'a/', type: 'file' }, /spelled as a directory \("a\/"\), but its type is file/],
+  [{ path: 'a/', type: 'symlink' }, /its type is symlink/],
 ];
 for (const [facts, fault] of badFacts) {
   entries(`are refused with a bad fact: ${fault.source}`, () => {
@@ -244,7 +244,7 @@ entries('may be named like members of objects', () => {
     collectEntries(names.slice(0, -1)).map((entry) => entry.path),
     names.slice(0, -1),
   );
-  assert.match(failureOf(() => collectEntries(names)).message, /path "__proto__": stands twice/);
+  assert.match(failureOf(() => collectEntries(names)).message, /path "__proto__": is listed twice/);
   assert.not('type' in {});
 });
 

@@ -137,10 +137,10 @@ test('refuses both, what is no number or path, and what leaves nothing', async (
     [
       { prefix: 'extension' },
       ManifestError,
-      /has nothing below prefix "extension": its first path is "package\/a"/,
+      /has no path left with prefix "extension": its first path is "package\/a"/,
     ],
-    [{ strip: 7 }, ManifestError, /has nothing below strip 7/],
-    [{ depth: 7 } as never, TypeError, /unknown option "depth"/],
+    [{ strip: 7 }, ManifestError, /has no path left with strip 7/],
+    [{ depth: 7 } as never, TypeError, /^unknown option "depth": known are signal, strip, prefix$/],
   ];
   for (const [options, type, pattern] of wrong) {
     const error = await failure(readJson(['package/a'], options));
@@ -176,7 +176,8 @@ test('strip gives what GNU tar --strip-components makes', async () => {
       if (spawnSync('tar', args, { stdio: 'ignore' }).status !== 0) return;
       const extracted = entriesBelow(destination);
       const reading = readManifest(archive, { strip });
-      if (extracted.length === 0) return assert.match((await failure(reading)).message, /has nothing below/);
+      if (extracted.length === 0)
+        return assert.match((await failure(reading)).message, /has no path left with/);
       const manifest = await reading;
       if (manifest.warningCount > 0) return;
       assert.equal(pathsOf(manifest).sort(), extracted.map(([path]) => path).sort());
@@ -216,8 +217,8 @@ test('the command maps, too, and says what is outside', async () => {
     [['--strip-components', '1', '--prefix', 'x', '--manifest', zip], /cannot be used with/],
     [['--strip-components', 'x', '--manifest', zip], /Allowed: a whole number/],
     [['--prefix', '../x', '--manifest', zip], /error: option --prefix: /],
-    [['--prefix', 'x'], /error: option --prefix: needs manifest/],
-    [['--strip-components', '1'], /error: option --strip-components: needs manifest/],
+    [['--prefix', 'x'], /error: option --prefix: needs --manifest/],
+    [['--strip-components', '1'], /error: option --strip-components: needs --manifest/],
   ] as const) {
     const { code, stderr } = await runCli(['check', ...args, root]);
     assert.is(code, 2);

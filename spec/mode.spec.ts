@@ -298,7 +298,7 @@ for (const [mode, message] of refusals) {
       () => compileMode(mode, 0o022),
       (error: unknown) => {
         assert.ok(error instanceof RangeError);
-        assert.is(error.message.slice(0, `option mode: ${message}`.length), `option mode: ${message}`);
+        assert.is(error.message.slice(0, `mode: ${message}`.length), `mode: ${message}`);
         return true;
       },
     );
@@ -335,7 +335,7 @@ refused('other types', () => {
     assert.throws(
       () => compileMode(value as number, 0),
       (error: unknown) =>
-        error instanceof TypeError && error.message === `option mode: ${name} is not a number or a string`,
+        error instanceof TypeError && error.message === `mode: ${name} is not a number or a string`,
     );
   }
 });
@@ -443,7 +443,7 @@ gnu('any string of its letters is refused by both or does the same', () => {
   fc.assert(
     fc.property(anything, umask, presentModes, (mode, mask, present) => {
       if (runChmod(mode, mask, files)) assertSameForBoth(mode, mask, present);
-      else assert.throws(() => compileMode(mode, mask), /^option mode: /);
+      else assert.throws(() => compileMode(mode, mask), /^mode: /);
     }),
     { numRuns: extent({ short: 10, full: 150 }) },
   );

@@ -154,10 +154,7 @@ test('reads a specification in pieces, whatever lies where one ends', async () =
     entries.map(({ size }) => size),
     [...continued.keys(), undefined],
   );
-  assert.match(
-    (await failure(readText(`${text}./broken mode=9`))).message,
-    /line 6004 has a mode that is none/,
-  );
+  assert.match((await failure(readText(`${text}./broken mode=9`))).message, /line 6004 has an invalid mode/);
   const zipped = await readText(gzipSync(text));
   assert.equal(zipped.entries, entries);
 });
@@ -336,12 +333,12 @@ test('refuses what leads outside, and what is broken, with the line', async () =
     ['./a/../../x type=file', /has a ".." component/],
     ['/etc/passwd type=file', /line 2 begins with a slash/],
     ['./a\\057\\056\\056\\057\\056\\056\\057x type=file', /has a ".." component/],
-    ['./a type=folder', /line 2 has a type that is none/],
-    ['./a type=file mode=9', /line 2 has a mode that is none/],
-    ['./a type=file mode=lots', /line 2 has a mode that is none/],
-    ['./a type=file size=-1', /line 2 has a size that is none/],
-    ['./a type=file sha256=12', /line 2 has a sha256 that is none/],
-    ['./a\\\u0001 type=file', /line 2 has a backslash before what it cannot/],
+    ['./a type=folder', /line 2 has an invalid type/],
+    ['./a type=file mode=9', /line 2 has an invalid mode/],
+    ['./a type=file mode=lots', /line 2 has an invalid mode/],
+    ['./a type=file size=-1', /line 2 has an invalid size/],
+    ['./a type=file sha256=12', /line 2 has an invalid sha256/],
+    ['./a\\\u0001 type=file', /line 2 has a name with an invalid backslash escape/],
     [`./${'a'.repeat(1 << 18)} type=file`, /line 2 is longer than/],
     ['./a\\000b type=file', /contains a NUL/],
   ];

@@ -129,8 +129,13 @@ const meant: [options: Record<string, unknown>, message: string][] = [
   [{ mode: 644 }, 'did you mean 0o644?'],
   [
     { mode: 'manifest', detect: true },
-    'detect: works in mode \'executable\' alone, and mode is "manifest": leave one of them out',
+    'detect: works only in mode \'executable\', and mode is "manifest": leave one of them out',
   ],
+  [{ mode: 0o644, detect: true }, 'and mode is 0o644: leave one of them out'],
+  [{ umask: 1000 }, 'umask: 1000 is not an integer from 0 to 0o777'],
+  [{ retry: { retries: -1 } }, 'retry.retries: -1 is not a whole number, 0 or more'],
+  [{ maxEntries: 0 }, 'maxEntries: 0 is not a whole number, 1 or more'],
+  [{ retry: { factor: Number.NaN } }, 'retry.factor: NaN is not a finite number, 0 or more'],
   [
     { directoryMode: 'manifest' },
     "is for files and directories: set mode; expected 'umask' or a mode of chmod",

@@ -408,9 +408,9 @@ hashes.run();
 const broken = suite('RECORD: broken and hostile');
 
 const faults: [what: string, content: string, fault: RegExp][] = [
-  ['text', 'text\n', /RECORD: is no RECORD: none of its rows has a path, a hash and a size$/],
-  ['a table', 'alice,hunter2,17\nbob,letmein,12\n', /is no RECORD/],
-  ['no path in any row', ',sha256=x,1\n', /is no RECORD/],
+  ['text', 'text\n', /RECORD: is not a RECORD: no row has a path, a hash and a size$/],
+  ['a table', 'alice,hunter2,17\nbob,letmein,12\n', /is not a RECORD/],
+  ['no path in any row', ',sha256=x,1\n', /is not a RECORD/],
   ['a NUL in a path', 'a\0b,,\n', /row 1 has a path that contains a NUL$/],
   ['a quote that is never closed', 'a,,1\n"b,,2\n', /: is broken: CSV_QUOTE_NOT_CLOSED near line \d+$/],
   [
@@ -429,25 +429,35 @@ for (const [what, content, fault] of faults) {
 
 /** Rows that pip warns of: what is taken of them, and what is said. */
 const oddRows: [what: string, row: string, taken: ManifestEntry[], said: RegExp][] = [
-  ['too few fields', 'b,', [file('b')], /^row 2 has 2 fields, not path, hash and size: its path is taken$/],
+  [
+    'too few fields',
+    'b,',
+    [file('b')],
+    /^row 2 has 2 fields instead of path, hash and size: only its path counts$/,
+  ],
   ['a path alone', 'b', [file('b')], /^row 2 has 1 fields/],
-  ['too many fields', 'b,c,2,d', [], /^row 2 has 4 fields, not path, hash and size: it is passed over$/],
-  ['commas at its end', 'b,md5=x,2,,', [file('b', 2)], /^row 2 has 5 fields, .* its path is taken$/],
+  ['too many fields', 'b,c,2,d', [], /^row 2 has 4 fields instead of path, hash and size: it is skipped$/],
+  ['commas at its end', 'b,md5=x,2,,', [file('b', 2)], /^row 2 has 5 fields .* only its path counts$/],
   ['blanks alone', '  ', [], /^row 2 has no path/],
   [
     'a comma that nobody quoted',
     'b,c.dat,md5=x,3',
     [file('b,c.dat', 3)],
-    /^row 2 has 4 fields, .* its path is taken$/,
+    /^row 2 has 4 fields .* only its path counts$/,
   ],
   ['a blank before a size', 'b,md5=x, 4', [file('b', 4)], /^$/],
-  ['a size that is no number', 'b,,12k', [file('b')], /^row 2 has a size that is no number/],
-  ['a negative size', 'b,,-1', [file('b')], /^row 2 has a size that is no number/],
-  ['a size beyond every number', `b,,${'9'.repeat(20)}`, [file('b')], /^row 2 has a size that is no number/],
+  ['a size that is no number', 'b,,12k', [file('b')], /^row 2 has a size that is not a number/],
+  ['a negative size', 'b,,-1', [file('b')], /^row 2 has a size that is not a number/],
+  [
+    'a size beyond every number',
+    `b,,${'9'.repeat(20)}`,
+    [file('b')],
+    /^row 2 has a size that is not a number/,
+  ],
   ['no path', ',md5=x,1', [], /^row 2 has no path/],
-  ['no hash', 'b,secret,1', [file('b', 1)], /^row 2 has no hash in place of one/],
+  ['no hash', 'b,secret,1', [file('b', 1)], /^row 2 has a hash field that is not a hash/],
   ['a quote in a field', 'b"c,,1', [file('b"c', 1)], /^$/],
-  ['another size', './a,,2', [], /^row 2 has a path that stands before it with other facts/],
+  ['another size', './a,,2', [], /^row 2 repeats a path with different facts/],
 ];
 for (const [what, row, taken, said] of oddRows) {
   broken(`an odd row: ${what}`, async () => {

@@ -1268,7 +1268,7 @@ for (const [backend, hold] of backends) {
 
   publishing('errors name the cause and the way out, and no descriptor', async () => {
     const cases: [code: string, message: RegExp][] = [
-      ['EXDEV', /lower layer of an overlay .*, or set publish to 'in-place'$/],
+      ['EXDEV', /lower layer of overlayfs .*, or set publish to 'in-place'$/],
       ['EBUSY', /is a mount point, .* set publish to 'in-place'$/],
       ['EPERM', /run as its owner, or set publish to 'in-place'$/],
       ['EROFS', /mounted read-only: remount it read-write$/],

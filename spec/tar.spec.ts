@@ -757,7 +757,7 @@ const faults: [what: string, bytes: () => Buffer, fault: RegExp][] = [
   [
     'something else',
     () => Buffer.alloc(2000, 'text '),
-    /entry 1 at offset 0: the header at offset 0 has a wrong checksum: it is broken, or no tar/,
+    /entry 1 at offset 0: the header at offset 0 has a wrong checksum: it is broken, or not a tar/,
   ],
   ['no name', () => packTar([{ name: '' }]), /path "" is empty/],
   [
@@ -799,17 +799,17 @@ const faults: [what: string, bytes: () => Buffer, fault: RegExp][] = [
   [
     'a size that is no number',
     () => packTar([{ name: 'a', size: 'many' }]),
-    /entry 1 \("a"\) at offset 0: has a size field that is no number: "many\\u0000/,
+    /entry 1 \("a"\) at offset 0: has a size field that is not a number: "many\\u0000/,
   ],
   [
     'a negative size',
     () => packTar([{ name: 'a', size: Buffer.alloc(12, 0xff) }]),
-    /has a size field that is no number/,
+    /has a size field that is not a number/,
   ],
   [
     'a size beyond every number',
     () => packTar([{ name: 'a', size: Buffer.alloc(12, 0x80) }]),
-    /entry 1 \("a"\) at offset 0: has a size field that is no number/,
+    /entry 1 \("a"\) at offset 0: has a size field that is not a number/,
   ],
   [
     'a pax size that is no number',
@@ -849,7 +849,7 @@ const faults: [what: string, bytes: () => Buffer, fault: RegExp][] = [
   [
     'an extended header without an entry',
     () => packTar([{ name: 'a' }, paxHeader({ path: 'b' })]),
-    /entry 2 at offset 512: has an extended header, and nothing that it is for/,
+    /entry 2 at offset 512: has an extended header, but no entry follows it/,
   ],
   [
     'an extended header that is cut off',
@@ -882,7 +882,7 @@ const faults: [what: string, bytes: () => Buffer, fault: RegExp][] = [
   [
     'an old sparse file without a real size',
     () => packTar([{ name: 'a', flag: 'S', magic: 'ustar  \0', alter: (header) => header.write('x', 483) }]),
-    /has a size field that is no number/,
+    /has a size field that is not a number/,
   ],
 ];
 for (const [what, bytes, fault] of faults) {

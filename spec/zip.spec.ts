@@ -481,7 +481,7 @@ broken('a path that is a file and a directory', async () => {
   const path = at('both.zip');
   writeFileSync(path, packZip({ a: { mode: 0o100644 }, 'a/': { mode: 0o040755 } }));
   const error = await failureOf(readZipManifest(path));
-  assert.match(error.message, /path "a": stands twice with different facts: type "file" and "directory"/);
+  assert.match(error.message, /path "a": is listed twice with different facts: type "file" and "directory"/);
   assert.is(error.path, 'a');
   assert.is(error.source, path);
   assert.is(error.code, 'ERR_PERMWALK_MANIFEST');
@@ -536,7 +536,7 @@ const alterations: [what: string, bytes: () => Buffer, fault: RegExp][] = [
   [
     'data beyond the file',
     () => change('deflated', (copy, header) => copy.writeUInt32LE(0x7fffffff, header + 20)),
-    /entry 1 \("a"\) at offset \d+: states 2147483647 bytes of data behind a header at offset 0/,
+    /entry 1 \("a"\) at offset \d+: states 2147483647 bytes of data after a header at offset 0/,
   ],
   [
     'a local header beyond the file',
@@ -569,17 +569,17 @@ const alterations: [what: string, bytes: () => Buffer, fault: RegExp][] = [
   [
     'no header where one should be',
     () => change('deflated', (copy, header) => copy.writeUInt8(0, header + 2)),
-    /^entry 1 at offset \d+: is no central directory header: its signature is 0x2004b50$/,
+    /^entry 1 at offset \d+: is not a central directory header: its signature is 0x2004b50$/,
   ],
   [
     'a name longer than the central directory',
     () => change('deflated', (copy, header) => copy.writeUInt16LE(0xffff, header + 28)),
-    /entry 1 at offset \d+: would end behind the central directory/,
+    /entry 1 at offset \d+: would end after the central directory/,
   ],
   [
     'a comment longer than the central directory',
     () => change('deflated', (copy, header) => copy.writeUInt16LE(1, header + 32)),
-    /would end behind the central directory/,
+    /would end after the central directory/,
   ],
   [
     'a size that the zip64 extra field should have, and has not',
@@ -605,7 +605,7 @@ const alterations: [what: string, bytes: () => Buffer, fault: RegExp][] = [
         copy.writeUInt16LE(5, header + 46 + 1 + 2),
       );
     },
-    /entry 1 at offset \d+: has an extra field that is longer than all of them/,
+    /entry 1 at offset \d+: has an extra field that is longer than the space for extra fields/,
   ],
   [
     'more entries than there are',
@@ -639,7 +639,7 @@ const alterations: [what: string, bytes: () => Buffer, fault: RegExp][] = [
         copy.writeUInt32LE(copy.readUInt32LE(end + 16) - 10, end + 16);
         copy.writeUInt32LE(copy.readUInt32LE(end + 12) + 10, end + 12);
       }),
-    /entry 1 at offset \d+: is no central directory header/,
+    /entry 1 at offset \d+: is not a central directory header/,
   ],
   [
     'several disks',
@@ -902,12 +902,12 @@ recognised('a zip archive that is cut off', async () => {
 
 const others: [what: string, content: string | Uint8Array, seen: RegExp][] = [
   ['nothing', '', /: is an empty file; a manifest is read from a zip archive/],
-  ['gzip', gzipSync('x'), /: is gzip-compressed: text, and no list of paths;/],
+  ['gzip', gzipSync('x'), /: is gzip-compressed: text, but not a list of paths;/],
   ['zstd', Buffer.from('28b52ffd00', 'hex'), /zstd/],
   ['xz', Buffer.from('fd377a585a00', 'hex'), /: is xz-compressed data;/],
   ['a program', '\x7fELF\x02\x01', /: is an ELF program;/],
-  ['text that is no list of paths', 'deps\trun.sh\n', /: is text, and no list of paths;/],
-  ['text that is cut in a character', `\t${'x'.repeat(510)}é`, /: is text, and no list of paths;/],
+  ['text that is no list of paths', 'deps\trun.sh\n', /: is text, but not a list of paths;/],
+  ['text that is cut in a character', `\t${'x'.repeat(510)}é`, /: is text, but not a list of paths;/],
   ['other data', Buffer.from('0001feff', 'hex'), /: is data that begins with the bytes 00 01 fe ff;/],
   ['the signature of an end record alone', 'PK\x05\x06', /cut off/],
 ];

@@ -77,8 +77,8 @@ function refuseVariables(command: string, line: string, environment: NodeJS.Proc
 }
 
 function refused(command: string, word: string, what: string): CommandFailure {
-  const reason = `cannot hand ${quoted(word)} to the batch file ${quoted(command)}: cmd.exe would not take ${what} as text`;
-  return new CommandFailure(`${reason}. Rename what has that name, or name the program that it starts`, 2);
+  const reason = `cannot pass ${quoted(word)} to the batch file ${quoted(command)}: cmd.exe would not take ${what} as text`;
+  return new CommandFailure(`${reason}. Rename that file, or name the program that the batch file starts`, 2);
 }
 
 /** Path of the batch file that a command names; `undefined` where it names a program, or nothing. */

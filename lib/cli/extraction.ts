@@ -79,7 +79,7 @@ function checkCommand(extractor: readonly string[]): void {
     ? extractor.find((part) => /^'.*\{(?:archive|destination)\}.*'$/.test(part))
     : undefined;
   if (quotation !== undefined) {
-    const reason = `cmd.exe hands on the quotation marks of ${quotation}`;
+    const reason = `cmd.exe passes on the quotation marks of ${quotation}`;
     throw new CommandFailure(`${reason}: write ${quotation.replaceAll("'", '"')}`, 2);
   }
 }

@@ -83,8 +83,8 @@ function exitCodeOf(error: unknown): number {
 /** Messages of the API begin with the option (`maxEntries: …`, `retry.factor: …`) or an argument. Name the flag instead. */
 function nameFlag(message: string): string | undefined {
   if (/^(?:root|destination|archive|source)\b/.test(message)) return message;
-  const [prefix, option] = /^(?:option )?([\w.]+)(?=: )/.exec(message) ?? [];
-  return prefix && option && `option ${flagOf(option)}${message.slice(prefix.length)}`;
+  const [option] = /^[\w.]+(?=: )/.exec(message) ?? [];
+  return option && `option ${flagOf(option)}${message.slice(option.length)}`;
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

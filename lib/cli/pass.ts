@@ -126,8 +126,8 @@ async function readOptions(flags: PassFlags): Promise<ApplyOptions> {
   const options = toApplyOptions(flags);
   const { stripComponents: strip, prefix } = flags;
   if (flags.manifest === undefined) {
-    if (strip !== undefined) throw new TypeError('stripComponents: needs manifest');
-    if (prefix !== undefined) throw new TypeError('prefix: needs manifest');
+    if (strip !== undefined) throw new TypeError('stripComponents: needs --manifest');
+    if (prefix !== undefined) throw new TypeError('prefix: needs --manifest');
     return options;
   }
   const { readManifest } = await import('../manifest/read.ts');

@@ -42,7 +42,7 @@ export function symlinkInPath(name: string): UnsafePathError {
 /** A path that globs are not held against. */
 export function pathTooLong(path: string): UnsafePathError {
   const code = 'ERR_PERMWALK_PATH_TOO_LONG';
-  return new UnsafePathError('path-too-long', code, path, 'longer than globs are held against:', true);
+  return new UnsafePathError('path-too-long', code, path, 'too long to match against globs:', true);
 }
 
 export const swappedCode = 'ERR_PERMWALK_SWAPPED';

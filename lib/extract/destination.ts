@@ -86,7 +86,7 @@ export function resolveDestination(destination: unknown): Destination {
   const path = absolute(destination);
   const real = realDestination(path);
   if (isFileSystemRoot(real)) {
-    throw new RangeError('destination: the root of the file system cannot be extracted to');
+    throw new RangeError('destination: is the root of the file system: name a directory below it');
   }
   const resolved = new Destination(real);
   try {

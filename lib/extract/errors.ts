@@ -34,7 +34,11 @@ export function alreadyThere(path: string, isMountPoint: boolean): Error {
 
 /** The destination is a file. */
 export function notADirectory(path: string): Error {
-  return failure('ENOTDIR', `not a directory, extract to ${quoted(path)}`, path);
+  return failure(
+    'ENOTDIR',
+    `the destination is not a directory, extract to ${quoted(path)}: remove it, or use another path`,
+    path,
+  );
 }
 
 /** The destination is a mount point, which no rename can replace. */
@@ -82,7 +86,7 @@ const causes: Record<string, string> = {
   EPERM: `the directory that the destination lies in does not let this user rename there: run as its owner, or ${IN_PLACE}`,
   EROFS: 'the file system is mounted read-only: remount it read-write',
   EXDEV:
-    'the old tree cannot be renamed, as one that lies in a lower layer of an overlay file system (an image of a container): ' +
+    'the old tree cannot be renamed; it probably lies in a lower layer of overlayfs (a container image): ' +
     `remove it first, or ${IN_PLACE}`,
   ENAMETOOLONG: `the path of the staging directory is too long: use a shorter one, or ${IN_PLACE}`,
 };

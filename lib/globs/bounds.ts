@@ -62,8 +62,8 @@ function partsOf(glob: string): string[] {
 function findForeign(glob: string): string | undefined {
   const bare = glob.replaceAll(/\\./gs, 'x').replaceAll(/\[[^\]]+\]/gs, ']');
   if (bare.includes('"')) return `has a quotation mark; ${ESCAPED}`;
-  if (/(?:^|[^*+!?@])\(/.test(bare)) return `has a "(" that none of "?*+@!" stands before; ${ESCAPED}`;
-  if (/[\])}]\+(?!\()|\([^)]*\+(?!\()/.test(bare)) return `has a "+" that is no +(…); ${ESCAPED}`;
+  if (/(?:^|[^*+!?@])\(/.test(bare)) return `has a "(" without one of "?*+@!" before it; ${ESCAPED}`;
+  if (/[\])}]\+(?!\()|\([^)]*\+(?!\()/.test(bare)) return `has a "+" that is not +(…); ${ESCAPED}`;
   return undefined;
 }
 
@@ -75,7 +75,7 @@ function findUnclosed(parts: readonly string[]): string | undefined {
     if (part === '{') closing.push('}');
     else if (part.endsWith('(')) closing.push(')');
     else if ((part === '}' || part === ')') && closing.length > 0 && closing.pop() !== part) {
-      return `closes with "${part}" what was not opened with it; ${ESCAPED}`;
+      return `has a "${part}" that does not match what it closes; ${ESCAPED}`;
     }
   }
   return closing.length > 0 ? `opens a group that "${closing.at(-1)}" never closes; ${ESCAPED}` : undefined;
@@ -88,7 +88,7 @@ function findNested(parts: readonly string[]): string | undefined {
   for (const part of parts) {
     const isGroup = part === '{' || part.endsWith('(');
     if (open.some(({ isRepeated }) => isRepeated) && (isGroup || /^(?:\*\*?|\[)$/.test(part))) {
-      return 'repeats what has a wildcard, a class or a group in it';
+      return 'repeats a group that holds a wildcard, a class or another group';
     }
     if (isGroup) {
       open.push({ isRepeated: part === '*(' || part === '+(', lengths: [0] });

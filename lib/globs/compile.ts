@@ -84,7 +84,7 @@ function check(option: string, glob: string, makeRe: Compiler['makeRe']): void {
   const excess = findExcess(glob);
   if (excess !== undefined) {
     throw new RangeError(
-      `${option}: glob ${quote(glob)} ${excess}. It is refused because some name could keep it busy for ever`,
+      `${option}: glob ${quote(glob)} ${excess}. It is refused, because matching some path could take forever`,
     );
   }
   try {

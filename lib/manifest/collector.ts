@@ -136,13 +136,13 @@ export class EntryCollector {
     }
     if (directory && type !== undefined && type !== 'directory') {
       const spelled = this.#options.quotes === false ? '' : ` (${quoted(entry.path)})`;
-      this.#fail(path, `is spelled as a directory${spelled} and given as a ${type}`);
+      this.#fail(path, `is spelled as a directory${spelled}, but its type is ${type}`);
     }
     if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o177777)) {
       this.#reject(path, 'mode', mode, 'is not an integer from 0 to 0o177777');
     }
     if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
-      this.#reject(path, 'size', size, 'is not a whole number of bytes that can be represented exactly');
+      this.#reject(path, 'size', size, 'is not a whole number of bytes from 0 to 2^53 - 1');
     }
     if (linkTarget !== undefined && !isLinkTarget(linkTarget)) {
       this.#reject(path, 'link target', linkTarget, 'is not a string of at least one character without NUL');
@@ -152,7 +152,7 @@ export class EntryCollector {
     }
     const nlink = linksOf(entry);
     if (nlink !== undefined && !(Number.isSafeInteger(nlink) && nlink >= 1)) {
-      this.#reject(path, 'nlink', nlink, 'is not a whole number from 1');
+      this.#reject(path, 'nlink', nlink, 'is not a whole number, 1 or more');
     }
     entry.path = path;
     if (directory) entry.type = 'directory';
@@ -196,11 +196,11 @@ export class EntryCollector {
     const list = differences.join(', ');
     const isOfTwoKinds = (known.type === 'directory') !== (entry.type === 'directory');
     if (this.#options.repeated !== 'last' || isOfTwoKinds) {
-      this.#fail(entry.path, `stands twice with different facts: ${list}`);
+      this.#fail(entry.path, `is listed twice with different facts: ${list}`);
     }
     this.#options.notes?.add(
       'duplicate',
-      `stands more than once, with different facts (${list}): the last entry counts`,
+      `is listed more than once, with different facts (${list}): the last entry counts`,
       entry.path,
     );
     this.#entries[index] = undefined;

@@ -70,7 +70,7 @@ export async function* decompress(
     for await (const chunk of decompressed) {
       made += (chunk as Buffer).length;
       if (made > FREE_LENGTH + MOST_TIMES * read) {
-        const fault = `is compressed (${compression}) beyond what archives are: ${read} bytes of it make more than ${made}`;
+        const fault = `is compressed (${compression}) more than an archive would be: ${read} bytes of it make more than ${made}`;
         throw new ManifestError(fault, { source: archive.source });
       }
       yield chunk as Buffer;

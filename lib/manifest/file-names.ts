@@ -27,8 +27,9 @@ export interface SpelledName {
 
 /** What is odd about names, and what is said of it. */
 export const oddities = {
-  backslash: 'has a name with a backslash that separates, as others here may have: either spelling will do',
-  'name-encoding': 'has a name whose encoding is not said, as others here may have: either spelling will do',
+  backslash:
+    'has a name with a backslash that may separate directories, and others here may, too: both spellings are accepted',
+  'name-encoding': 'has a name of unknown encoding, and others here may, too: both spellings are accepted',
 } as const;
 
 /** How the name of a zip entry is to be read. */

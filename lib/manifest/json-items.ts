@@ -88,7 +88,5 @@ function endOfString(text: Buffer, start: number, limit: number): number {
 }
 
 function broken(number: number, position: number): ManifestError {
-  return new ManifestError(
-    `is broken JSON: item ${number} ends at byte ${position}, and not as an item does`,
-  );
+  return new ManifestError(`is broken JSON: item ${number} ends unexpectedly at byte ${position}`);
 }

@@ -66,7 +66,7 @@ export async function readListManifest(source: string, { signal }: ReadOptions =
   const { entries } = collector;
   if (!isJson) {
     const form = text.includes(NUL) ? 'separated by NUL' : 'one a line';
-    notes.add('read-as-list', `is read as a list of paths, ${form}: ${entries.length}`);
+    notes.add('read-as-list', `is read as a list of ${entries.length} paths, ${form}`);
   }
   return createManifest({ format: 'list', source, entries, notes });
 }

@@ -1,3 +1,4 @@
+import { wrongType } from '../checks.ts';
 import { isWithin } from '../directory/names.ts';
 import { ManifestError } from '../errors.ts';
 import { quoted } from '../printable.ts';
@@ -49,14 +50,14 @@ export function checkMapping({ strip, prefix }: MappingOptions): Mapping | undef
     throw new TypeError('strip and prefix: expected one of them, got both');
   }
   if (strip !== undefined) {
-    if (typeof strip !== 'number') throw new TypeError('strip: expected a number');
+    if (typeof strip !== 'number') throw wrongType('strip', strip, 'a number');
     if (!Number.isSafeInteger(strip) || strip < 0) {
       throw new RangeError(`strip: ${strip} is not a whole number, 0 or more`);
     }
     return strip === 0 ? undefined : { map: stripping(strip), name: `strip ${strip}` };
   }
   if (prefix === undefined) return undefined;
-  if (typeof prefix !== 'string') throw new TypeError('prefix: expected a path');
+  if (typeof prefix !== 'string') throw wrongType('prefix', prefix, 'a path');
   const normal = tryNormalize(prefix);
   const shown = quoted(prefix);
   if ('fault' in normal) throw new RangeError(`prefix: ${shown} ${normal.fault}`);
@@ -111,7 +112,7 @@ export async function mapManifest(
   const { entries, outside, notes } = mapper.result();
   if (entries.length === 0 && manifest.entries.length > 0) {
     const [first] = manifest.entries;
-    const fault = `has nothing below ${name}: its first path is ${quoted(first?.path ?? '')}`;
+    const fault = `has no path left with ${name}: its first path is ${quoted(first?.path ?? '')}`;
     throw new ManifestError(fault, { source });
   }
   return createManifest({ format, source, entries, outside, notes });

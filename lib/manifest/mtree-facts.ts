@@ -120,5 +120,5 @@ function applyDigest(facts: MtreeFacts, algorithm: string, value: string): void 
 }
 
 function refuse(keyword: string): never {
-  throw new RangeError(`has a ${keyword} that is none`);
+  throw new RangeError(`has an invalid ${keyword}`);
 }

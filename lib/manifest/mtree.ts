@@ -170,7 +170,7 @@ class MtreeReader {
     else if (name === '/unset') for (const word of words) forgetKeyword(this.#defaults, word);
     else if (name === '..' && words.length === 0) this.#leave();
     else if (name.startsWith('/'))
-      throw new RangeError('begins with a slash, and is neither /set nor /unset');
+      throw new RangeError('begins with a slash, but is neither /set nor /unset');
     else this.#entry(name, words);
     if (name === '/set' || name === '/unset') this.#isPlain = isPlain(this.#defaults);
   }
@@ -195,7 +195,7 @@ class MtreeReader {
 
   #entry(written: string, words: readonly string[]): void {
     const name = unescapeName(written);
-    if (name === undefined) throw new RangeError('has a backslash before what it cannot stand before');
+    if (name === undefined) throw new RangeError('has a name with an invalid backslash escape');
     const facts: MtreeFacts = { ...this.#defaults };
     for (const word of words) this.#apply(facts, word);
     const isFull = name.includes('/');
@@ -248,7 +248,7 @@ class MtreeReader {
     applyKeyword(facts, word, (name) => {
       if (this.#unknown.has(name)) return;
       this.#unknown.add(name);
-      this.#notes.add('unknown-keyword', `has a keyword ${quoted(name)}, which is not known: it is ignored`);
+      this.#notes.add('unknown-keyword', `has an unknown keyword ${quoted(name)}: it is ignored`);
     });
   }
 }

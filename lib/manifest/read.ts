@@ -35,6 +35,7 @@ interface Sample {
   /** The first bytes that it decompresses to, made when they are asked for. */
   decompress(): Promise<Buffer>;
 }
+const optionNames: ReadonlySet<string> = new Set(['signal', 'strip', 'prefix']);
 const HEAD_LENGTH = 1 << 16;
 const TAIL_LENGTH = (1 << 16) + 512;
 /** What is decompressed to know it by: as much as of any other file. mtree(5) may begin with many comments. */
@@ -128,8 +129,8 @@ export async function readManifest(
   checkSource(source);
   const path = absolutePath(source);
   checkObject('options', options);
-  const { strip, prefix, ...rest } = own(options);
-  const checked = checkReadOptions(rest);
+  const { strip, prefix } = own(options);
+  const checked = checkReadOptions(options, optionNames);
   const mapping = checkMapping({ strip, prefix });
   const manifest = await readAsIs(path, checked);
   return mapping === undefined ? manifest : mapManifest(manifest, mapping, checked.signal);
@@ -212,6 +213,6 @@ async function describe({ name, head, compression, decompress }: Sample): Promis
   }
   if (remedy !== undefined) return `is ${what}: ${remedy}`;
   const names = [...new Set(recognisers.map((recogniser) => recogniser.name))].join(', ');
-  const isOther = /(?:^|: )text$/.test(what) ? ', and no list of paths' : '';
+  const isOther = /(?:^|: )text$/.test(what) ? ', but not a list of paths' : '';
   return `is ${what}${isOther}; a manifest is read from ${names}`;
 }

@@ -48,7 +48,7 @@ export class RecordReader {
       this.#readRow(row);
     }
     if (this.#rows > 0 && this.#proper === 0) {
-      const fault = 'is no RECORD: none of its rows has a path, a hash and a size';
+      const fault = 'is not a RECORD: no row has a path, a hash and a size';
       throw new ManifestError(fault, { source: this.#source });
     }
     return this.#entries.values();
@@ -60,13 +60,13 @@ export class RecordReader {
     const isBlank = path === '' || (row.length === 1 && path.trim() === '');
     if (fields.length > 3 || isBlank) {
       const what = isBlank ? 'no path' : `${row.length} fields`;
-      return this.#odd(`has ${what}, not path, hash and size: it is passed over`);
+      return this.#odd(`has ${what} instead of path, hash and size: it is skipped`);
     }
     const digits = size?.trim() ?? '';
-    if (row.length !== 3) this.#odd(`has ${row.length} fields, not path, hash and size: its path is taken`);
-    else if (!sizeForm.test(digits)) this.#odd('has a size that is no number: its path is taken');
-    else if (hash === undefined || !hashForm.test(hash))
-      this.#odd('has no hash in place of one: its path is taken');
+    if (row.length !== 3)
+      this.#odd(`has ${row.length} fields instead of path, hash and size: only its path counts`);
+    else if (!sizeForm.test(digits)) this.#odd('has a size that is not a number: only its path counts');
+    else if (hash === undefined || !hashForm.test(hash)) this.#odd('has a hash field that is not a hash');
     else this.#proper += 1;
     const length = digits !== '' && sizeForm.test(digits) ? Number(digits) : undefined;
     this.#add(decodePath(path), length, hash ?? '');
@@ -93,16 +93,16 @@ export class RecordReader {
     const known = this.#entries.get(entry.path);
     if (known === undefined) this.#entries.set(entry.path, entry);
     else if (!keepCommon(known, entry))
-      this.#odd('has a path that stands before it with other facts: what differs is unknown');
+      this.#odd('repeats a path with different facts: those that differ count as unknown');
   }
 
   #digestOf(hash: string, path: string): ManifestDigest | undefined {
     const read = recordDigest(hash);
     if (read?.isHex === true) {
-      const message = 'has a hash in hexadecimal, as others here may have: it is read as that';
+      const message = 'has a hash in hexadecimal, and others here may, too: it is accepted';
       this.#notes.addFirst('record-hex', message, path);
     } else if (read === undefined && hashName.test(hash))
-      this.#odd('has a hash that is none of its algorithm: it is ignored');
+      this.#odd('has a hash that is not valid for its algorithm: it is ignored');
     return read?.digest;
   }
 

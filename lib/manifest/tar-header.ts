@@ -120,7 +120,7 @@ export function readSize(block: Buffer, field: Field): number {
   const size = readNumber(block, field) ?? 0;
   if (size >= 0) return size;
   const bytes = block.toString('latin1', field[0], field[0] + field[1]);
-  throw new Error(`has a size field that is no number: ${quoted(bytes)}`);
+  throw new Error(`has a size field that is not a number: ${quoted(bytes)}`);
 }
 
 /** Permission bits of an entry; `undefined` where the header says nothing of them that is a number. */

@@ -98,7 +98,9 @@ export class TarReader {
     }
     if (block.length < BLOCK_LENGTH) {
       const end = this.#bytes.offset;
-      throw new Error(`the archive ends at offset ${end}, within a header: it is cut off, or no tar archive`);
+      throw new Error(
+        `the archive ends at offset ${end}, within a header: it is cut off, or not a tar archive`,
+      );
     }
     if (checksumOf(block) === undefined && (await this.#skipIgnored())) return true;
     this.#checkChecksum(block);
@@ -117,7 +119,9 @@ export class TarReader {
     const checksum = checksumOf(block);
     if (checksum === undefined) {
       const offset = this.#bytes.offset - BLOCK_LENGTH;
-      throw new Error(`the header at offset ${offset} has a wrong checksum: it is broken, or no tar header`);
+      throw new Error(
+        `the header at offset ${offset} has a wrong checksum: it is broken, or not a tar header`,
+      );
     }
     if (checksum === 'plain' || this.#hasSignedChecksum) return;
     this.#hasSignedChecksum = true;
@@ -133,7 +137,7 @@ export class TarReader {
     if (size === 0) return false;
     this.#ignoredSize = 0;
     await this.#skipContent(size + paddingOf(size) - BLOCK_LENGTH);
-    this.#notes.add('unexpected-content', `has ${size} bytes of content, which are passed over`, this.#last);
+    this.#notes.add('unexpected-content', `has ${size} bytes of content, which are skipped`, this.#last);
     return true;
   }
 
@@ -190,14 +194,18 @@ export class TarReader {
   /** A compressed archive of a few bytes can hold names without end. */
   #checkLengths(path: string, linkTarget: string): void {
     if (path.length > MAX_PATH_LENGTH) {
-      throw new Error(`has a name of ${path.length} characters; at most ${MAX_PATH_LENGTH}`);
+      throw new Error(`has a name of ${path.length} characters; at most ${MAX_PATH_LENGTH} are read`);
     }
     if (linkTarget.length > MAX_LINK_TARGET) {
-      throw new Error(`has a link target of ${linkTarget.length} characters; at most ${MAX_LINK_TARGET}`);
+      throw new Error(
+        `has a link target of ${linkTarget.length} characters; at most ${MAX_LINK_TARGET} are read`,
+      );
     }
     this.#textLength += path.length + linkTarget.length;
     if (this.#textLength > MAX_TEXT_LENGTH) {
-      throw new Error(`brings the names to ${this.#textLength} characters; at most ${MAX_TEXT_LENGTH}`);
+      throw new Error(
+        `brings all names together to ${this.#textLength} characters; at most ${MAX_TEXT_LENGTH} are read`,
+      );
     }
   }
 
@@ -260,7 +268,7 @@ export class TarReader {
    * @param length bytes of the first of them, less than a block only at the end of the file
    */
   async #checkEnd(length: number): Promise<void> {
-    if (this.#extended !== undefined) throw new Error('has an extended header, and nothing that it is for');
+    if (this.#extended !== undefined) throw new Error('has an extended header, but no entry follows it');
     const offset = this.#bytes.offset;
     if (length < BLOCK_LENGTH) {
       if (this.entries.size === 0) throw new Error(`the archive ends at offset ${offset}, without any entry`);

@@ -149,9 +149,9 @@ function noteTail(tail: Buffer, end: number, notes: Notes): void {
   const stated = tail.readUInt16LE(end + 20);
   const rest = tail.length - end - END_LENGTH;
   if (rest > stated) {
-    notes.add('junk-after-end', `${rest - stated} bytes behind the archive and its comment are passed over`);
+    notes.add('junk-after-end', `${rest - stated} bytes after the archive and its comment are skipped`);
   } else if (rest < stated) {
-    notes.add('comment-length', `the comment is stated to have ${stated} bytes, and has ${rest}`);
+    notes.add('comment-length', `the comment should have ${stated} bytes, but has ${rest}`);
   }
 }
 

@@ -76,10 +76,10 @@ export class ZipEntry {
    * @throws Error where the bytes are no such header
    */
   read(bytes: Buffer, start: number, limit: number): void {
-    if (start + HEADER_LENGTH > limit) throw new Error('would end behind the central directory');
+    if (start + HEADER_LENGTH > limit) throw new Error('would end after the central directory');
     const signature = bytes.readUInt32LE(start);
     if (signature !== HEADER_SIGNATURE) {
-      throw new Error(`is no central directory header: its signature is 0x${signature.toString(16)}`);
+      throw new Error(`is not a central directory header: its signature is 0x${signature.toString(16)}`);
     }
     this.system = bytes[start + 5] as number;
     this.flags = bytes.readUInt16LE(start + 8);
@@ -92,7 +92,7 @@ export class ZipEntry {
     const nameEnd = start + HEADER_LENGTH + bytes.readUInt16LE(start + 28);
     const extraEnd = nameEnd + bytes.readUInt16LE(start + 30);
     this.length = extraEnd + bytes.readUInt16LE(start + 32) - start;
-    if (start + this.length > limit) throw new Error('would end behind the central directory');
+    if (start + this.length > limit) throw new Error('would end after the central directory');
     const hasExtra = hasWanted(bytes, nameEnd, extraEnd);
     const extra = (wanted: number) => (hasExtra ? extraField(bytes, nameEnd, extraEnd, wanted) : undefined);
     const zip64 = extra(EXTRA_ZIP64);
@@ -122,7 +122,7 @@ export class ZipEntry {
    */
   check({ start, shift }: Directory): void {
     if (this.flags & (FLAG_STRONG_ENCRYPTION | FLAG_MASKED)) {
-      throw new Error('is strongly encrypted, which hides its facts');
+      throw new Error('is strongly encrypted, so its type and size cannot be read');
     }
     const storedSize = this.size + (this.isEncrypted ? ENCRYPTION_HEADER_LENGTH : 0);
     if (this.method === METHOD_STORED && this.compressedSize !== storedSize) {
@@ -130,7 +130,7 @@ export class ZipEntry {
     }
     const offset = this.offset + shift;
     if (offset + LOCAL_HEADER_LENGTH + this.compressedSize > start) {
-      const data = `${this.compressedSize} bytes of data behind a header at offset ${offset}`;
+      const data = `${this.compressedSize} bytes of data after a header at offset ${offset}`;
       throw new Error(`states ${data}, but the central directory begins at ${start}`);
     }
   }
@@ -169,7 +169,7 @@ function extraField(bytes: Buffer, from: number, to: number, wanted: number): Bu
   for (let position = from; position + EXTRA_HEADER_LENGTH <= to; ) {
     const start = position + EXTRA_HEADER_LENGTH;
     const end = start + bytes.readUInt16LE(position + 2);
-    if (end > to) throw new Error('has an extra field that is longer than all of them');
+    if (end > to) throw new Error('has an extra field that is longer than the space for extra fields');
     if (bytes.readUInt16LE(position) === wanted) return bytes.subarray(start, end);
     position = end;
   }

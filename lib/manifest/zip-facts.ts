@@ -14,8 +14,9 @@ const PERMISSIONS = 0o7777;
 /** The directory bit of DOS attributes. */
 const DOS_DIRECTORY = 0x10;
 const DIRECTORY_BY_ATTRIBUTE =
-  'is a directory by its attributes alone, as others here may be: its name has no slash at its end';
-const LINK_OR_FILE = 'is a link that was made on no Unix, as others here may be: a file will do as well';
+  'is a directory only by its attributes, and others here may be, too: its name does not end in a slash';
+const LINK_OR_FILE =
+  'is a link that was not made on Unix, and others here may be, too: a file in its place is accepted';
 
 /** What a zip entry says, as extractors take it; its link target is read by whoever wants it. */
 export function readFacts(entry: ZipEntry, notes: Notes): ManifestEntry {
@@ -51,7 +52,11 @@ function unixFacts({ attributes, size }: ZipEntry, path: string, notes: Notes): 
   }
   if (kind === S_IFLNK || kind === S_IFREG) {
     const what = kind === S_IFLNK ? 'a link' : 'a file';
-    notes.add('directory-by-name', `is given as ${what}, and is a directory by its name`, path);
+    notes.add(
+      'directory-by-name',
+      `is given as ${what}, but is read as a directory, because its name ends in a slash`,
+      path,
+    );
   }
   // The mode of a link says nothing of a directory.
   return { type: 'directory', mode: kind === S_IFLNK ? undefined : mode };

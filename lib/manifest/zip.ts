@@ -151,7 +151,7 @@ function checkCount({ archive, directory, notes }: OpenZip, number: number): voi
   }
   notes.add(
     'entry-count',
-    `states ${count} entries and has ${number}, as programs write it that do not know zip64`,
+    `states ${count} entries, but has ${number}, as in archives of programs without zip64: all are read`,
   );
 }
 

@@ -132,7 +132,7 @@ function compileDirectoryRule(mode: number | string, umask: number): BaseRule {
 /** A refusal that names the other option. */
 function inDirectoryMode(error: Error): Error {
   const words = error.message.replace("'executable', 'manifest'", "'umask'");
-  error.message = words.replace(/^option mode/, 'option directoryMode');
+  error.message = words.replace(/^mode/, 'directoryMode');
   return error;
 }
 
@@ -273,10 +273,10 @@ function found(text: string, at: number): string {
 }
 
 function refusal(mode: number | string, problem: string): RangeError {
-  return new RangeError(`option mode: ${typeof mode === 'string' ? quoted(mode) : mode} ${problem}`);
+  return new RangeError(`mode: ${typeof mode === 'string' ? quoted(mode) : mode} ${problem}`);
 }
 
 function wrongType(mode: unknown): TypeError {
   const isObject = typeof mode === 'object' && mode !== null;
-  return new TypeError(`option mode: ${isObject ? 'an object' : String(mode)} is not a number or a string`);
+  return new TypeError(`mode: ${isObject ? 'an object' : String(mode)} is not a number or a string`);
 }

@@ -76,7 +76,7 @@ export class Ledger {
   /** Note that so many more entries should be there. Throws RangeError where that is past the bound. */
   expect(entries: number): void {
     if (this.#met + entries <= this.#maxEntries) return;
-    const message = `maxEntries: more than ${this.#maxEntries} entries; nothing more was changed`;
+    const message = `maxEntries: more than ${this.#maxEntries} entries; nothing more was changed: raise the limit, or look at what the tree holds`;
     throw Object.assign(new RangeError(message), { code: 'ERR_PERMWALK_MAX_ENTRIES' });
   }
 

@@ -1,3 +1,4 @@
+import { show, wrongType } from '../checks.ts';
 import { EntryCollector } from '../manifest/collector.ts';
 import { checkedManifest, type ManifestEntry } from '../manifest/manifest.ts';
 import { jsonLine } from './json.ts';
@@ -38,10 +39,10 @@ export function formatManifest(
   format: 'mtree' | 'json',
 ): Generator<string, void, undefined> {
   if (typeof manifest !== 'object' || manifest === null || !(Symbol.iterator in manifest)) {
-    throw new TypeError('manifest: expected a Manifest or an iterable of paths or entries');
+    throw wrongType('manifest', manifest, 'a Manifest or an iterable of paths or entries');
   }
   if (!Object.hasOwn(forms, format)) {
-    throw new RangeError(`format: ${JSON.stringify(format)} is not one of 'mtree', 'json'`);
+    throw new RangeError(`format: ${show(format)} is not one of 'mtree', 'json'`);
   }
   return chunksOf(entriesOf(manifest), forms[format]);
 }

@@ -58,7 +58,7 @@ export const knownOfTar: readonly Known[] = [
   refusedByUs(
     'a broken header, or an end within one',
     'Python stops without a word, libarchive goes on behind it: GNU tar fails',
-    /wrong checksum|within a header|has an extended header of \d+ bytes|is cut off|nothing that it is for|without any entry/,
+    /wrong checksum|within a header|has an extended header of \d+ bytes|is cut off|no entry follows it|without any entry/,
   ),
   refusedByUs(
     'a global header with names or sizes',
@@ -68,7 +68,7 @@ export const knownOfTar: readonly Known[] = [
   refusedByUs(
     'a number that is none',
     'programs differ in what they make of it: nothing, a part of it, or an error',
-    /has an extended header with (the|a broken record)|has a size field that is no number/,
+    /has an extended header with (the|a broken record)|has a size field that is not a number/,
   ),
   refusedByUs(
     'a hard link that leads out',

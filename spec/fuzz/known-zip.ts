@@ -31,7 +31,7 @@ export const knownOfZip: readonly Known[] = [
   refusedByUs(
     'facts that contradict each other',
     'extractors differ in which of them they go by: unzip, 7-Zip and yauzl refuse, warn, or stop early',
-    /is not a whole number of bytes|states two sizes|states \d+ entries, but|contradict each other|bytes of data behind a header|would not end before|two end of central directory records|without its (compressed size|size|offset)/,
+    /is not a whole number of bytes|states two sizes|states \d+ entries, but|contradict each other|bytes of data after a header|would not end before|two end of central directory records|without its (compressed size|size|offset)/,
   ),
   refusedByUs(
     'content that is needed and broken',
@@ -41,7 +41,7 @@ export const knownOfZip: readonly Known[] = [
   refusedByUs(
     'a broken central directory',
     'libarchive falls back on local headers; every other extractor reads the central directory',
-    /no end of central directory|is no central directory header|would end behind the central directory|no zip64 end of central directory|longer than all of them/,
+    /no end of central directory|is not a central directory header|would end after the central directory|no zip64 end of central directory|longer than the space for extra fields/,
   ),
   refusedByUs(
     'strong encryption',

@@ -43,7 +43,7 @@ const known: readonly Known[] = [
   refusedByUs(
     'a file and a directory of one path',
     'only one of them can be there: extractors fail, or keep the one or the other',
-    /stands twice with different facts: type "directory" and|stands twice with different facts: type \S+ and "directory"|stands twice .*"directory"/,
+    /is listed twice with different facts: type "directory" and|is listed twice with different facts: type \S+ and "directory"|is listed twice .*"directory"/,
   ),
   refusedByUs(
     'a link that leads nowhere',
