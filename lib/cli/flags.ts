@@ -109,32 +109,32 @@ export function passFlags(defaultManifest = 'none'): [string, Flag[]][] {
         ),
         flag(
           '--strip-components <n>',
-          'take this many directories off the front of each path in it (default: 0)',
+          'remove this many leading directories from each path of the manifest (default: 0)',
           parseCount,
         ),
         flag(
           '--prefix <directory>',
-          'the directory in it that is the tree, such as package in npm packages',
+          'the directory of the manifest that is the tree, such as package in npm packages',
           undefined,
           ['stripComponents'],
         ),
         choice(
           '--verify <how>',
           ['size', 'content', 'presence', 'none'],
-          'what to check for each path in it: presence: that it is there, with its type; size: its size, too; ' +
-            'content: its digest, too; none: only entries whose mode is set',
+          'what to check for each path of the manifest: presence: that it exists and has the right type; size: also ' +
+            'its size; content: also its digest; none: only entries whose mode is set',
         ),
         choice(
           '--unlisted <how>',
           ['count', 'list', 'error'],
-          'entries that are not in it: count: treat them like the others, if the tree is walked; list: leave them ' +
-            'as they are, and list them; error: leave them, and report them as unresolved',
+          'entries that the manifest does not name: count: treat them like the others, if the tree is walked; ' +
+            'list: leave them as they are, and list them; error: leave them, and report them as unresolved',
         ),
         choice(
           '--flattened-links <how>',
           ['error', 'restore'],
-          'files that hold the text of a link that it names: error: report them as unresolved; restore: make them ' +
-            'links again, where these stay inside the tree',
+          'files that hold the text of a link of the manifest: error: report them as unresolved; restore: make them ' +
+            'links again, if the links stay inside the tree',
         ),
         flag('--discover', 'also visit what the manifest does not name (default without a manifest)'),
         flag('--no-discover', 'visit only what the manifest names (default with a manifest)'),
@@ -165,7 +165,7 @@ export function passFlags(defaultManifest = 'none'): [string, Flag[]][] {
         ),
         flag(
           '--umask <octal>',
-          'permission bits never granted (default: the umask of the process)',
+          'permission bits that are never granted (default: the umask of the process)',
           parseUmask,
         ),
       ],
@@ -196,7 +196,11 @@ export function passFlags(defaultManifest = 'none'): [string, Flag[]][] {
       'Waiting for entries of the manifest:',
       [
         flag('--retries <n>', 'rounds without progress before giving up (default: 10)', parseWhole),
-        flag('--factor <number>', 'each wait is this many times the one before (default: 2)', parseDecimal),
+        flag(
+          '--factor <number>',
+          'each wait is this many times as long as the one before (default: 2)',
+          parseDecimal,
+        ),
         flag('--min-timeout <ms>', 'first wait (default: 20)', parseDecimal),
         flag('--max-timeout <ms>', 'longest single wait (default: 1000)', parseDecimal),
         flag('--max-retry-time <ms>', 'all waits together (default: 15000)', parseDecimal),

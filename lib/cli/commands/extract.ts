@@ -9,19 +9,21 @@ export function fillExtractCommand(command: Command): void {
     .description(
       'Run an extractor in a staging directory beside the destination, set the modes there, wait for entries that ' +
         'the archive names, and publish the tree with one rename. If anything fails, the destination stays as it ' +
-        'was. The output of the command goes to stderr.',
+        'was, except with --publish in-place. The output of the command goes to stderr.',
     )
     .usage('[options] <archive> <destination> -- <command...>')
     .argument('<archive>', 'an archive; its entries are the manifest')
     .argument('<destination>', 'where the tree goes')
     .argument('<command...>', 'the extractor, after --; {archive} and {destination} are replaced');
   addPassFlags(command, 'the archive');
+  command.optionsGroup('What must exist:');
   addFlag(command, flag('--no-manifest', 'read no manifest, and verify nothing'));
+  command.optionsGroup('The command:');
   addFlag(
     command,
     flag(
       '--exit-codes <codes>',
-      'exit codes of the command that are no failure, such as 0,1 for unzip, which ends with 1 for warnings (default: 0)',
+      'exit codes of the command that mean success, such as 0,1 for unzip, which exits with 1 for a warning (default: 0)',
       parseExitCodes,
     ),
   );
