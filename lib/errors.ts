@@ -32,12 +32,12 @@ export interface EntryFacts {
  * - `symlink-in-path`: a directory on the way is a link, which is never followed.
  * - `permission-denied`: EPERM or EACCES.
  * - `read-only`: EROFS.
- * - `not-applied`: chmod succeeded, but the mode is another one (vfat, FUSE, some network mounts).
+ * - `not-applied`: chmod succeeded, but the file has another mode (vfat, FUSE, some network mounts).
  * - `special-bits`: it lacks setuid, setgid or sticky, which the manifest has. permwalk never adds these.
- * - `hard-linked`: a file with more than one link, and `hardLinks` is `'error'`.
+ * - `hard-linked`: a file with more than one link, and `hardLinks` is `'error'`; or an extractor linked a file outside the tree.
  * - `unlisted`: it is not in the manifest, and `unlisted` is `'error'`.
  * - `undecodable-name`: its name is not UTF-8, and a manifest or a glob would have to name it. On Deno: its name is not UTF-8.
- * - `path-too-long`: its path is longer than 4095 bytes, and there are globs; or it is longer than the system takes.
+ * - `path-too-long`: its path is longer than 4095 bytes, and there are globs; or it is longer than the system allows.
  * - `unsafe-path`: it is on another device, or was replaced during processing.
  * - `io-error`: any other error of the system; see `code`.
  */
@@ -232,8 +232,14 @@ function plainCause(cause: unknown): unknown {
 }
 
 /**
- * A manifest that cannot be read or must not be used. Nothing was changed. It is an ordinary object: JSON and structuredClone keep all
- * of it but its `stack`.
+ * A manifest that cannot be read or must not be used. Nothing was changed. The error is an ordinary object: JSON and structuredClone
+ * keep all of it except its `stack`.
+ *
+ * @example
+ * const manifest = await readManifest('bundle.mcpb').catch((error) => {
+ *   if (error instanceof ManifestError && error.code === 'ENOENT') return undefined;
+ *   throw error;
+ * });
  */
 export class ManifestError extends PlainError {
   override readonly name = 'ManifestError';

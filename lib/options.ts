@@ -8,7 +8,7 @@ export type Signal = typeof globalThis extends { AbortSignal: { prototype: infer
 export interface RetryOptions {
   /** Rounds without progress before giving up. Progress resets the count. Default 10. */
   retries?: number | undefined;
-  /** Factor between one wait and the next. Default 2. */
+  /** How many times as long each wait is as the one before. Default 2. */
   factor?: number | undefined;
   /** Milliseconds before the first retry. Default 20. */
   minTimeout?: number | undefined;
@@ -22,13 +22,14 @@ export interface RetryOptions {
 
 /** Options of {@link applyPermissions}. */
 export interface ApplyOptions {
-  /** What must exist: from {@link readManifest}, or an iterable of paths or entries. Default: nothing has to. */
+  /** What must exist: from {@link readManifest}, or an iterable of paths or entries. Default: nothing has to exist. */
   manifest?: ManifestInput | undefined;
   /**
    * Which mode an entry gets. Default `'executable'`.
    *
    * - `'executable'`: directories, and files that the manifest marks executable (any x bit) or that `executable` matches, get
-   *   x for every class that has r, less the umask. Nothing loses a bit, but a file of exactly 0666 gets 0777 less the umask.
+   *   x for every class that has r, less the umask. Nothing loses a bit, with one exception, as with pip: a file of exactly
+   *   0666 that gets x gets 0777 less the umask.
    * - `'manifest'`: exactly the manifest's `mode & 0o777 & ~umask`; an unknown mode changes nothing. With a manifest of format
    *   `'mtree'`, `'tree'` or `'list'`, special bits stay if the manifest has them, too. One that only the manifest has is
    *   unresolved (`special-bits`).
@@ -46,7 +47,7 @@ export interface ApplyOptions {
    */
   directoryMode?: number | 'umask' | (string & {}) | undefined;
   /**
-   * micromatch globs of files that also get x where they have r, masked by umask, whatever the mode. They match the
+   * micromatch globs of files that also get x where they have r, less the umask, in every `mode`. They match the
    * path below the root, written with `/`; names that begin with a dot match, too. Default none.
    */
   executable?: string | readonly string[] | undefined;
@@ -70,8 +71,8 @@ export interface ApplyOptions {
    */
   verify?: 'size' | 'content' | 'presence' | 'none' | undefined;
   /**
-   * What is done about entries that the manifest does not name. `'count'` (default): if the pass walks the tree (`discover`), it
-   * treats them like the others, and counts them. `'list'`: the pass walks the tree, leaves them as they are, and names them in
+   * What the pass does with entries that the manifest does not name. `'count'` (default): if the pass walks the tree (`discover`),
+   * it treats them like the others, and counts them. `'list'`: the pass walks the tree, leaves them as they are, and names them in
    * `report.unlisted`. `'error'`: the same, but each is unresolved. What `ignore` matches is not unlisted. `'list'` and `'error'`
    * need a manifest.
    */
@@ -80,13 +81,13 @@ export interface ApplyOptions {
    * What happens to a plain file that holds exactly the text of a link that the manifest has in its place. Many extractors leave
    * such files. `'error'` (default): it is unresolved (`link-flattened`). `'restore'`: once everything else is there, it becomes
    * that link, if the link stays inside the tree: its target is relative, has `..` only at its start, and leads neither outside
-   * nor in a circle. These files stay: those with more than one name, those of another user, mount points, all with
-   * `verify: 'none'`, and all on Windows.
+   * nor in a circle. Files that have more than one name, files of another user and mount points stay as they are; so do all files
+   * with `verify: 'none'` or on Windows.
    */
   flattenedLinks?: 'error' | 'restore' | undefined;
   /**
    * What happens to a link whose target does not exist. `'defer'` (default): wait for the target if the manifest names
-   * it; the link is unresolved if it never appears. Any other dangling link is checked once more at the end, and listed.
+   * it; the link is unresolved if the target never appears. Any other dangling link is checked once more at the end, and listed.
    * `'skip'`: list it at once. `'error'`: it is unresolved if it still dangles at the end.
    */
   danglingLinks?: 'defer' | 'skip' | 'error' | undefined;
@@ -101,7 +102,7 @@ export interface ApplyOptions {
   dryRun?: boolean | undefined;
   /**
    * Permission bits that are never granted: 0 to 0o777, or octal digits in a string (`'022'`). Default: the umask of the process.
-   * The numbers 22, 27 and 77 are refused, because 0o22, 0o27 and 0o77 are meant.
+   * The numbers 22, 27 and 77 are refused, because they most likely mean 0o22, 0o27 and 0o77.
    */
   umask?: number | string | undefined;
   /**
@@ -111,11 +112,11 @@ export interface ApplyOptions {
   hardLinks?: 'apply' | 'skip' | 'error' | undefined;
   /** Enter mount points below the root. Default false. */
   crossDevice?: boolean | undefined;
-  /** Stop with a `RangeError` after this many entries. Default: no limit. */
+  /** Reject with a `RangeError` (`ERR_PERMWALK_MAX_ENTRIES`) if there are more entries than this. Default: no limit. */
   maxEntries?: number | undefined;
-  /** Checked between slices of work; the promise rejects with the signal's reason. */
+  /** Checked between slices of a few milliseconds; the promise rejects with the signal's reason. */
   signal?: Signal | undefined;
-  /** Called between slices of work. If it throws, the pass rejects with that error. */
+  /** Called between slices of a few milliseconds. If it throws, the pass rejects with that error. */
   onProgress?: ((progress: PermissionProgress) => void) | undefined;
   /**
    * Called for every mode that changed, and every file that became a link; in a dry run, for those that would. If it throws, the

@@ -84,15 +84,23 @@ export interface PermissionReport {
   unlisted: string[];
   unresolved: UnresolvedEntryError[];
   settle: SettleReport;
-  /** What was odd in the manifest (the first 1,000 oddities), whether `detect` looked into every file, and globs that matched nothing. */
+  /** Odd but harmless: the manifest's own warnings (at most 1,000), `no-exec-bits`, and globs that matched nothing. */
   warnings: readonly ManifestWarning[];
   /** Milliseconds from call to report. */
   durationMs: number;
 }
 
 /**
- * A strict pass rejects with it after it has processed everything it can. It is an ordinary object: JSON and structuredClone keep all
- * of it but its `stack`.
+ * A strict pass rejects with this error after it has processed everything it can. It is an ordinary object: JSON and structuredClone
+ * keep all of it except its `stack`.
+ *
+ * @example
+ * try {
+ *   await applyPermissions('cache/bundle', { manifest });
+ * } catch (error) {
+ *   if (!(error instanceof UnresolvedEntriesError)) throw error;
+ *   for (const { path, reason } of error.errors) console.error(reason, path);
+ * }
  */
 export class UnresolvedEntriesError extends PlainAggregateError {
   override readonly name = 'UnresolvedEntriesError';
@@ -127,15 +135,15 @@ export interface PermissionProgress {
    * entries. `'finish'`: directories that lose bits, links.
    */
   phase: 'fill' | 'visit' | 'settle' | 'finish';
-  /** While it fills: how much is done, in the callback's own units. */
+  /** In phase `'fill'`: how much is done, in units of the callback. */
   done?: number | undefined;
-  /** While it fills: how much there is to do, where the callback knows. */
+  /** In phase `'fill'`: how much there is to do, if the callback knows. */
   total?: number | undefined;
   /** Counts so far. */
   counts: Readonly<PermissionCounts>;
-  /** Entries that it waits for, without directories that are only on the way to them. */
+  /** How many entries the pass waits for, without directories that are only on the way to them. */
   pending: number;
-  /** Entries that are finally unresolved so far. */
+  /** How many entries are unresolved for good so far. */
   unresolved: number;
   /** The first path that it waits for; `.` is the root itself. */
   waitingFor?: string | undefined;
@@ -152,11 +160,11 @@ export type PermissionChange = ModeChange | LinkChange;
 export interface ModeChange {
   /** Path below the root. */
   path: string;
-  /** Mode before, setuid, setgid and sticky included. */
+  /** Mode before, `0o0000` to `0o7777`: setuid, setgid and sticky are included. */
   from: number;
-  /** Mode after. */
+  /** Mode after, or in a dry run the one that it would have; `0o0000` to `0o7777`. */
   to: number;
-  /** How many names the file has, where it has more than one: all of them have the new mode. */
+  /** How many names the file has, if it has more than one: all of them have the new mode. */
   names?: number;
   linkTarget?: undefined;
 }

@@ -46,7 +46,7 @@ export async function chmodr(path: string, mode: number | string): Promise<void>
 }
 
 /**
- * As {@link chmodr}, but synchronous. It retries nothing.
+ * The same as {@link chmodr}, but synchronous: it throws what that rejects with. It retries nothing.
  *
  * @example
  * import { chmodrSync } from 'permwalk/chmodr';

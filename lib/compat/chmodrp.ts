@@ -5,10 +5,11 @@ import * as compat from './chmodr.ts';
  * path is a file, it gets the mode itself.
  *
  * On a tree without links the result is chmodrp's. It never follows or changes a link; chmodrp changes what a link leads to, and fails
- * on one that dangles. A string is octal for directories, too, where chmodrp takes `'644'` for the decimal number. It never changes
- * FIFOs, sockets and devices.
+ * on one that dangles. A string is always octal; for directories, chmodrp takes `'644'` for a decimal number. It never changes FIFOs,
+ * sockets and devices.
  *
- * @param mode 0 to 0o777, or the same as octal digits in a string (`'644'`)
+ * @param entryPath file or directory; a relative path is resolved when the call is made, a link once
+ * @param mode 0 to 0o777, also as `stat.mode` has it (`0o100644`), or the same as octal digits in a string (`'644'`)
  * @throws TypeError if the mode is missing or anything else, before anything is changed
  * @throws RangeError for setuid, setgid or sticky bits and for `/`, ENOENT if the path does not exist
  * @throws UnresolvedEntriesError if something could not be changed, after everything else is done
@@ -23,7 +24,7 @@ export async function chmodr(entryPath: string, mode: number | string): Promise<
 }
 
 /**
- * As {@link chmodr}, but synchronous. It retries nothing.
+ * The same as {@link chmodr}, but synchronous: it throws what that rejects with. It retries nothing.
  *
  * @example
  * import { chmodrSync } from 'permwalk/chmodrp';

@@ -10,14 +10,14 @@ type Promised<T> = T | PromiseLike<T>;
 /** Options of {@link stageTree}: {@link ApplyOptions} without `dryRun`, and how to publish. */
 export interface StageOptions extends Omit<ApplyOptions, 'manifest' | 'dryRun'> {
   /**
-   * What must exist: a manifest, or a function that returns one. Default, also for `undefined` and `false`: nothing has to. The
-   * function is called after the callback has run, and for each tree that is kept.
+   * What must exist: a manifest, or a function that returns one. Default, also for `undefined` and `false`: nothing has to exist.
+   * The function is called after the callback has run, and for each tree that is kept.
    */
   manifest?: ManifestInput | (() => Promised<ManifestInput | false | undefined>) | false | undefined;
   /**
    * What happens if the destination exists. `'error'` (default): reject with code `EEXIST`. `'keep'`: verify it with a
-   * pass and use it; a link in its place is refused. `'replace'`: put the new tree in its place. With native calls one rename exchanges both; elsewhere it takes
-   * two renames, and between them the destination does not exist.
+   * pass and use it; a link in its place is refused. `'replace'`: put the new tree in its place. With native calls one rename
+   * exchanges both; elsewhere it takes two renames, and between them the destination does not exist.
    */
   existing?: 'error' | 'keep' | 'replace' | undefined;
   /** fsync every file and directory before the rename, and the parent directory after it; on Windows files alone. Default false. */
@@ -34,7 +34,8 @@ export interface WrapOptions<Archive = unknown, Rest extends unknown[] = unknown
   extends Omit<StageOptions, 'manifest' | 'key'> {
   /**
    * What must exist. Default: `readManifest(archive)` if the archive is a path, `readZipManifest(archive)` if it is bytes.
-   * Or a manifest, a function of the archive that returns one, or `false` to verify nothing. Required for other archives.
+   * It can also be a manifest, a function of the archive that returns one, or `false` to verify nothing. For any other archive it
+   * is required.
    */
   manifest?: ManifestInput | ((archive: Archive) => Promised<ManifestInput>) | false | undefined;
   /**

@@ -20,10 +20,11 @@ export interface Stage {
   /** Aborted when the call is over, however it ends; if the caller aborts, with the caller's reason. */
   readonly signal: Signal;
   /**
-   * Say how far filling is; `onProgress` is called with phase `'fill'`.
+   * Report progress: calls `onProgress` with phase `'fill'`.
    *
    * @param done how much is done, in units of your own
-   * @param total how much there is to do, where that is known
+   * @param total how much there is to do, if you know
+   * @throws TypeError or RangeError for anything but finite numbers, 0 or more
    */
   readonly progress: (done: number, total?: number) => void;
 }
@@ -42,7 +43,8 @@ export type FillStage = (stage: Stage) => unknown;
  * @param options options of the pass without `dryRun`, and `existing`, `durable`, `key`
  * @param fill fills a directory
  * @returns the report of the pass, with `destination` and `outcome`
- * @throws what a wrapped extractor rejects with ({@link wrapExtractor}), except for what concerns an archive
+ * @throws TypeError or RangeError for a wrong option or destination
+ * @throws whatever `fill` fails with, and what else a wrapped extractor rejects with ({@link wrapExtractor})
  *
  * @example
  * const archive = await download('https://example.org/bundle.mcpb');

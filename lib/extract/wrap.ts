@@ -13,14 +13,17 @@ import { type Subject, takeTurn } from './queue.ts';
 import { keyFrom, subjectOfArchive, subjectOfKey } from './sharing.ts';
 import { extractOnce } from './stage.ts';
 
-/** Your extractor: it unpacks an archive into a directory, and returns something that shows when it is done. */
+/**
+ * Your extractor: it unpacks an archive into `destination`, the absolute path of an empty directory, and returns something that shows
+ * when it is done: see {@link wrapExtractor}.
+ */
 export type Extractor<Archive, Rest extends unknown[]> = (
   archive: Archive,
   destination: string,
   ...rest: Rest
 ) => unknown;
 
-/** Your extractor, wrapped. */
+/** Your extractor, wrapped. `destination` is the path of the finished tree; missing parents are made. */
 export type WrappedExtractor<Archive, Rest extends unknown[]> = (
   archive: Archive,
   destination: string,
@@ -33,14 +36,17 @@ export type WrappedExtractor<Archive, Rest extends unknown[]> = (
  *
  * Calls in this process for one destination share one extraction if they ask for the same archive; otherwise they take
  * turns. If anything fails, the destination stays as it was, and the staging directory is removed. The destination is
- * resolved once, when the call begins; its parent is held open until the call ends, and everything is done in it by name.
+ * resolved once, when the call begins. Its parent is held open until the call ends, and entries are named relative to it.
  * Each call clears up what killed processes left in that parent.
  *
  * @param extract called with the archive, an empty directory to write to, and the rest of the arguments. It may return a
- * promise, a stream, a child process, an emitter that ends with `close`, `finish`, `end` or `error`, or nothing. It hears
+ * promise, a stream, a child process, an emitter that ends with `close`, `finish`, `end` or `error`, or nothing. It learns
  * of an abort of `options.signal` only if you pass the signal on in the rest.
+ * @param options all are optional; {@link WrapOptions} has the defaults
  * @returns a function with the same parameters. It rejects with
- * - whatever the extractor fails with;
+ * - whatever the extractor fails with; if it is a child process, with an error with code `ERR_PERMWALK_EXTRACTOR`,
+ *   `exitCode`, `signal` and the end of its `stderr`;
+ * - TypeError or RangeError for a wrong archive, destination or key, or if `'replace'` would remove the archive;
  * - an error with code `EEXIST` if the destination exists and `existing` is `'error'`;
  * - a system error that names the cause and the way out if it cannot be staged or published (`EACCES`, `EBUSY`, `EXDEV`,
  *   `ENOSPC`, …), with the destination as its `path`;
@@ -52,6 +58,9 @@ export type WrappedExtractor<Archive, Rest extends unknown[]> = (
  * @throws TypeError or RangeError for a wrong option
  *
  * @example
+ * import extractZip from 'extract-zip';
+ * import { wrapExtractor } from 'permwalk';
+ *
  * const extract = wrapExtractor((archive, directory) => extractZip(archive, { dir: directory }));
  * await extract('bundle.mcpb', 'cache/bundle');
  */

@@ -5,9 +5,9 @@ export interface ManifestEntry {
   /** Kind of the entry; without one it may be anything but a link that dangles. */
   type?: 'file' | 'directory' | 'symlink' | undefined;
   /**
-   * Permission bits. `undefined` means unknown; 0 means 0000. Special bits (`mode & 0o7000`) are never added. With a manifest of
-   * format `'mtree'`, `'tree'` or `'list'`, mode `'manifest'` keeps those that are there, and reports those that are not. With
-   * any other manifest they do not count.
+   * Permission bits. `undefined` means unknown; 0 means 0000. permwalk never adds special bits (`mode & 0o7000`). With a manifest
+   * of format `'mtree'`, `'tree'` or `'list'`, mode `'manifest'` keeps special bits that the entry has, and reports those that it
+   * lacks. With any other manifest they do not count.
    */
   mode?: number | undefined;
   /** Size in bytes of a file's content. */
@@ -15,18 +15,18 @@ export interface ManifestEntry {
   /** Text of a symbolic link, compared byte for byte. */
   linkTarget?: string | undefined;
   /**
-   * True if the entry may be absent: it is checked if it is there, and never waited for. Readers set it for the companions that
-   * macOS puts into archives (`__MACOSX/`, `._NAME`). Default false.
+   * True if the entry may be absent: a pass checks it if it is there, and never waits for it. Readers set this for the files that
+   * macOS adds to archives (`__MACOSX/`, `._NAME`). Default false.
    */
   optional?: boolean | undefined;
   /**
-   * The whole path in a second spelling. Extractors disagree about some names; the entry may have either. It is below the
-   * root as the path is, and that of no other entry.
+   * The whole path in a second spelling, below the root. Extractors disagree about some names; the entry may have either. No other
+   * entry has this path.
    */
   alternative?: string | undefined;
   /** Digest of a file's content. */
   digest?: ManifestDigest | undefined;
-  /** How many names a file had when it was recorded, if it had more than one. Written down, not checked. */
+  /** How many names a file had when it was recorded, if it had more than one. Recorded, but never checked. */
   nlink?: number | undefined;
 }
 
@@ -38,13 +38,13 @@ export interface ManifestDigest {
   readonly value: string;
 }
 
-/** Something odd and harmless in a source: it was read as most extractors read it. */
+/** Something odd but harmless in a source, which was read as most extractors read it. */
 export interface ManifestWarning {
   /** Stable name of the kind of oddity: `'duplicate'`, `'no-end-mark'`, … */
   readonly code: string;
-  /** The entry that it is about, if it is about one. */
+  /** Path of the entry, if the warning is about one. */
   readonly path?: string;
-  /** What is odd, and how it was read, as a sentence. */
+  /** What is odd, and how it was read. Its subject is mostly the path, or the manifest: `is listed more than once, …`. */
   readonly message: string;
 }
 
@@ -52,16 +52,16 @@ export interface ManifestWarning {
 export interface Manifest extends Iterable<ManifestEntry> {
   /** What kind of source it was read from. */
   readonly format: 'zip' | 'tar' | 'record' | 'list' | 'mtree' | 'tree';
-  /** The file it was read from, or the tree that was recorded; `undefined` where it was read from memory. */
+  /** Absolute path of the file it was read from, or of the tree that was recorded; `undefined` if it was read from memory. */
   readonly source: string | undefined;
   /** Every entry once, in the source's order. */
   readonly entries: readonly ManifestEntry[];
   /**
-   * Paths that the source lists and that lie outside the root, as it lists them; a pass never goes there. A Python RECORD has them,
-   * for its scripts, and so has a manifest that was read with `strip` or `prefix`.
+   * Paths that the source lists and that lie outside the root, as the source spells them; a pass never goes there. A Python RECORD
+   * has such paths for its scripts, and so does a manifest that was read with `strip` or `prefix`.
    */
   readonly outside?: readonly string[];
-  /** What was odd in the source and was read all the same; the first 1,000. */
+  /** What was odd but harmless in the source; the first 1,000. */
   readonly warnings: readonly ManifestWarning[];
   /** How many oddities there were, also beyond those in `warnings`. */
   readonly warningCount: number;

@@ -16,7 +16,7 @@ import { tryNormalize } from './path.ts';
 
 /** How paths of a source become paths below the root. Set one of them at most. */
 export interface MappingOptions {
-  /** How many directories are taken off the front of each path, as by `tar --strip-components`. Default 0. */
+  /** How many leading directories are removed from each path, as by `tar --strip-components`. A whole number; default 0. */
   strip?: number | undefined;
   /** Directory of the source that becomes the root: `'package'` of an npm package, `'extension'` of a VSIX. Default: none. */
   prefix?: string | undefined;

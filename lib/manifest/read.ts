@@ -105,17 +105,20 @@ function isNamedLikeArchive(name: string): boolean {
  * - the RECORD of a Python distribution, or a directory with such;
  * - a list of paths: one a line, separated by NUL, or as JSON.
  *
- * If a file has the name of an archive and holds text, the error says what it is.
+ * If a file has the name of an archive but holds text, the error says what the text is.
  *
  * @param source path of the file, or of a directory with `*.dist-info/RECORD` directly below it.
- * @param options `strip` or `prefix` map the paths to where the extractor puts them: see {@link MappingOptions}
+ * @param options `signal` stops the reading; `strip` or `prefix` map the paths to where the extractor puts them: see
+ *   {@link MappingOptions}
  * @throws ManifestError if it cannot be read (`code` is the errno's name), is none of these (the message says what it
  *   is), or is broken; see {@link readZipManifest}, {@link readTarManifest} and {@link readRecordManifest}. No message
  *   quotes the content of a file that is none of these.
- * @throws TypeError or RangeError for an option
+ * @throws TypeError or RangeError for a wrong option or source
  * @throws the signal's reason when it is aborted
  *
  * @example
+ * import { readManifest } from 'permwalk';
+ *
  * const manifest = await readManifest('bundle.mcpb', { signal: AbortSignal.timeout(60_000) });
  * for (const { code, message } of manifest.warnings) console.warn(code, message);
  *

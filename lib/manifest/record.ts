@@ -34,8 +34,10 @@ const ownRow = /\.dist-info[\\/]RECORD"?,,$/;
  *   message quotes the content of the file, which may be no RECORD at all.
  *
  * @param source path of a RECORD, or of a directory.
+ * @param options `signal` stops the reading
  * @throws ManifestError if it cannot be read (`code` is the errno's name), a directory holds no RECORD, or a RECORD is
  *   broken, has no row of path, hash and size, or lists a path that is absolute or no path.
+ * @throws TypeError if the source or an option has the wrong type
  * @throws the signal's reason when it is aborted
  *
  * @example

@@ -19,23 +19,25 @@ import { TarReader } from './tar-reader.ts';
 const MAX_AFTER_END = 1 << 20;
 
 /**
- * Read what a tar archive says of its entries: v7, ustar, pax and GNU format; uncompressed, or compressed with gzip,
+ * Read what a tar archive says of its entries: v7, ustar, pax (POSIX.1-2001) and GNU format; uncompressed, or compressed with gzip,
  * with zstd if the runtime has it (Node 22.15, Bun), or with Brotli if the name ends in `.tar.br` or `.tbr`. It skips
  * contents if it can, and holds none.
  *
- * What is odd and harmless is read as most extractors read it, and stands in the manifest's `warnings`.
+ * If something is odd but harmless, it is read as most extractors read it, and `warnings` of the manifest says so.
  *
  * - Names are UTF-8; other bytes are kept, as everywhere in a manifest.
  * - `mode` is `0o0000` to `0o7777`. FIFOs and devices have a `mode` and no `type`.
  * - `size` is that of the file with its holes. A hard link has the facts of the entry that it links to, or is a file of
  *   unknown size if that entry does not come before it. An absolute target is one below the root.
- * - If a path occurs more than once (`tar --append`), the last entry counts: it is what lies on disk after the extraction.
+ * - If a path occurs more than once (`tar --append`), the last entry counts: it is the one on disk after the extraction.
  * - What macOS puts beside files (`._NAME` beside NAME) is `optional`.
  *
  * @param source path of the archive.
+ * @param options `signal` stops the reading
  * @throws ManifestError if the file cannot be read (`code` is the errno's name) or decompressed, or the archive is
  *   broken, cut off, or names a path (or links to one by a hard link) that leads outside. Offsets in
  *   messages count decompressed bytes.
+ * @throws TypeError if the source or an option has the wrong type
  * @throws the signal's reason when it is aborted
  *
  * @example

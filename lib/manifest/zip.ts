@@ -30,7 +30,7 @@ const MAX_LINK_TARGET = 4096;
  * Read what a zip archive says of its entries: from its central directory, and of links from their content. An
  * archive may have a comment, a prefix (self-extracting), be zip64, and hold encrypted entries.
  *
- * What is odd and harmless is read as most extractors read it, and stands in the manifest's `warnings`.
+ * If something is odd but harmless, it is read as most extractors read it, and `warnings` of the manifest says so.
  *
  * - Names are UTF-8 if the archive says so (APPNOTE 4.4.4 bit 11, 4.6.9), else CP437 (APPNOTE D.1). If other programs read a
  *   name differently (UTF-8 without that bit, a backslash), `alternative` has the path in that spelling.
@@ -47,9 +47,11 @@ const MAX_LINK_TARGET = 4096;
  *   the archive.
  *
  * @param source path of the archive, or its bytes, which must not change until the promise is settled.
+ * @param options `signal` stops the reading
  * @throws ManifestError if the file cannot be read (`code` is the errno's name), or the archive is broken,
  *   truncated, contradicts itself, or names a path that leads outside; and for a conda package, whose files
  *   are in another archive inside it.
+ * @throws TypeError if the source or an option has the wrong type
  * @throws the signal's reason when it is aborted
  *
  * @example

@@ -18,17 +18,22 @@ import { Run } from './run.ts';
  * It looks with lstat and never follows a link. With a manifest, it waits in rounds for the paths that the manifest lists, and for
  * their sizes. It reports what stays unresolved. If everything is in place, it does not wait.
  *
- * @param root directory to work on; a link is resolved once. `/` is refused.
+ * @param root directory to work on. A relative path is resolved when the call is made, a link once. `/` is refused.
+ * @param options all are optional; {@link ApplyOptions} has the defaults
  * @returns what was found and done
- * @throws TypeError or RangeError for an option, {@link ManifestError} for a manifest, before anything is touched
- * @throws ENOENT if the root does not exist and there is no manifest; ENOTDIR if it is a file
- * @throws RangeError with code `ERR_PERMWALK_MAX_ENTRIES` for more entries than `maxEntries`, `ERR_PERMWALK_GLOB_STEPS` if a glob takes too many steps
- * @throws the signal's reason when it is aborted, and what `onProgress` or `onChange` throws
+ * @throws TypeError or RangeError for a wrong option, {@link ManifestError} for a wrong manifest, before anything is changed
+ * @throws the system's error if the root cannot be opened: ENOTDIR if it is a file, ENOENT if it does not exist and there is no
+ * manifest
+ * @throws RangeError with code `ERR_PERMWALK_MAX_ENTRIES` for more entries than `maxEntries`, or with code
+ * `ERR_PERMWALK_GLOB_STEPS` if a glob takes too many steps
+ * @throws the signal's reason when it is aborted, and whatever `onProgress` or `onChange` throws
  * @throws {@link UnresolvedEntriesError} if `strict` is true and something is unresolved; everything else has been done
  *
  * @example
+ * import { applyPermissions, readManifest } from 'permwalk';
+ *
  * const manifest = await readManifest('bundle.mcpb');
- * const report = await applyPermissions('cache/bundle', { manifest });
+ * const { counts, links } = await applyPermissions('cache/bundle', { manifest });
  */
 export function applyPermissions(root: string, options: ApplyOptions = {}): Promise<PermissionReport> {
   return runPass(root, options, openTree);

@@ -21,15 +21,17 @@ const forms: Readonly<Record<'mtree' | 'json', Form>> = {
 };
 
 /**
- * Write a manifest as text, a chunk of some 64 KiB at a time. Both forms are ASCII, and {@link readManifest} reads both.
+ * Write a manifest as text, in chunks of about 64 KiB. Both formats are ASCII, and {@link readManifest} reads both.
  *
- * - `'mtree'`: mtree(5), which NetBSD's `mtree` and `bsdtar` read: an entry a line, `./path` with octal escapes, and the keywords
- *   `type mode size link nlink optional` and the digest's, as far as the facts are known. It has no keyword for a second spelling
+ * - `'mtree'`: mtree(5), which NetBSD's `mtree` and `bsdtar` read: one entry per line, `./path` with octal escapes, and the keywords
+ *   `type mode size link nlink optional` and that of the digest, as far as the facts are known. It has no keyword for a second spelling
  *   or a CRC-32: only the JSON has them.
- * - `'json'`: an array of {@link ManifestEntry} objects, an entry a line.
+ * - `'json'`: an array of {@link ManifestEntry} objects, one entry per line.
  *
  * @param manifest a manifest, or any iterable of paths or entries
- * @throws TypeError or RangeError for another format, ManifestError for an entry that is none
+ * @param format `'mtree'` or `'json'`
+ * @returns the chunks; all of them together are the text
+ * @throws before the first chunk: TypeError or RangeError for a wrong argument, ManifestError for an entry that is not valid
  *
  * @example
  * const text = [...formatManifest(manifest, 'json')].join('');

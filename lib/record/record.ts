@@ -17,9 +17,10 @@ import { Recorder } from './recorder.ts';
  * cannot hold (FIFOs, sockets, devices, mount points) and what vanished meanwhile is left out, and `warnings` name it.
  *
  * @param root directory to record; a link is resolved once. `/` is refused.
+ * @param options all are optional; {@link RecordOptions} has the defaults
  * @returns a manifest of format `'tree'`, whose `source` is the real path of the root
- * @throws TypeError or RangeError for an option
- * @throws the system's error, with the entry's path, if something cannot be read: there is no half record
+ * @throws TypeError or RangeError for a wrong option
+ * @throws the system's error, with the entry's path, if something cannot be read: a record is complete, or there is none
  * @throws Error with code `ERR_PERMWALK_CHANGED` for a file that changes while it is digested
  * @throws the signal's reason when it is aborted, and what `onProgress` throws
  *
