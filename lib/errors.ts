@@ -28,7 +28,7 @@ export interface EntryFacts {
  * - `type-mismatch`: another kind of entry has its name.
  * - `link-flattened`: the manifest has a link, the disk a plain file that holds the link's text.
  * - `link-mismatch`: a link whose target is not the one in the manifest.
- * - `dangling-link`: a link whose target does not exist.
+ * - `dangling-link`: a link whose target does not exist, or that leads in a circle (`ELOOP`).
  * - `symlink-in-path`: a directory on the way is a link, which is never followed.
  * - `permission-denied`: EPERM or EACCES.
  * - `read-only`: EROFS.

@@ -39,7 +39,7 @@ const text = fc
   .array(fc.constantFrom(...letters), { minLength: 1, maxLength: 6 })
   .map((parts) => parts.join(''));
 
-test('names are refused that Python takes for devices, or that end with a dot or blank', () => {
+test('names are refused that Python takes for devices, or that end with a dot or space', () => {
   const names = fc.sample(text, 3000).filter((name) => !/[\\/:]/.test(name));
   const script = `
 import json, sys
@@ -59,7 +59,7 @@ test('what no name can have is named', () => {
     assert.match(windowsFault(`a${character}b`) ?? '', /^contains ".*", which no name/);
   assert.is(windowsFault('d/NUL.txt'), 'has a name that Windows takes for the device NUL');
   assert.is(windowsFault('d./f'), 'has a name that ends with a dot, which Windows drops');
-  assert.is(windowsFault('f '), 'has a name that ends with a blank, which Windows drops');
+  assert.is(windowsFault('f '), 'has a name that ends with a space, which Windows drops');
   assert.is(windowsFault('.'), undefined);
 });
 

@@ -20,5 +20,5 @@ export function windowsFault(path: string): string | undefined {
   if (reserved !== undefined) return `has a name that Windows takes for the device ${reserved.toUpperCase()}`;
   const last = dropped.exec(path)?.[0];
   if (last === undefined) return undefined;
-  return `has a name that ends with a ${last === '.' ? 'dot' : 'blank'}, which Windows drops`;
+  return `has a name that ends with a ${last === '.' ? 'dot' : 'space'}, which Windows drops`;
 }
