@@ -57,9 +57,9 @@ export function isInnerTarget(target: string, depth: number): boolean {
 /**
  * Put a link in the place of a file that holds nothing but its text. The link is made beside it and renamed over it.
  *
- * The file is held open all the while, so that it is known by its inode. Where names can be exchanged, what was exchanged is looked
- * at, and put back unless it is that very file: nothing else is lost. Elsewhere it is looked at right before the rename, and
- * what another process renames over it between these two calls is lost.
+ * The file is held open meanwhile, so its inode identifies it. If the system can exchange names, the link and the file are exchanged,
+ * and exchanged back if it was another file: nothing else is lost. Otherwise the file is checked right before the rename, and
+ * whatever another process renames over it between these two calls is lost.
  *
  * @param mayReplace whether a file with these facts may be replaced
  * @throws what opening and looking at the file fails with, EINVAL and ELOOP for what is no file; nothing was done then

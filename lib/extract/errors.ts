@@ -92,8 +92,8 @@ const causes: Record<string, string> = {
 };
 
 /**
- * An error of a call that stages or publishes, with its cause and the way out. It is a new one; what is no error of the system is
- * left as it is.
+ * An error of a call that stages or publishes, with its cause and the way out: a new error. Errors that are not the system's are
+ * returned as they are.
  *
  * @param path destination
  */

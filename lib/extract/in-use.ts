@@ -4,11 +4,11 @@ import { retryWhile } from '../pass/settle.ts';
 import type { RetrySettings } from '../settings.ts';
 
 /**
- * Windows says so of what another process has open: a scanner, an editor, a program that runs from there. An open file that is removed
- * stays in its directory until it is closed (ENOTEMPTY).
+ * What Windows answers if another process has something open: a scanner, an editor, a program that runs from there. A file that is
+ * removed while it is open stays in its directory until it is closed (ENOTEMPTY).
  */
 const inUseCodes: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'EBUSY', 'ENOTEMPTY']);
-/** A try that was for nothing. */
+/** A try failed because something is open. */
 const stillInUse = new Error('still in use');
 
 /** Whether an error may say that another process has something open. */
@@ -27,10 +27,9 @@ export const cleaning: RetrySettings = {
 };
 
 /**
- * Do something, and on Windows do it again while another process has open what it is done to: a scanner looks at every file that was
- * just written.
+ * Do something. On Windows, repeat it while another process has the entry open: a scanner looks at every file that was just written.
  *
- * @param act looks at what it does it to anew each time
+ * @param act looks at the entry anew each time
  * @param retry how often, and how long; `false`: do it once
  * @throws what the last try threw, or the signal's reason
  */

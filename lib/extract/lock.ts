@@ -4,12 +4,12 @@ import { errorCode } from '../directory/errors.ts';
 import { isWindows } from '../directory/platform.ts';
 
 const OWNER_WRITE = 0o200;
-/** Name of an entry that notes the mode and the inode of a directory that is given w to move it. */
+/** Name of a note: the mode and the inode of a directory that gets w to be moved. */
 const LOCK_NAME = /^lock-([0-7]+)-(\d+)$/;
 
 /**
- * Note in a staging directory that a directory has to be given w to move it (see `move`): a process that is killed before it has
- * its mode back leaves the note.
+ * Note in a staging directory that another directory needs w to be moved (see `move`). If the process is killed before it has restored
+ * the mode, the note stays, and the next call restores the mode.
  */
 export function noteLocked(staging: Directory, { type, mode, ino }: EntryStats): void {
   if (isWindows || type !== 'directory' || (mode & OWNER_WRITE) !== 0) return;
@@ -20,7 +20,7 @@ export function noteLocked(staging: Directory, { type, mode, ino }: EntryStats):
   }
 }
 
-/** Give directories that a dead process had given w to move them their modes back, where they lie in the parent by now. */
+/** Restore the modes of directories in the parent to which a dead process had given w. */
 export function lockAgain(staging: Directory, parent: Directory): void {
   const modes = new Map<string, number>();
   const notes = staging.list();

@@ -57,14 +57,14 @@ export function isMarkerName(name: string): boolean {
 }
 
 /**
- * Which host this is, until it is started anew: sockets tell the living from the dead only there.
+ * Which host and which boot of it this is: only there does a socket tell whether a process lives.
  *
  * @param file what holds the boot id; without it the host's name counts
  */
 export function hostId(file = BOOT_ID): string {
   let host: string;
   try {
-    // There anybody may make such a path.
+    // On Windows, anybody may create that path.
     if (isWindows) throw new Error('no boot id');
     host = fs.readFileSync(file, 'utf8');
   } catch {
@@ -74,10 +74,10 @@ export function hostId(file = BOOT_ID): string {
 }
 
 /**
- * Mark a staging directory: a Unix socket that is listened on. A connection tells the living from the dead in every process and
- * network namespace, and archives cannot plant a socket.
+ * Mark a staging directory with a Unix socket on which this process listens. A connection tells whether the owner lives, in every
+ * process and network namespace, and archives cannot plant a socket.
  *
- * On Windows it is a file with a named pipe. Where there can be no pipe, it is marked as another host's, of which the age counts.
+ * On Windows the mark is a file with a named pipe. If no pipe can be made, it is the mark of another host, whose age counts.
  *
  * @returns `undefined` where the file system has no sockets, or the path is too long for one
  */
@@ -135,7 +135,7 @@ export async function ownerOf(directory: Directory, host = hostId()): Promise<Ow
       await directory.connect(name);
       return 'alive';
     } catch (error) {
-      // Anything else may happen to who is only busy, or has just renamed it.
+      // Any other error can also come from an owner that is busy, or has just renamed the socket.
       if (errorCode(error) !== 'ECONNREFUSED') return 'alive';
     }
     if (name.startsWith(OWNER)) return 'dead';
@@ -167,6 +167,6 @@ function touch(directory: Directory, name: string): void {
   try {
     directory.touch(name);
   } catch {
-    // Only another host asks how old it is, and only of what nobody has touched for a day.
+    // The age matters only to another host, and only after a day.
   }
 }

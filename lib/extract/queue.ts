@@ -22,7 +22,7 @@ const turns = new Map<string, Turn[]>();
  * One extraction at a time for a destination. A call that asks for what is already running or waiting shares it: it gets the same
  * result, whether that succeeds or fails. Any other call waits for all earlier ones.
  *
- * Calls that share one are run by the first of them. Where that one aborts, the next one runs its own; any other one that aborts only
+ * The first of the calls that share one runs it. If that call aborts, the next one runs its own; if any other call aborts, it only
  * leaves.
  *
  * @param run the caller's own extraction; it ends when the caller's signal is aborted

@@ -21,7 +21,7 @@ const RANDOM_BYTES = 6;
 export const STAGING_NAME = /^\.permwalk-[\w-]{8}$/;
 /** Name of the directory that becomes the destination. */
 export const TREE = 'tree';
-/** Descriptors that a clean-up needs: to list a directory takes one, to hold one another. */
+/** How many descriptors a clean-up needs: one to hold a directory, and one to list it. */
 const RESERVE = 2;
 /** How often another process may remove a staging directory while it is still empty, or fill one that was emptied. */
 const MAX_TRIES = 8;
@@ -143,8 +143,8 @@ function isAsMade(found: EntryStats, made: EntryStats): boolean {
 }
 
 /**
- * Throws where the directory that we just made is not empty, or somebody else's: another one was put in its place. Where a file
- * system gives all entries other owners or modes, it does so with what we make in it, too.
+ * Throws if the directory that we just made is not empty, or belongs to somebody else: then another one was put in its place. Some
+ * file systems give all entries another owner or mode; they do the same to a directory that we make in it, which shows that.
  */
 function refuseForeign(directory: Directory, path: string): void {
   if (directory.list().size > 0) throw swapped(path);
@@ -157,8 +157,8 @@ function refuseForeign(directory: Directory, path: string): void {
 }
 
 /**
- * Remove a staging directory. Old trees that could not be put back stay in it. Where the extractor is still running, what it wrote
- * goes now, and the rest when it has ended: until then the directory is held, so that nothing else can be taken for it.
+ * Remove a staging directory. Old trees that could not be put back stay in it. While the extractor is still running, only the
+ * content is removed, and the directory itself when the extractor has ended. It is held until then, so it cannot be confused.
  *
  * @param running settles when the extractor has ended; `undefined` where it has
  */
@@ -177,13 +177,16 @@ async function end(staging: Staging): Promise<void> {
   // From here on another process may take it for a leftover, and remove it, too.
   marker?.close();
   for (const spare of reserve) spare.close();
-  if (keepsOld) warnOfLeftover(`permwalk could not put back the old tree, which is in ${quoted(path)}`);
+  if (keepsOld)
+    warnOfLeftover(
+      `permwalk could not put back the old tree, which is in ${quoted(path)}: move it to ${quoted(destination.path)}`,
+    );
   await reported(path, () => dismantle(destination.parent, staging, keepsOld));
   directory.close();
   destination.release();
 }
 
-/** What cannot be removed is warned of: the result of the extraction counts more. */
+/** Only warn of what cannot be removed: the result of the extraction counts more. */
 async function reported(path: string, act: () => Promise<void>): Promise<void> {
   try {
     await whileInUse(act, cleaning);
@@ -193,7 +196,7 @@ async function reported(path: string, act: () => Promise<void>): Promise<void> {
 }
 
 /**
- * Remove a staging directory that is held: what is in it, the marker last, then it itself where its name is still its own.
+ * Remove a staging directory that is held: its content, the marker last, and then the directory, if its name still leads to it.
  *
  * @param keepsOld whether old trees stay, and with them the directory
  * @throws the system's error for the first entry that cannot be removed
@@ -239,7 +242,7 @@ async function removeWithin(
   if (failures.length > 0) throw failures[0];
 }
 
-/** Remove an empty directory by its name, where that is still its own. */
+/** Remove an empty directory by its name, if the name still leads to it. */
 export function removeNamed(parent: Directory, name: string, identity: Identity): void {
   const found = parent.lstat(name);
   if (found !== undefined && isSameEntry(found, identity)) parent.removeDirectory(name);

@@ -2,8 +2,7 @@ import { Buffer } from 'node:buffer';
 import { encodeName } from '../directory/names.ts';
 
 /**
- * Globs become regular expressions that backtrack, and the names that they are held against may have been chosen to make
- * them do so. The longest path (Linux, PATH_MAX) and the longest name (NAME_MAX) bound how much.
+ * Globs become regular expressions that backtrack, and somebody may have chosen names that make them do so. The longest path (Linux, PATH_MAX) and the longest name (NAME_MAX) bound how much.
  */
 const PATH_MAX = 4096;
 const NAME_MAX = 255;
@@ -15,10 +14,10 @@ const ESCAPED = 'a backslash before it makes it an ordinary character';
 export const SURELY_SHORT = Math.floor((PATH_MAX - 1) / 3);
 
 /**
- * Whether a path has more bytes than Linux takes, which counts the NUL at its end: it is held against no glob, on any system.
+ * Whether a path has more bytes than Linux allows (with the NUL at its end): no glob is matched against it, on any system.
  *
  * @param units its length in UTF-16 units
- * @param path puts it together; asked only where its length does not tell
+ * @param path builds it; called only if the length does not decide
  */
 export function isLong(units: number, path: () => string): boolean {
   // A unit is one to three bytes; one that stands for a byte that is not UTF-8 is that byte.
@@ -32,8 +31,7 @@ export function isLongPath(path: string): boolean {
 }
 
 /**
- * What makes a glob too much to match in bounded time, as the end of a sentence that begins with the glob; `undefined`
- * where nothing does.
+ * Why a glob cannot be matched in bounded time, as the end of a sentence that begins with the glob; `undefined` if it can.
  */
 export function findExcess(glob: string): string | undefined {
   if (glob.length > PATH_MAX) return `has ${glob.length} characters; at most ${PATH_MAX}`;
@@ -58,7 +56,7 @@ function partsOf(glob: string): string[] {
   });
 }
 
-/** What micromatch hands on to the regular expression as it stands, and what it takes for plain text. */
+/** Characters that micromatch copies into the regular expression unchanged, or takes for plain text. */
 function findForeign(glob: string): string | undefined {
   const bare = glob.replaceAll(/\\./gs, 'x').replaceAll(/\[[^\]]+\]/gs, ']');
   if (bare.includes('"')) return `has a quotation mark; ${ESCAPED}`;
@@ -67,7 +65,7 @@ function findForeign(glob: string): string | undefined {
   return undefined;
 }
 
-/** A group without its end: micromatch takes the last one that was opened for plain text, whichever that is. */
+/** A group that is never closed: micromatch takes the group that was opened last for plain text. */
 function findUnclosed(parts: readonly string[]): string | undefined {
   /** What closes each open group. */
   const closing: string[] = [];

@@ -6,8 +6,8 @@ import type { Ignored } from './ignored.ts';
 import type { Plan } from './plan.ts';
 
 /**
- * Slots of what a manifest lists in two spellings that are one name on this disk: only one of both can be there, so neither can be as
- * it says. Directories alone are no collision: what is in both lies in one.
+ * Slots of entries that the manifest lists under two names which are one name on this disk: only one of them can exist, so the tree
+ * cannot match. Two directories are no collision: they become one directory that holds the content of both.
  */
 export function* collisionsIn(
   plan: Plan,

@@ -117,8 +117,8 @@ export class Files {
   }
 
   /**
-   * Count a file that the walk found and that has the mode that it should have, without asking for its name: most files of most
-   * trees. False for anything else, of which nothing is noted.
+   * Count a file of the walk that already has the right mode, without building its path: most files of most trees. False for
+   * anything else; nothing is noted then.
    */
   isRightAsFound(listing: Listing): boolean {
     if (!this.#isNameless || this.#isChanging || listing.type !== 'file' || this.#course.slots.hasWalked)
@@ -195,8 +195,8 @@ export class Files {
   }
 
   /**
-   * Where the last file was changed the next one most likely will be, too: change it without a look before, which a
-   * change does not need. False where it is not a plain case, and nothing was done.
+   * If the last file was changed, the next one most likely will be, too: change it without looking first. False if it is not a
+   * plain case; nothing was done then.
    */
   #changeAtOnce(scope: Scope, name: string, slot: number, size: number | undefined): boolean {
     const { directory } = scope;

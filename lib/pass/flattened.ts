@@ -24,8 +24,8 @@ interface Candidate {
 }
 
 /**
- * Deals with files where the manifest has links: the link's text as its content is what many extractors leave. Where that is asked for,
- * they become links again, when everything else has been dealt with: {@link restore}.
+ * Deals with files where the manifest has links: many extractors write the text of a link to a file. If the options ask for it,
+ * {@link restore} turns such files into links, after everything else.
  */
 export class FlattenedLinks {
   readonly #course: Course;

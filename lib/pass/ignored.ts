@@ -61,7 +61,7 @@ export function* ignoredIn(
     if (slices.isOver()) yield;
   }
   for (const [slot, twin] of plan.twins) if (marks[twin] === 1 && marks[slot] === 0) mark(slot, true, true);
-  // From the last to the first: what is on the way only to what is ignored is on the way to nothing.
+  // From the last to the first: a directory that leads only to ignored entries leads to nothing.
   const needed = new Uint8Array(directories.length);
   for (let index = directories.length - 1; index > 0; index -= 1) {
     const directory = directories[index] as PlannedDirectory;

@@ -29,8 +29,8 @@ export class Modes {
   /** Files with more than one name that were changed. */
   readonly #shared = new Set<string>();
   /**
-   * Modes of directories that were opened until what is in them is done, by path: the final mode is made of the first one. Where
-   * another directory lies there by then, it is none of them; its inode alone would not say so, for numbers are used again.
+   * Directories that were opened up until their content is done, by path, with the modes that they had first: the final mode is
+   * computed from that. The path and the inode identify them: another directory may have taken the path, or the inode's number.
    */
   readonly #opened = new Map<string, { entry: string; from: number; to: number }>();
 
@@ -244,8 +244,8 @@ export class Modes {
   }
 
   /**
-   * Unless files with more than one link are changed: whether what was opened still has one, which is this one. A link that was put
-   * here and removed since would leave the one elsewhere.
+   * With `hardLinks: 'apply'`, true. Otherwise: whether the file that was opened still has this name, and no other. If somebody had
+   * made a link here and removed it since, the only name would be elsewhere.
    */
   #isOnlyHere(directory: Directory, name: string, found: EntryStats): boolean {
     if (this.#course.settings.hardLinks === 'apply' || found.type !== 'file') return true;

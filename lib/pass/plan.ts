@@ -20,7 +20,7 @@ export class PlannedDirectory extends Place {
   end = 0;
   first: PlannedDirectory | undefined = undefined;
   #last: PlannedDirectory | undefined = undefined;
-  /** The one after it in its parent. One refers to the next: most have few, and an array that grows has room for seventeen. */
+  /** The next directory of its parent. A linked list: most parents have few, and an array that grows reserves room for seventeen. */
   next: PlannedDirectory | undefined = undefined;
 
   constructor(parent: PlannedDirectory | undefined, name: string, index: number) {
@@ -53,9 +53,8 @@ export interface PlanParts {
 }
 
 /**
- * A manifest by directory. Whatever it lists, and each directory on the way, has a slot: first the entries in the manifest's
- * order, then their second spellings, then the directories. Nothing of a pass is in it, so that a manifest that comes again
- * needs no second one.
+ * A manifest by directory. Everything that it lists, and each directory on the way, has a slot: first the entries in the manifest's
+ * order, then their second spellings, then the directories. It holds no state of a pass, so each manifest needs only one plan.
  */
 export class Plan {
   /** What the manifest lists, and behind that an entry for each second spelling. */
@@ -146,7 +145,7 @@ export class Plan {
 
   /** The directory of a slot, where it is one's. */
   directoryAt(slot: number): PlannedDirectory | undefined {
-    // Not by a negative index, which is looked for as a name: that takes longer than all the rest.
+    // No negative index: V8 looks it up as the name of a property, which is slow.
     return slot < this.entries.length ? undefined : this.directories[slot - this.entries.length];
   }
 
@@ -156,8 +155,8 @@ export class Plan {
   }
 
   /**
-   * Slots of what is planned in a directory, by name. Where one name is listed as a file and led through, it is the file's; that of
-   * the directory has a slash after its name.
+   * Slots of everything that is planned in a directory, by name. If the manifest lists a file, and also entries below that name, the
+   * name stands for the file, and the name with a slash for the directory.
    */
   slotsIn(directory: PlannedDirectory): ReadonlyMap<string, number> {
     const names = new Map<string, number>();

@@ -15,7 +15,7 @@ import type { Slices } from '../slices.ts';
 import { Plan, PlannedDirectory, type PlanParts } from './plan.ts';
 
 /**
- * Directories that a manifest may imply, so that a small hostile one cannot name millions: deep trees are far below.
+ * How many directories a manifest may imply: a small hostile one could name millions. Deep trees stay far below that.
  */
 const DIRECTORIES_PER_ENTRY = 16;
 const FREE_DIRECTORIES = 100_000;
@@ -119,7 +119,7 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
   const twins: [number, number][] = [];
   for (let index = 0; spelledTwice > 0 && index < given.length; index += 1) {
     const entry = given[index] as ManifestEntry;
-    // What is a directory on the way to something else is no second spelling.
+    // A directory that leads to another entry is no second spelling.
     const alternative = alternativeOf(entry);
     if (alternative === undefined || planner.known(alternative) !== undefined) continue;
     const second = { ...entry, path: alternative, alternative: undefined };
@@ -190,7 +190,7 @@ class Sums {
   }
 }
 
-/** Mark the directories of which nothing is required: all but those of what is neither optional nor spelled in two ways. */
+/** Mark the directories in which nothing is required: everything in them is optional, or spelled in two ways. */
 function* markFree(
   planner: Planner,
   { entries, parents, directories }: Omit<PlanParts, 'pairs'>,

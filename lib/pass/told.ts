@@ -6,8 +6,8 @@ type OnChange = (change: PermissionChange) => void;
 const selective = new WeakSet<OnChange>();
 
 /**
- * Mark an `onChange` that need not be called but for files with more than one name, and for links: a path is put together for each
- * call. May be called at any time.
+ * Mark an `onChange` that only has to be called for files with more than one name and for links: each call costs the building of a
+ * path. May be called at any time.
  *
  * @internal
  */
