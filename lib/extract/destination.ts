@@ -91,7 +91,7 @@ export function resolveDestination(destination: unknown): Destination {
   const resolved = new Destination(real);
   try {
     const found = resolved.lstat();
-    // A link that dangles, or that took the place of what was resolved, is no directory either: what becomes of it is decided later.
+    // It may also be a dangling link, or one that was put there just now: later steps decide about links.
     if (found !== undefined && found.type !== 'directory' && found.type !== 'symlink')
       throw notADirectory(path);
     return resolved;

@@ -12,7 +12,7 @@ import type { ExtractionReport } from './extraction-report.ts';
 const MAX_TRIES = 20;
 
 /**
- * Verify the existing tree, and use it. Where another process has replaced it meanwhile, what is there by now is verified.
+ * Verify the existing tree, and use it. If another process has replaced it meanwhile, verify the new one.
  *
  * @returns `undefined` where it is gone
  * @throws UnsafePathError where a link has taken its place
@@ -23,7 +23,7 @@ export async function keep(
 ): Promise<ExtractionReport | undefined> {
   for (let tries = 1; ; tries += 1) {
     if (destination.lstat() === undefined) return undefined;
-    // Held for as long as it is compared: the number of an inode that is gone is soon another's.
+    // Held while it is compared: the system soon reuses the number of an inode that is gone.
     let root: Directory | undefined;
     const open = () => {
       const opened = destination.openRoot();

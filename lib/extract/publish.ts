@@ -30,18 +30,17 @@ export interface Patience {
 }
 
 /**
- * Rename a finished tree to the destination, in steps on two directories that are held, the staging directory and the parent of
- * the destination:
+ * Rename a finished tree to the destination. Two directories are held open: the staging directory, and the parent of the destination.
  *
- * 1. both are where their paths lead, and the tree is the one that the pass has finished;
- * 2. with `'replace'`, the new tree and the old one are exchanged by one rename, and all is done;
- * 3. where they cannot be exchanged, the old tree is moved aside into the staging directory;
- * 4. right after it, the new tree is renamed to the destination, and takes the place of nothing that is there by then;
- * 5. where that fails, the old tree is put back, and where it was another process that was faster, all begins anew;
- * 6. where the new tree is at the destination, or what another process has put in its place since, the old one is given up.
+ * 1. Check that the paths of both still lead to them, and that the tree is the one that the pass has finished.
+ * 2. With `'replace'`, exchange the new tree and the old one by one rename. Then all is done.
+ * 3. If they cannot be exchanged, move the old tree aside, into the staging directory.
+ * 4. Right after it, rename the new tree to the destination, without replacing anything that is there by then.
+ * 5. If that fails, put the old tree back. If another process was faster, begin again.
+ * 6. If the new tree is at the destination, or another process has replaced it since, give up the old tree.
  *
- * Steps 3 and 4 are two system calls, one right after the other, and what has to be done for them is done before. On Windows all is
- * begun anew while another process has something open in one of the trees.
+ * Steps 3 and 4 are two system calls, one right after the other; all preparation comes before. On Windows, all steps are repeated
+ * while another process has something open in one of the trees.
  *
  * @param finished the tree that was finished
  * @throws the system's error, with cause and way out; the destination is as it was, or the error says where the old tree lies
@@ -100,19 +99,19 @@ async function tryToPublish(
   }
 }
 
-/** Exchange the new tree and what is at the destination, so that there is no moment without either. False where that is impossible. */
+/** Exchange the new tree and the one at the destination, so that one of them is always there. False if that is impossible. */
 function exchange({ directory, destination }: Staging): boolean {
   try {
     directory.rename(TREE, destination.parent, destination.name, 'exchange');
     return true;
   } catch (error) {
-    // What is gone by now, or cannot be exchanged, is for two renames to move, or to say what is wrong.
+    // It is gone by now, or cannot be exchanged: two renames move it, or fail with the reason.
     if (['ENOENT', 'ENOTSUP'].includes(errorCode(error) ?? '')) return false;
     throw error;
   }
 }
 
-/** After an exchange: where the new tree is gone and nothing took its place, the old one is put back. */
+/** After an exchange: if the new tree is gone and nothing took its place, put the old one back. */
 async function settleExchange(staging: Staging): Promise<void> {
   const { directory, destination } = staging;
   try {
@@ -123,7 +122,7 @@ async function settleExchange(staging: Staging): Promise<void> {
   }
 }
 
-/** As {@link publish}, then fsync the parent. Where the parent cannot be synced, nothing is moved. */
+/** The same as {@link publish}, and fsync the parent before and after. If that fails before, nothing is moved. */
 export async function publishDurably(
   staging: Staging,
   finished: Identity,
@@ -144,7 +143,7 @@ export async function publishDurably(
   return published;
 }
 
-/** An extractor that is still running may have replaced its directory, others what lies beside the destination. */
+/** An extractor that is still running may have replaced its directory, and other processes anything beside the destination. */
 function verify(staging: Staging, finished: Identity): void {
   staging.destination.verify();
   verifyStaging(staging);
@@ -153,7 +152,7 @@ function verify(staging: Staging, finished: Identity): void {
   if (found === undefined || !isSameEntry(found, finished)) throw swapped(staging.treePath);
 }
 
-/** Where the new tree is gone right after it was published, another process replaces it, and puts its own there at once. */
+/** If the new tree is gone right after it was published, another process is replacing it: wait for the tree of that process. */
 async function superseded({ destination }: Staging): Promise<void> {
   for (const wait of SUPERSEDED_DELAYS_MS) {
     if (destination.lstat() !== undefined) return;
@@ -163,10 +162,9 @@ async function superseded({ destination }: Staging): Promise<void> {
 }
 
 /**
- * Put the old tree back, the one that was moved aside last: at once, and where that fails again and again. It stays where it is once
- * something else is there.
+ * Put back the old tree that was moved aside last; try again if that fails. It stays aside once something else is at the destination.
  *
- * @returns the one that could not be put back, where nothing is at the destination
+ * @returns the old tree if it could not be put back and nothing is at the destination
  */
 async function putBack(
   { destination, asides }: Staging,

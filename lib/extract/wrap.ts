@@ -142,8 +142,8 @@ function checkArchive<Archive, Rest extends unknown[]>(
 }
 
 /**
- * The archive, by its absolute path where it is one: the manifest and the extractor read it later. Only where no manifest is given is
- * a string a path for sure.
+ * The archive, made absolute if it is a path: the manifest and the extractor read it later. A string is certainly a path only if no
+ * manifest is given.
  */
 function asMeantNow<Archive, Rest extends unknown[]>(
   archive: Archive,

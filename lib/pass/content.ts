@@ -23,8 +23,8 @@ export interface Promised {
 }
 
 /**
- * Verifies the content of files, and gives those that are as promised their mode, by the very descriptor that was read. A file is
- * put down where it is large, and read in slices by {@link verifyAll}.
+ * Verifies the content of files. A file with the right content gets its mode through the descriptor that was read. Large files are
+ * noted, and read in slices by {@link verifyAll}.
  */
 export class Content {
   readonly #course: Course;
@@ -232,7 +232,7 @@ export class Content {
     let isAsRead = true;
     try {
       isRun ||= isDetectable && this.#modes.mayGain(slot, stats) && isExecutableFile(readerOf(file));
-      // Where the mode is at stake: what was written since it was read is in no digest.
+      // Before a change of mode: the digest says nothing of what was written after the reading.
       const isChanging = this.#modes.target(slot, stats, isRun) !== this.#modes.present(stats);
       if (isChanging) isAsRead = isSameVersion(file.now(), stats);
     } catch (error) {
@@ -244,7 +244,7 @@ export class Content {
     if (ending === 'changed') this.#granted.add(slot);
     const after = ending === 'changed' ? factsNow(file) : stats;
     if (after !== undefined && !isUnwritten(after, stats)) return this.#wait(promised, changedSince(stats));
-    // No time at all counts as changed where everything is looked at once more.
+    // An unknown time counts as changed in the final look.
     this.#verified[slot] = after?.ctimeMs ?? Number.NaN;
     this.#course.ledger.end(slot, this.#granted.delete(slot) ? 'changed' : ending);
   }

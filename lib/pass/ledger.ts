@@ -92,9 +92,9 @@ export class Ledger {
   }
 
   /**
-   * Take back what was counted and listed of what the manifest does not name, one at a time: it is looked for anew.
+   * Take back the counts and names of unlisted entries, one at a time: the next walk counts them again.
    *
-   * @param counted how many entries came to which end
+   * @param counted how many entries had which ending
    */
   *forgetUnlisted(counted: ReadonlyMap<Ending, number>): Generator<void> {
     for (const [ending, entries] of counted) this.#counts[ending] -= entries;
@@ -268,7 +268,7 @@ export class Ledger {
   }
 
   #abandoned(slot: number, { finding, attempts, since }: Wait): UnresolvedEntryError | undefined {
-    // A directory that is only on the way to what is missing is named by what is missing.
+    // A missing directory that the manifest does not list shows in the paths of its missing entries.
     if (this.#slots.origin(slot) === 'implied' && finding.reason === 'missing') return undefined;
     if (this.#isSaidByTwin(slot, finding)) return undefined;
     const elapsedMs = Math.round(performance.now() - since);

@@ -14,8 +14,8 @@ const TEMPORARY_ADVICE =
   "the extractor wrote the path of the staging directory into it: set publish to 'in-place'";
 
 /**
- * Deals with links, which are never changed and never followed: what they are, and where they lead. A link is read at once; where
- * it leads is found out in steps, by {@link resolveAll}.
+ * Deals with links, which are never changed and never followed: what they are, and where they lead. A link is read at once;
+ * {@link resolveAll} finds out in steps where it leads.
  */
 export class Links {
   readonly #course: Course;
@@ -194,7 +194,7 @@ export class Links {
   #end(subject: Subject, target: string, resolution: LinkResolution): void {
     const { danglingLinks } = this.#course.settings;
     const leadsNowhere = resolution.kind === 'dangling' || resolution.kind === 'loop';
-    // It may have been made anew since it was looked at first, and lead to what never appeared.
+    // Somebody may have replaced the link since the first look, so that it leads to an entry that never appeared.
     const isPromised = this.#mustLead(subject) || this.#awaited(resolution) !== undefined;
     if (leadsNowhere && (danglingLinks === 'error' || (danglingLinks === 'defer' && isPromised))) {
       this.#course.ledger.fail(subject, danglingLink(target, resolution));

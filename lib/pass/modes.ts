@@ -130,7 +130,7 @@ export class Modes {
   }
 
   /**
-   * Open a directory up to the owner, where its final mode would, and leave what that mode takes away for the end.
+   * Open a directory up to its owner, if its final mode does that. Bits that the final mode takes away are taken at the end.
    *
    * @returns false where that failed, which has been noted
    */

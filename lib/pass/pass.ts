@@ -105,8 +105,8 @@ export class Pass {
   }
 
   /**
-   * Look at everything that was promised once more, and deal with it again where it is not as it was left: another process may have
-   * been at work all the while that was waited.
+   * Look once more at everything that the manifest promises, and deal again with entries that have changed: another process may have
+   * worked in the tree while the pass waited.
    */
   *confirm(): Generator<void> {
     const { tree, plan, slots, ledger, slices } = this.#course;
@@ -254,7 +254,7 @@ export class Pass {
     try {
       const stats = this.#lstat(slots.subject(slot));
       if (stats === undefined) return false;
-      // Where a link leads, and what else is no file, is found out anew.
+      // Links and special files are always dealt with again.
       if (ending === 'links' || ending === 'special') return false;
       const type = slots.type(slot);
       const isFile = stats.type === 'file';

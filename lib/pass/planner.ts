@@ -129,7 +129,7 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
     place(second, entries.length - 1);
     if (slices.isOver()) yield;
   }
-  // What is listed below it tells what something without a type is; so it does of what is listed as no directory.
+  // A listed path with entries below it: without a type it is a directory; with another type, both stand for the same path.
   const hasImplied = directories.some(({ facts, parent }) => facts === undefined && parent !== undefined);
   for (let index = 0; (hasUntyped || hasImplied) && index < entries.length; index += 1) {
     if (slices.isOver()) yield;

@@ -69,7 +69,7 @@ export class Slots {
     this.#endings = new Uint8Array(plan.size);
     this.#left = new Uint16Array(plan.size).fill(UNKNOWN_MODE);
     for (const directory of plan.directories) {
-      // What is listed as no directory is none on the way either: it is dealt with once, as it is listed.
+      // If the path is also listed as something else, it is dealt with once, as that.
       if (directory.isClaimed) this.setState(plan.slotOf(directory), 'done');
     }
   }

@@ -117,8 +117,8 @@ export class Visit {
   }
 
   /**
-   * Deal with a directory that the walk goes into, list it, and deal with everything in it that is no directory. Yields where a slice
-   * is over.
+   * Deal with a directory that the walk enters: list it, and deal with every entry that is not a directory. Yields when a slice is
+   * over.
    *
    * @returns the directories in it, to be gone into next
    */
@@ -163,8 +163,8 @@ export class Visit {
   }
 
   /**
-   * Whether a walk is to be made once more, after something was waited for: what no manifest names may have come since, or gone. What
-   * the first one found is forgotten then. Yields where a slice is over.
+   * Whether to walk once more after waiting, because unlisted entries may have come or gone since. If so, the findings of the first
+   * walk are dropped. Yields when a slice is over.
    */
   *restartUnlisted(): Generator<void, boolean> {
     if (this.#unlisted.spares) yield* this.#unlisted.restart();
