@@ -382,6 +382,8 @@ flags('--unlisted', async () => {
     [code, report.unresolved.map(({ path, reason }) => `${path}: ${reason}`)],
     [1, ['extra: unlisted']],
   );
+  const told = await runCli(['check', root, '--manifest', zip, '--unlisted', 'error']);
+  assert.match(told.stdout, /^ {2}unlisted +remove it, or leave it out with --ignore$/m);
   const refused = await runCli(['check', root, '--unlisted', 'list']);
   assert.is(refused.code, 2);
   assert.match(refused.stderr, /option --unlisted: 'list' needs a manifest/);

@@ -52,7 +52,7 @@ export function flagOf(option: string): string {
 
 /** Names of options in the words of the library, where it says what to do. */
 const optionWords =
-  /\b(?:flattenedLinks|danglingLinks|hardLinks|existing|publish)\b(?= to )|\bretry\.\w+|\bcrossDevice\b/g;
+  /\b(?:flattenedLinks|danglingLinks|hardLinks|existing|publish)\b(?= to )|\bretry\.\w+|\bcrossDevice\b|(?<=with )ignore$/g;
 
 /** What the library advises, in flags: `set danglingLinks to 'skip'` becomes `set --dangling-links to skip`. */
 export function inFlags(advice: string): string {

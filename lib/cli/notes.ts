@@ -1,4 +1,5 @@
 import type { ManifestWarning } from '../manifest/manifest.ts';
+import { inFlags } from './flags.ts';
 import { printableName, printableText } from './printable.ts';
 
 /** As many as are printed one by one. */
@@ -15,5 +16,5 @@ function renderWarning({ code, path, message }: ManifestWarning): string {
   // A warning of a glob names the option: here it is a flag.
   if (code === 'unmatched-glob') return `note: --${printableText(message)}`;
   const subject = path === undefined ? 'the manifest' : printableName(path);
-  return `note: ${subject}: ${printableText(message)}`;
+  return `note: ${subject}: ${printableText(code === 'mount-point' ? inFlags(message) : message)}`;
 }

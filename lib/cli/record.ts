@@ -79,6 +79,6 @@ function reportRefusal(error: unknown): number {
     return error.exitCode;
   }
   if (!(error instanceof Error && 'code' in error && /^ERR_PERMWALK_/.test(String(error.code)))) throw error;
-  writeError(`error: ${printableText(error.message)}\n`);
+  writeError(`error: ${printableText(error.message.replace(/(?<=with )ignore$/, '--ignore'))}\n`);
   return 1;
 }

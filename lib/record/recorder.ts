@@ -227,7 +227,7 @@ export class Recorder {
   /** Whether an entry, or the directory itself, is left out for it is on another mount. */
   #isBeyond(directory: Directory, name: string, stats: EntryStats, path: string): boolean {
     if (this.#settings.crossDevice || !directory.isMountPoint(name, stats)) return false;
-    this.#leaveOut('mount-point', 'is a mount point, and is left out; crossDevice enters it', path);
+    this.#leaveOut('mount-point', 'is a mount point, and is left out; set crossDevice to enter it', path);
     return true;
   }
 
