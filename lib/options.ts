@@ -48,10 +48,11 @@ export interface ApplyOptions {
   directoryMode?: number | 'umask' | (string & {}) | undefined;
   /**
    * micromatch globs of files that also get x where they have r, less the umask, in every `mode`. They match the
-   * path below the root, written with `/`; names that begin with a dot match, too. Default none.
+   * path below the root, written with `/`; names that begin with a dot match, too. A glob that begins with `!` takes out
+   * paths that earlier globs matched. Default none.
    */
   executable?: string | readonly string[] | undefined;
-  /** micromatch globs of entries that are not changed and, if they are directories, not entered. Default none. */
+  /** micromatch globs, as in `executable`, of entries that are not changed and, if they are directories, not entered. Default none. */
   ignore?: string | readonly string[] | undefined;
   /**
    * In mode `'executable'`: let the first bytes of a file (`#!`, an ELF program, a Mach-O program) decide if it is
