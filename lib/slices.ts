@@ -6,8 +6,8 @@ export const SLICE_BYTES = 1 << 20;
 const QUESTIONS = 8;
 
 /**
- * Work in slices: a generator yields where {@link isOver} says that the slice has used up its time, and whoever drives it lets the
- * event loop have its turn, or does not.
+ * Work in slices: a generator yields when {@link isOver} says that the time of the slice is used up, and its caller then gives the event
+ * loop a turn, or does not.
  */
 export class Slices {
   readonly #every: number;

@@ -37,7 +37,7 @@ export async function runExtraction(
   let isPublished = false;
   try {
     return await runPass(destination, given, {
-      // Where nothing was started, what is there was verified; in place, what is there is what the command left.
+      // If nothing was started, the existing tree was verified. In place, the tree is what the command left.
       leftAs: () => (publish === 'in-place' || !isStarted ? undefined : 'nothing was published'),
       act: async (options, say) => {
         const wrapOptions: WrapOptions<string> = { ...options, publish, existing, durable };

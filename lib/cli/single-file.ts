@@ -23,7 +23,7 @@ const reasons: ReadonlyMap<string, UnresolvedReason> = new Map([
 ]);
 
 /**
- * Set the mode of one file, as chmod does with an argument that is none of its directories: globs are held against its name.
+ * Set the mode of one file, as chmod does with an argument that is a file: globs are matched against its name.
  *
  * @throws UnresolvedEntriesError when `strict` and it could not be changed; the system's error where it is no file
  */

@@ -242,7 +242,7 @@ export abstract class AnchoredDirectory implements Directory {
 export type MakeAnchored = (fd: number, opened: EntryStats, anchor: Anchor) => AnchoredDirectory;
 
 /**
- * Hold the directory of a real path, or `undefined` where the kernel does not give what it takes. It is opened from `/` down,
+ * Hold the directory of a real path, or `undefined` if the kernel lacks something that this needs. It is opened from `/` down,
  * one component at a time, so that no link is followed on the way.
  */
 export function openAnchored(

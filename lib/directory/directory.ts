@@ -26,8 +26,8 @@ export interface ChmodResult {
 }
 
 /**
- * What a change of mode relies on. `'inode'`, the default: it is the inode that was looked at, whatever happens to its name.
- * `'name'`: it may be what bears the name, where only root or we can put anything there.
+ * How a mode is changed. `'inode'` (default): on the inode that was looked at, whatever happens to its name. `'name'`: on the entry
+ * that has the name, in directories in which only root or this user can put anything.
  */
 export type Trust = 'inode' | 'name';
 
@@ -47,7 +47,7 @@ export interface OpenFile {
 }
 
 /**
- * What a rename does where something bears the new name: take its place (rename(2)), refuse with EEXIST, or exchange both
+ * What a rename does if the new name is taken: replace that entry (rename(2)), refuse with EEXIST, or exchange both
  * (renameat2(2)).
  */
 export type RenameKind = 'replace' | 'no-replace' | 'exchange';
@@ -57,7 +57,8 @@ export type RenameKind = 'replace' | 'no-replace' | 'exchange';
  * system.
  *
  * Every operation takes one name: no path is resolved, nothing above the directory is looked at, and no link is ever followed.
- * `.` is the directory itself, where an operation says so. A name that is none (empty, `.`, `..`, with a `/`) is a RangeError.
+ * `.` is the directory itself, if an operation allows it. Anything else that is not a name (empty, `.`, `..`, with a `/`) is a
+ * RangeError.
  * Methods throw the system's error, whose path may be one of ours (see `located`), or {@link UnsafePathError}.
  *
  * An anchored directory is a descriptor: it stays the one that was opened, whatever bears its name. A checked directory is a
@@ -80,7 +81,7 @@ export interface Directory {
   /** Hold a directory in it. Throws ENOENT, ENOTDIR, or {@link UnsafePathError} for a link. */
   openDirectory(name: string): Directory;
   /**
-   * Hold a directory in it as the root of a tree of its own: what is mounted is told from that root, not from this directory.
+   * Hold a directory in it as the root of a tree of its own: mount points are relative to that root, not to this directory.
    *
    * @param path its real path, to see what is mounted below it
    */
@@ -105,8 +106,8 @@ export interface Directory {
   /**
    * Give an entry another name, in this or in another directory.
    *
-   * Throws EEXIST for `'no-replace'` where something is there; on a file system that has no such rename, that is looked at right
-   * before a plain one. Throws ENOTSUP for `'exchange'` where the two cannot be exchanged, and nothing was done.
+   * Throws EEXIST for `'no-replace'` if the name is taken; on a file system without such a rename, it checks that right before a
+   * plain one. Throws ENOTSUP for `'exchange'` if the two cannot be exchanged; nothing was done then.
    */
   rename(name: string, to: Directory, newName: string, kind?: RenameKind): void;
   /** Remove an entry that is no directory. */

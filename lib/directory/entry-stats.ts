@@ -77,8 +77,8 @@ class NodeEntryStats implements EntryStats {
 }
 
 /**
- * The time of the last change. Deno tells whole seconds of it: below them stands what it tells of the time of writing, which is the
- * same after a write.
+ * The time of the last change (ctime). Deno gives only whole seconds: the milliseconds of mtime are added, which are the same after a
+ * write.
  */
 function changeTime({ mtimeMs, ctimeMs }: Pick<EntryStats, 'mtimeMs' | 'ctimeMs'>): number {
   return isDeno && ctimeMs % 1000 === 0 ? ctimeMs + (mtimeMs % 1000) : ctimeMs;

@@ -9,8 +9,8 @@ export type FoldName = (name: string) => string;
 const MAX_PROBED = 64;
 
 /**
- * How the file system of a directory compares names: `undefined` where each spelling is a name of its own. It is found out by the
- * other spelling of an entry that is there; nothing is made. Where no entry tells, it is as the system usually is: macOS and Windows
+ * How the file system of a directory compares names: `undefined` if each spelling is a name of its own. To find out, another spelling
+ * of an existing entry is looked up; nothing is made. If no entry shows it, the system's usual behaviour counts: macOS and Windows
  * fold.
  *
  * A file system that folds case is taken to normalise, too (APFS and HFS+ do), except on Windows.

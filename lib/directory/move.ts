@@ -5,14 +5,14 @@ import { isWindows } from './platform.ts';
 const OWNER_WRITE = 0o200;
 
 /**
- * Rename an entry into another directory. To move a directory changes its `..`, so that its owner needs w on it (rename(2),
- * EACCES): one that lacks it gets it for that moment. Its mode is changed by its descriptor, and put back on the one that was
- * moved, whatever has its name by then.
+ * Rename an entry into another directory. Moving a directory changes its `..`, so its owner needs w on it (rename(2), EACCES): a
+ * directory without w gets it for that moment. The mode is changed by descriptor, and restored on the directory that was moved,
+ * whatever has its name by then.
  *
- * On Windows nothing takes the place of anything: a directory would that of a file, and where a directory is in the way the error
- * is that of one that is in use. What bears the new name is looked at right before.
+ * On Windows nothing is ever replaced: a directory would replace a file, and for a directory in the way Windows reports the error of
+ * one in use. So the new name is checked right before.
  *
- * @param kind what becomes of what bears the new name
+ * @param kind what to do if the new name is taken
  * @throws the system's error; then nothing has changed
  */
 export function move(

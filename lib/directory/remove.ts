@@ -26,10 +26,10 @@ interface Doomed {
 }
 
 /**
- * Remove an entry of a held directory with everything below it, in steps: yields where `isOver` says that a slice is over. Each
+ * Remove an entry of a held directory with everything below it, in steps: yields when `isOver` says that a slice is over. Each
  * directory is opened without following a link, and its entries are removed by name, so nothing outside can be reached, whoever
- * renames meanwhile. No mount is entered. A directory of ours that lacks r, w or x is opened up first. What is gone already is no
- * error; what cannot be removed stays, and the rest goes.
+ * renames meanwhile. No mount is entered. A directory of this user that lacks r, w or x gets them first. An entry that is already gone
+ * is no error. An entry that cannot be removed stays, and the rest goes.
  *
  * @param path its real path, for errors, and to see what is mounted below it
  * @throws the system's error, or UnsafePathError for a mount point, for the first entry that could not be removed
@@ -147,8 +147,8 @@ function removeEmpty(parent: Directory, name: string, identity: Identity): void 
 }
 
 /**
- * Do it, and note an error. That the entry is gone, or another one by now, is none: what has taken its place is met when the
- * directory that it lies in cannot be removed.
+ * Do it, and note an error. If the entry is gone or was replaced by now, that is no error: a replacement shows when its directory
+ * cannot be removed.
  *
  * @param mayBeFilled whether it is no failure that somebody has put something in it meanwhile
  * @returns whether there is nothing more to do: false where it has been filled

@@ -6,8 +6,8 @@ import { fstatEntry, type SystemPath } from './read.ts';
 const OWNER_WRITE = 0o200;
 
 /**
- * fsync a file on Windows, which flushes only what is open to be written, and opens no read-only file so. Extractors make one of every
- * entry without w: it is writable for that moment, by its descriptor.
+ * fsync a file on Windows. Windows flushes only files that are open for writing, and does not open a read-only file for that. Extractors
+ * make every entry without w read-only, so it becomes writable for that moment, by its descriptor.
  *
  * @param found its facts: what is opened must be it
  * @throws UnsafePathError where another one has taken its place

@@ -140,8 +140,8 @@ export class Tree {
   }
 
   /**
-   * Leave the last directory of the chain. Where its parent was closed it is opened again by `..`; where that is another by now
-   * the chain begins anew at the root, for what is asked for next may lie elsewhere.
+   * Leave the last directory of the chain. If its parent was closed, it is opened again by `..`. If that is another directory by now,
+   * the chain begins again at the root, because the next request may be elsewhere.
    */
   #leave(): void {
     const last = this.#chain.pop() as Link;

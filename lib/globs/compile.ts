@@ -13,11 +13,11 @@ export type NameMatcher = (name: string) => boolean;
 /** A list of globs, compiled. */
 export interface Matcher {
   /**
-   * What is named in a directory: `undefined` where nothing can be.
+   * Which names in a directory match: `undefined` if none can.
    *
-   * Ask it of no name that makes the path longer than PATH_MAX. What it costs is bounded, see {@link Steps}: it may throw.
+   * Do not ask for a name that makes the path longer than PATH_MAX. The cost is bounded, see {@link Steps}: it may throw.
    *
-   * @param path gives the directory's path below the root, `.` for the root; asked only where it makes a difference
+   * @param path gives the directory's path below the root, `.` for the root; called only if it makes a difference
    */
   in(path: () => string): NameMatcher | undefined;
   /** Whether a path below the root is named. One that is longer than PATH_MAX never is. */
@@ -28,7 +28,7 @@ export interface Matcher {
 
 /**
  * Compile globs once, with micromatch's semantics: dot files are included, and a pattern that begins with `!`
- * takes out what the patterns before it named (all paths, where every pattern is such a one). Matched on
+ * takes out paths that earlier patterns matched (or all paths, if every pattern begins with `!`). Matched on
  * `/`-separated paths below the root.
  *
  * @param option name of the option, for the error

@@ -4,7 +4,7 @@ import type { Steps } from './steps.ts';
 const EVERY = '**';
 
 /**
- * Match the path of a directory against globs for its names, all ways at once: each name is held against each glob at most once.
+ * Match the path of a directory against globs for its names, in all ways at once: each name is matched against each glob at most once.
  *
  * @param segments globs for names, and `**` for any number of them
  * @param matcherOf makes a matcher for one name

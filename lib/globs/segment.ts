@@ -31,8 +31,8 @@ export function isLinear(segment: string): boolean {
 }
 
 /**
- * Match one name against a glob in steps that are bounded by the product of their lengths: what stands between two `*` is looked
- * for from the left, and the first place where it stands is the best one, where a regular expression tries one after the other.
+ * Match one name against a glob in steps that are bounded by the product of their lengths: the text between two `*` is searched from
+ * the left, and the first match is the best one. A regular expression would try every match.
  * Means what micromatch means with `dot: true`.
  *
  * @param segment a glob for one name that {@link isLinear}

@@ -9,13 +9,13 @@ import { entryProperties, findMisspelled } from './properties.ts';
 /** How an {@link EntryCollector} deals with what is not as it should be. */
 export interface CollectorOptions {
   /**
-   * What becomes of a path that comes again with other facts. `'refuse'` (default): an error. `'last'`: the last entry counts,
-   * and stands where it came; a file and a directory of one path are an error all the same.
+   * What to do with a path that comes again with different facts. `'refuse'` (default): an error. `'last'`: the last entry counts,
+   * in its own position; a file and a directory of one path are still an error.
    */
   readonly repeated?: 'refuse' | 'last';
   /** Collects what was odd. */
   readonly notes?: Notes | undefined;
-  /** False where messages must not have a path in them: what is read may be no manifest at all. Default true. */
+  /** False if messages must not quote paths, because the file may not be a manifest at all. Default true. */
   readonly quotes?: boolean;
 }
 

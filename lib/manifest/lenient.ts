@@ -34,7 +34,7 @@ export async function markCompanions(
   const seen = new Set<string>();
   for (const { path } of entries) {
     if (slices.isOver()) await pause(slices, signal);
-    // A directory that is listed nowhere is there as well.
+    // Directories on the way exist, too, even if they are not listed.
     for (let each = path; each !== '.' && !seen.has(each); each = parentOf(each)) {
       seen.add(each);
       const companion = companions.get(each);

@@ -39,8 +39,8 @@ interface Item {
  * - paths separated by NUL, as `find -print0` writes them
  * - a JSON array of paths, or of objects with the properties of a {@link ManifestEntry}
  *
- * A path that ends in `/` is a directory; a mode of 0 is 0000. Bytes that are not UTF-8 are kept, as everywhere in a manifest, except in JSON,
- * which must be UTF-8. A byte order mark is skipped. No message quotes what stands in the file, which may be no list at all.
+ * A path that ends in `/` is a directory; a mode of 0 is 0000. Bytes that are not UTF-8 are kept, as everywhere in a manifest;
+ * only JSON must be UTF-8. A byte order mark is skipped. No message quotes the content of the file, which may not be a list at all.
  *
  * @param source path of the list, at most 256 MiB long.
  * @throws ManifestError where it cannot be read (`code` is the errno's name), is broken JSON, or has an item that

@@ -62,7 +62,7 @@ export function checkMapping({ strip, prefix }: MappingOptions): Mapping | undef
   const shown = quoted(prefix);
   if ('fault' in normal) throw new RangeError(`prefix: ${shown} ${normal.fault}`);
   if (normal.path === '.') throw new RangeError(`prefix: ${shown} is the root already`);
-  // Whoever names it has seen it on the disk, where an extractor may have spelled it the other way.
+  // The caller knows the name from the disk, where an extractor may have used the second spelling.
   const isSpelledTwice = !/^[ -~]*$/.test(prefix);
   return { map: below(normal.path), name: `prefix ${shown}`, isSpelledTwice };
 }
@@ -89,11 +89,11 @@ function below(prefix: string): MapPath {
 /**
  * A manifest with its paths mapped: those of hard links and second spellings, too. Texts of links stay, as they do on the disk.
  *
- * - What is cut off is in {@link Manifest.outside}. A directory that leads to what is kept is none of it: it becomes the root, whose
- *   mode stays as it is, or lies above it.
- * - Where two paths become one, the last entry counts, and a warning names both.
+ * - Paths that are left out are in {@link Manifest.outside}, except for directories that lead to entries that stay: these become the
+ *   root, whose mode stays as it is, or lie above it.
+ * - If two paths become one, the last entry counts, and a warning names both.
  *
- * @throws ManifestError where nothing is left
+ * @throws ManifestError if nothing is left
  * @throws the signal's reason when it is aborted
  * @internal
  */

@@ -22,10 +22,10 @@ const EXEC_BITS = 0o111;
 const PERMISSION_BITS = 0o777;
 
 /**
- * Mark the files executable that the manifest of an MCP bundle (`.mcpb`) says are run: the `entry_point` of a server of
- * type `binary`, and the `command` of any server where it names a path in the bundle, on every platform (MCPB,
- * MANIFEST.md, "Server Configuration"). A file of unknown mode, or without any permission bit, gets mode 0755, any other without exec bits x where it
- * has r. Entries are changed in place.
+ * Mark the files executable that the manifest of an MCP bundle (`.mcpb`) runs: the `entry_point` of a server of type
+ * `binary`, and the `command` of any server if it names a path in the bundle, on every platform (MCPB, MANIFEST.md,
+ * "Server Configuration"). A file of unknown mode, or without any permission bit, gets mode 0755. Any other file without
+ * exec bits gets x where it has r. Entries are changed in place.
  *
  * @param text content of the bundle's `manifest.json`. Another kind of `manifest.json` marks nothing.
  */

@@ -40,7 +40,7 @@ export function mtreeLineAt(text: Buffer, start: number): MtreeLine {
 }
 
 /**
- * Where text may be cut so that no line is: behind the last line feed that nothing is continued over; 0 where there is none.
+ * Where text can be split without splitting a line: after the last line feed that does not continue a line; 0 if there is none.
  */
 export function cutOf(text: Buffer): number {
   for (let at = text.lastIndexOf(LINE_FEED); at > 0; at = text.lastIndexOf(LINE_FEED, at - 1)) {

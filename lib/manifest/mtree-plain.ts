@@ -31,7 +31,7 @@ const types: ReadonlyMap<string, ManifestEntry['type']> = new Map([
 
 /**
  * Reads the lines that most of a specification is made of: a name without escapes, and `type`, `mode`, `size`, `nlink` or a SHA-256.
- * Strings are made of what is kept alone, from its bytes: part of a line would keep the whole line.
+ * Only the parts that are kept become strings, each from its own bytes: a substring of the line would keep the whole line in memory.
  */
 export class PlainLine {
   /** Where the line ends that was read last, with what continues it; and how many lines that are. */

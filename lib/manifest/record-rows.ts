@@ -112,10 +112,9 @@ export class RecordReader {
 }
 
 /**
- * Leave of what is said twice of one path what is the same, and the stronger of two digests; none where the sizes say that these are
- * digests of different content.
+ * Merge two rows for one path: keep the facts that agree, and the stronger of two digests, but no digest if the sizes differ.
  *
- * @returns false where something is said that differs
+ * @returns false if something differs
  */
 export function keepCommon(known: ManifestEntry, entry: ManifestEntry): boolean {
   const areOfOneSize = known.size === entry.size || known.size === undefined || entry.size === undefined;
@@ -131,8 +130,8 @@ export function keepCommon(known: ManifestEntry, entry: ManifestEntry): boolean 
 }
 
 /**
- * Three fields of more: the first ones where all others are empty, as for pip; or a path with commas that nobody quoted, and the last
- * two. Else the row as it is.
+ * Reduce more than three fields to three: the first three if all others are empty, as in pip; or an unquoted path with commas, and
+ * the last two fields. Otherwise the row as it is.
  */
 function ofThree(row: readonly string[]): readonly string[] {
   const [path = '', firstHash = '', firstSize = '', ...rest] = row;

@@ -29,8 +29,8 @@ export function endsLikeZip(tail: Buffer): boolean {
 }
 
 /**
- * True where an end record in the last 64 KiB of a file leads to a central directory directly before it: bytes that belong to no
- * archive may lie before it and behind.
+ * True if an end record in the last 64 KiB of a file leads to a central directory directly before it. Other bytes may come before and
+ * after the archive.
  */
 export async function hasDirectory(archive: Archive, tail: Buffer): Promise<boolean> {
   const found = findEnd(tail);
@@ -54,8 +54,8 @@ function findEndBefore(tail: Buffer, last: number): number {
 }
 
 /**
- * Programs that go by the comment's length take an earlier end record than those that take the last one, where the earlier
- * one's comment ends exactly at the end of the file. They would read two archives in one file.
+ * Whether the comment of an earlier end record ends exactly at the end of the file. Programs that check the comment's length take
+ * that record, and others take the last one: they would read two archives in one file.
  */
 function isAmbiguous(tail: Buffer, found: number): boolean {
   for (let end = findEndBefore(tail, found - 1); end !== -1; end = findEndBefore(tail, end - 1)) {

@@ -75,8 +75,8 @@ function directoryByAttribute(mode: number | undefined, size: number, path: stri
 }
 
 /**
- * Of an entry made elsewhere. Some programs put a Unix mode into its high word all the same: pip, extract-zip and adm-zip
- * take it. Here it counts where it says what the name and the DOS attributes say, and never for a directory.
+ * Facts of an entry that was not made on Unix. Some programs still put a Unix mode into its high word, and pip, extract-zip and
+ * adm-zip use it. Here it counts only if it agrees with the name and the DOS attributes, and never for a directory.
  */
 function otherFacts({ attributes, size, isDosMade, name }: ZipEntry, path: string, notes: Notes): Facts {
   if (path.endsWith('/')) {

@@ -14,8 +14,8 @@ const ET_EXEC = 2;
 const ET_DYN = 3;
 const PT_INTERP = 3;
 /**
- * Where a header says where the program headers are, how long one is, and how many there are; and how long one has to be: the kernel
- * runs nothing else.
+ * Offsets of the fields for the position, the length and the number of the program headers, and the only length of a program header
+ * with which the kernel runs a file.
  */
 const elfFields = {
   32: { length: 52, phoff: 28, phentsize: 42, phnum: 44, step: 32 },

@@ -8,8 +8,8 @@ const ALL = 0o777;
 /**
  * The umask of this process, `0` to `0o777`, without changing it.
  *
- * Linux says it in `/proc/self/status` (proc(5), since 4.7). Elsewhere a directory is made in a private one below the folder for
- * temporary files: it lacks the bits of the umask (mkdir(2)). `process.umask()` is the last resort: it sets the umask to 0 for a
+ * Linux gives it in `/proc/self/status` (proc(5), since 4.7). Elsewhere, a test directory is made in a private one in the folder for
+ * temporary files: the mode of the test directory lacks the bits of the umask (mkdir(2)). `process.umask()` is the last resort: it sets the umask to 0 for a
  * moment, in which other threads may create files.
  *
  * @param statusFile where to read it
@@ -32,7 +32,7 @@ function umaskByMaking(folder: string): number | undefined {
   } catch {
     return undefined;
   } finally {
-    // A umask that takes w and x from its owner keeps nobody from removing what is empty.
+    // Even if the umask takes w and x from the owner, an empty directory can be removed.
     for (const path of made.reverse()) fs.rmdirSync(path);
   }
 }

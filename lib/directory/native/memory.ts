@@ -57,7 +57,7 @@ export class CallMemory {
   }
 
   /**
-   * Address of a name, good until the next but one is asked for; 0 for what is no name, which node:fs refuses better.
+   * Address of a name, valid until the call after the next; 0 if it is not a name, so that node:fs refuses it with its own error.
    *
    * @param place 0 or 1, where two names are needed at once
    */
