@@ -131,7 +131,7 @@ export class FlattenedLinks {
     const { flattenedLinks, verify, crossDevice } = this.#course.settings;
     if (flattenedLinks === 'error') return '';
     if (isWindows) return 'links are not restored on Windows';
-    if (verify === 'none') return "nothing is restored where verify is 'none'";
+    if (verify === 'none') return "files are not restored if verify is 'none'";
     if (!isInnerTarget(target, scope.place.depth)) return 'its target may lead out of the tree';
     if (found.nlink !== 1) return 'the file has other names, too';
     if (found.uid !== process.geteuid?.()) return 'the file belongs to another user';

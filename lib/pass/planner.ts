@@ -96,12 +96,14 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
   let hasUntyped = false;
   const place = (entry: ManifestEntry, index: number) => {
     const { path, type } = entry;
-    if (path.length > MAX_PATH_LENGTH) throw tooDeep(entry);
+    if (path.length > MAX_PATH_LENGTH)
+      throw tooDeep(entry, `has ${path.length} characters; at most ${MAX_PATH_LENGTH}`);
     if (path === '.' || type === 'directory') planner.directory(path).facts = entry;
     else parents[index] = planner.parent(path).index;
     hasUntyped ||= type === undefined;
     const listed = given.length + sums.spelledTwice;
-    if (directories.length > FREE_DIRECTORIES + DIRECTORIES_PER_ENTRY * listed) throw tooDeep(entry);
+    if (directories.length > FREE_DIRECTORIES + DIRECTORIES_PER_ENTRY * listed)
+      throw tooDeep(entry, 'leads through too many directories that the manifest does not list');
   };
   for (let index = 0; index < given.length; index += 1) {
     const entry = given[index] as ManifestEntry;
@@ -209,7 +211,6 @@ function* markFree(
   }
 }
 
-function tooDeep({ path }: ManifestEntry): ManifestError {
-  const fault = 'leads through more directories than a tree has';
+function tooDeep({ path }: ManifestEntry, fault: string): ManifestError {
   return new ManifestError(`path ${quoted(path.slice(0, 100))}… ${fault}`, { path });
 }
