@@ -570,10 +570,11 @@ tar('names with a colon are names', async () => {
   assert.match(error.message, /drive letter/);
 });
 
+/** No machine has the absolute target: some extractors would link the real file. */
 const busybox: PackedMember[] = [
-  { name: 'bin/busybox', mode: '0000755', content: 'hi' },
-  { name: 'bin/true', flag: '1', link: '/bin/busybox' },
-  { name: 'bin/false', flag: '1', link: './bin/busybox' },
+  { name: 'bin/permwalk-box', mode: '0000755', content: 'hi' },
+  { name: 'bin/true', flag: '1', link: '/bin/permwalk-box' },
+  { name: 'bin/false', flag: '1', link: './bin/permwalk-box' },
   { name: 'bin/other', flag: '1', link: 'bin/true' },
 ];
 
@@ -581,7 +582,7 @@ tar('an absolute hard link target lies below the root', async () => {
   const manifest = await readTar(packTar(busybox), 2);
   assert.equal(
     manifest.entries.map(({ path, type, mode, size }) => [path, type, mode, size]),
-    ['busybox', 'true', 'false', 'other'].map((name) => [`bin/${name}`, 'file', 0o755, 2]),
+    ['permwalk-box', 'true', 'false', 'other'].map((name) => [`bin/${name}`, 'file', 0o755, 2]),
   );
   assert.equal(codesOf(manifest), ['absolute-hard-link']);
 });
@@ -590,8 +591,8 @@ tar('a file that has links outside is not changed through an absolute hard link'
   const manifest = await readManifest(fileOf(packTar(busybox), '.tar'));
   const outside = makeTree({ real: { mode: 0o644, content: 'hi' } });
   for (const dryRun of [true, false]) {
-    const root = makeTree({ 'bin/busybox': { mode: 0o644, content: 'hi' } });
-    linkSync(join(root, 'bin/busybox'), join(root, 'bin/false'));
+    const root = makeTree({ 'bin/permwalk-box': { mode: 0o644, content: 'hi' } });
+    linkSync(join(root, 'bin/permwalk-box'), join(root, 'bin/false'));
     linkSync(join(outside, 'real'), join(root, 'bin/true'));
     linkSync(join(outside, 'real'), join(root, 'bin/other'));
     const report = await applyPermissions(root, { manifest, dryRun, strict: false, retry: false });
@@ -603,12 +604,12 @@ tar('a file that has links outside is not changed through an absolute hard link'
       ],
     );
     assert.is(modeOf(outside, 'real'), 0o644);
-    assert.is(modeOf(root, 'bin/busybox'), dryRun ? 0o644 : 0o755);
+    assert.is(modeOf(root, 'bin/permwalk-box'), dryRun ? 0o644 : 0o755);
   }
   // Names in the tree are no links outside.
-  const whole = makeTree({ 'bin/busybox': { mode: 0o644, content: 'hi' } });
+  const whole = makeTree({ 'bin/permwalk-box': { mode: 0o644, content: 'hi' } });
   for (const name of ['true', 'false', 'other'])
-    linkSync(join(whole, 'bin/busybox'), join(whole, 'bin', name));
+    linkSync(join(whole, 'bin/permwalk-box'), join(whole, 'bin', name));
   const report = await applyPermissions(whole, { manifest, umask: 0o022 });
   assert.ok(report.ok);
   assert.is(modeOf(whole, 'bin/true'), 0o755);
