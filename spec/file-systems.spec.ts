@@ -189,6 +189,46 @@ for (const backend of ['anchored', ...native] as const) {
   );
 }
 
+for (const backend of ['anchored', ...native] as const) {
+  testMounts(
+    `what is mounted elsewhere is not entered once it is moved into the tree (${backend})`,
+    async () => {
+      const elsewhere = makeTree({ secret: 0o600 });
+      const parent = makeTree({ 'root/f': 0o600, 'z/m/': 0o755, 'z/f': 0o600, 'z/file': 0o600 });
+      const root = join(parent, 'root');
+      const rename: [string, string] = [join(parent, 'z'), join(root, 'z')];
+      const setUp = `
+      mount --bind "${elsewhere}" "${parent}/z/m"
+      mount --bind "${elsewhere}/secret" "${parent}/z/file"`;
+      const { report, modes } = await mountedPass(
+        { root, backend, options: { mode: 'a+rwX' }, rename },
+        setUp,
+      );
+      assert.is(report.backend, backend);
+      assert.equal(problemsOf(report), []);
+      assert.is(report.counts.ignored, 2);
+      assert.equal([modes.f, modes['z/f'], modes['z/file']], ['666', '666', '600']);
+      assert.equal(modesBelow(elsewhere), { '.': '755', secret: '600' });
+    },
+  );
+
+  testMounts(`a mount under another one, or on itself, is known, too (${backend})`, async () => {
+    const elsewhere = makeTree({ secret: 0o600, 'd/secret': 0o600 });
+    const root = makeTree({ f: 0o600, 'a/': 0o755, 'b/f': 0o600 });
+    // Nobody finds out which inode the lower one is of.
+    const setUp = `
+      mount --bind "${elsewhere}" "$1/a"
+      mount --bind "${elsewhere}/d" "$1/a"
+      mount --bind "$1/b" "$1/b"`;
+    const { report } = await mountedPass({ root, backend, options: { mode: 'a+rwX' } }, setUp);
+    assert.equal(problemsOf(report), []);
+    const { changed, ignored } = report.counts;
+    assert.equal({ changed, ignored }, { changed: 2, ignored: 2 });
+    assert.equal(modesBelow(elsewhere), { '.': '755', d: '755', 'd/secret': '600', secret: '600' });
+    assert.is(modeOf(root, 'b/f'), 0o600);
+  });
+}
+
 testMounts('the path backend does not enter another device', async () => {
   const { root, setUp } = makeMountedTree();
   const report = await reportOf({

@@ -215,15 +215,21 @@ for (const { backend, title, openTree } of allPasses) {
   if (title !== 'anchored, working directory lent') {
     test('what is mounted stays, with everything in it, and the rest goes', async () => {
       if (!canMount) return console.log('  skipped: it takes root, unshare and mount on Linux');
-      const tree = makeTree({ 'd/m/': 0o755, 'd/n/f': 0o600, 'd/f': 0o600, 'm/': 0o755, 'f/f': 0o600 });
-      const setUp = `
-        for at in "$1/m" "$1/d/m"; do mount -t tmpfs none "$at"; : > "$at/f"; done`;
-      const child = startScript(script, [backend, tree, 'd', 'm', 'f'], { root: tree, setUp });
+      const shape = { 'd/m/': 0o755, 'd/n/f': 0o600, 'd/f': 0o600, 'm/': 0o755, 'f/f': 0o600 };
       const mounted = { code: 'ERR_PERMWALK_CROSS_DEVICE' };
-      assert.equal(JSON.parse(await outputOf(child)), {
-        failures: { d: { ...mounted, path: join(tree, 'd/m') }, m: { ...mounted, path: join(tree, 'm') } },
-        left: ['d', 'd/m', 'd/m/f', 'm', 'm/f'],
-      });
+      const tmpfs = 'for at in "$1/m" "$1/d/m"; do mount -t tmpfs none "$at"; : > "$at/f"; done';
+      const elsewhere = makeTree({ f: 0o600 });
+      const bind = `for at in "$1/m" "$1/d/m"; do mount --bind "${elsewhere}" "$at"; done`;
+      // By path, what is mounted of the same device cannot be seen.
+      for (const setUp of backend === 'path' ? [tmpfs] : [tmpfs, bind]) {
+        const tree = makeTree(shape);
+        const child = startScript(script, [backend, tree, 'd', 'm', 'f'], { root: tree, setUp });
+        assert.equal(JSON.parse(await outputOf(child)), {
+          failures: { d: { ...mounted, path: join(tree, 'd/m') }, m: { ...mounted, path: join(tree, 'm') } },
+          left: ['d', 'd/m', 'd/m/f', 'm', 'm/f'],
+        });
+      }
+      assert.equal(readdirSync(elsewhere), ['f']);
     });
   }
 

@@ -1,5 +1,6 @@
 import { fs } from './fs.ts';
-import { descriptorPath, hasMountsBelow, mountOf } from './proc.ts';
+import { type MountsAlike, mountsAlike } from './mounts.ts';
+import { descriptorPath } from './proc.ts';
 import { fstatEntry } from './read.ts';
 import type { WorkingDirectory } from './working-directory.ts';
 
@@ -14,23 +15,21 @@ export interface Anchor {
   readonly dev: number | bigint;
   /** Whether a chmod that succeeds has set the mode, on the root's file system. */
   readonly keepsModes: boolean;
-  /** The root's mount, where something is mounted below the root and each entry's mount has to be compared. */
-  readonly mount: string | undefined;
+  /** Where they are there, the mounts of entries have to be compared. */
+  readonly mounts: MountsAlike | undefined;
   readonly workingDirectory: WorkingDirectory | undefined;
   /** Whether entries were looked at since the last listing: to move the working directory pays where more than one is. */
   isLooking: boolean;
 }
 
 /** What directories of a tree share, found out by its root. */
-export function anchorOf(
-  fd: number,
-  realPath: string,
-  workingDirectory: WorkingDirectory | undefined,
-): Anchor {
+export function anchorOf(fd: number, workingDirectory?: WorkingDirectory): Anchor {
+  const keepsModes = fileSystemsThatKeepModes.has(fs.statfsSync(descriptorPath(fd)).type);
   return {
     dev: fstatEntry(fd).dev,
-    keepsModes: fileSystemsThatKeepModes.has(fs.statfsSync(descriptorPath(fd)).type),
-    mount: hasMountsBelow(realPath) ? mountOf(fd) : undefined,
+    keepsModes,
+    // These keep the numbers of inodes, too.
+    mounts: mountsAlike(fd, keepsModes),
     workingDirectory,
     isLooking: false,
   };

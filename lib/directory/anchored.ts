@@ -76,10 +76,10 @@ export abstract class AnchoredDirectory implements Directory {
     return this.#adopt(openDirectoryAt(this.#named(name), name));
   }
 
-  openRoot(name: string, path: string): Directory {
+  openRoot(name: string): Directory {
     const fd = openDirectoryAt(this.#named(name), name);
     try {
-      return this.sibling(fd, keptStats(fstatEntry(fd)), anchorOf(fd, path, undefined));
+      return this.sibling(fd, keptStats(fstatEntry(fd)), anchorOf(fd));
     } catch (error) {
       fs.closeSync(fd);
       throw error;
@@ -127,11 +127,11 @@ export abstract class AnchoredDirectory implements Directory {
 
   /** Whether an entry is on another mount than the root, as `/proc` tells. */
   protected isOnOtherMount(name: string): boolean {
-    const { mount } = this.anchor;
-    if (name === SELF) return mountOf(this.fd) !== mount;
+    const own = this.anchor.mounts?.own;
+    if (name === SELF) return mountOf(this.fd) !== own;
     const fd = fs.openSync(this.#named(name), OPEN_ENTRY);
     try {
-      return mountOf(fd) !== mount;
+      return mountOf(fd) !== own;
     } finally {
       fs.closeSync(fd);
     }
@@ -263,7 +263,7 @@ export function openAnchored(
       fs.closeSync(fd);
       fd = next;
     }
-    return make(fd, keptStats(fstatEntry(fd)), anchorOf(fd, realPath, workingDirectory));
+    return make(fd, keptStats(fstatEntry(fd)), anchorOf(fd, workingDirectory));
   } catch (error) {
     fs.closeSync(fd);
     throw located(error, realPath);

@@ -80,12 +80,8 @@ export interface Directory {
   readlink(name: string): string;
   /** Hold a directory in it. Throws ENOENT, ENOTDIR, or {@link UnsafePathError} for a link. */
   openDirectory(name: string): Directory;
-  /**
-   * Hold a directory in it as the root of a tree of its own: mount points are relative to that root, not to this directory.
-   *
-   * @param path its real path, to see what is mounted below it
-   */
-  openRoot(name: string, path: string): Directory;
+  /** Hold a directory in it as the root of a tree of its own: mount points are relative to that root, not to this directory. */
+  openRoot(name: string): Directory;
   /** Hold the directory that it lies in, where that is still the one that is known; `undefined` where it is not. */
   openParent(known: Directory): Directory | undefined;
   /** Open a regular file. Throws EINVAL for anything else, which is not opened. */

@@ -74,7 +74,7 @@ export function holdDirectory(realPath: string): Directory {
  * @throws UnsafePathError for a link
  */
 export function openTreeIn(directory: Directory, name: string, path: string, temporaryPath?: string): Tree {
-  const root = directory.openRoot(name, path);
+  const root = directory.openRoot(name);
   return new Tree(path, root, () => root.close(), { temporaryPath });
 }
 

@@ -18,27 +18,28 @@ export function descriptorPath(fd: number): string {
   return ownDescriptors + fd;
 }
 
-/** `\040` and the like, as the kernel writes blanks in mountinfo (proc(5)). */
+/** One line of mountinfo (proc(5)): a mount, the one that it lies on, the device of its file system, and where it lies. */
+export interface Mount {
+  readonly id: string;
+  readonly parent: string;
+  readonly device: string;
+  readonly path: string;
+}
+
+/** What is mounted. */
+export function listMounts(): Mount[] {
+  const lines = fs.readFileSync(`${ownProcess}/mountinfo`, 'latin1').split('\n').filter(Boolean);
+  return lines.map((line) => {
+    const [id = '', parent = '', device = '', , path = ''] = line.split(' ');
+    return { id, parent, device, path: decodeName(Buffer.from(unescapeMount(path), 'latin1')) };
+  });
+}
+
+/** `\040` and the like, as the kernel writes blanks in mountinfo. */
 function unescapeMount(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_match, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   );
-}
-
-/** Whether something is mounted below a real path. */
-export function hasMountsBelow(realPath: string): boolean {
-  const prefix = realPath === '/' ? '/' : `${realPath}/`;
-  return fs
-    .readFileSync(`${ownProcess}/mountinfo`, 'latin1')
-    .split('\n')
-    .some((line) => {
-      const mountPoint = line.split(' ')[4];
-      return mountPoint !== undefined && decodeMount(mountPoint).startsWith(prefix);
-    });
-}
-
-function decodeMount(field: string): string {
-  return decodeName(Buffer.from(unescapeMount(field), 'latin1'));
 }
 
 /** Which mount an open descriptor is on: the same directory may be reached through several (proc(5), fdinfo). */

@@ -31,7 +31,7 @@ interface Doomed {
  * renames meanwhile. No mount is entered. A directory of this user that lacks r, w or x gets them first. An entry that is already gone
  * is no error. An entry that cannot be removed stays, and the rest goes.
  *
- * @param path its real path, for errors, and to see what is mounted below it
+ * @param path its real path, for errors
  * @throws the system's error, or UnsafePathError for a mount point, for the first entry that could not be removed
  */
 export function* removal(

@@ -40,7 +40,7 @@ export class Destination {
 
   /** Hold the tree there. Throws UnsafePathError for a link, ENOTDIR for a file. */
   openRoot(): Directory {
-    return this.act(() => this.parent.openRoot(this.name, this.path));
+    return this.act(() => this.parent.openRoot(this.name));
   }
 
   /** The same for every spelling that is one name on disk: two extractions there must not run at once. */

@@ -130,7 +130,7 @@ async function finish(
   let isRootListed = false;
   const open = () => {
     try {
-      root = directory.openRoot(TREE, treePath);
+      root = directory.openRoot(TREE);
       return treeAround(staging, root);
     } catch (error) {
       throw located(error, treePath);

@@ -99,11 +99,11 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
   }
 
   isBeyond(found: EntryStats): boolean | undefined {
-    const { dev, mount } = this.anchor;
+    const { dev, mounts } = this.anchor;
     if (found.dev !== dev) return true;
-    if (mount === undefined) return false;
+    if (mounts === undefined || mounts.roots?.has(found.ino) === false) return false;
     if (!(found instanceof NativeStats) || found.mount === undefined) return undefined;
-    return String(found.mount) !== mount;
+    return String(found.mount) !== mounts.own;
   }
 
   override rename(name: string, to: Directory, newName: string, kind: RenameKind = 'replace'): void {
