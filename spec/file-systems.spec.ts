@@ -547,6 +547,32 @@ all(
     assert.equal(modesOpening(root), { '.': '755', a: '400', 'a/b': '500', 'a/b/f': '755', 'a/f': '600' });
   }),
 );
+testUsers(
+  'setgid that chmod(2) drops is told',
+  onEachBackend(async (backend) => {
+    const root = makeUsersTree({ 'd/': 0o2700 });
+    // Who is no member of the group, and not root, may not keep it.
+    chownSync(join(root, 'd'), NOBODY, NOBODY - 1);
+    chmodSync(join(root, 'd'), 0o2700);
+    const report = await reportOf({ root, backend, options: { mode: 'g+rx' } });
+    assert.equal(
+      report.unresolved.map(({ path, reason, expected, actual }) => [path, reason, expected, actual]),
+      [['d', 'not-applied', { mode: 0o2750 }, { mode: 0o750 }]],
+    );
+  }),
+);
+
+testMounts('`/` is refused by whatever path', async () => {
+  const root = makeTree({});
+  // Nothing would be changed, and hardly anything looked at.
+  const options: ApplyOptions = { dryRun: true, maxEntries: 1 };
+  await mountedPass({ root, options }, 'mount --bind / "$1"').then(
+    () => assert.unreachable(),
+    (error: Error) =>
+      assert.match(error.message, /is the root of the file system: name a directory below it$/m),
+  );
+});
+
 testUsers('a process that dropped its rights without exec can do what it still may', async () => {
   const root = makeUsersTree({ 'a/b/f': 0o600, 'a/b/': 0, 'a/run': 0o644, theirs: 0o600 });
   chownSync(join(root, 'theirs'), 0, 0);
@@ -579,8 +605,14 @@ testHiddenProc(
   },
 );
 
+/** What a process can reach there leads to `/`, as its own descriptor of that does. */
+const imitatedProc = `
+  mount -t tmpfs none /proc; mkdir -p /proc/1/fd /proc/1/fdinfo; ln -s 1 /proc/self
+  for fd in $(seq 0 99); do ln -s / /proc/1/fd/$fd; done`;
+
 for (const [what, setUp] of [
   ['a directory', 'mount --bind "$1" /proc'],
+  ['an imitation', imitatedProc],
   ['the one of other processes', `unshare -pf mount -t proc none /proc`],
 ] as const) {
   testHiddenProc(`where /proc is ${what}, the path backend serves`, async () => {

@@ -1,15 +1,26 @@
-import { chmodSync, linkSync, mkdirSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openChecked } from '../lib/directory/checked.ts';
 import { errorCode, UnsafePathError } from '../lib/directory/errors.ts';
 import { isAnyRefused } from '../lib/directory/no-follow.ts';
+import { around, type Call } from './helpers/around.ts';
 import type { PathTree } from './helpers/by-path.ts';
 import { type FaultCode, watchCalls } from './helpers/faults.ts';
 import { allPasses, openAnchored, pathPass } from './helpers/passes.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
-import { makeTree, modeOf } from './helpers/tree.ts';
+import { makeTree, modeOf, modesBelow } from './helpers/tree.ts';
 import { deepPaths, deepSwapped, directoryCourse, names } from './soak/course.ts';
 
 // One exchange at one moment each, where it hurts most; attack.spec.ts exchanges at full speed.
@@ -125,6 +136,91 @@ test('a file that became a link after it was looked at is not changed, and its t
   assert.is(after, undefined);
   root.close();
   assert.is(modeOf(outside, 'c000'), 0o600);
+});
+
+/** A directory that is held by path, one beside it, and what takes the place of the first. */
+function heldByPath() {
+  const tree = makeTree({ 'd/f': 0o600, 'd/e/': 0o700, 'to/g': 0o600 });
+  const outside = makeTree({ f: 0o600, 'e/': 0o700 });
+  utimesSync(join(outside, 'f'), 1, 1);
+  const root = openChecked(tree);
+  const [directory, beside] = [root.openDirectory('d'), root.openDirectory('to')];
+  const swap = () => {
+    renameSync(join(tree, 'd'), join(tree, 'aside'));
+    symlinkSync(outside, join(tree, 'd'));
+  };
+  return { tree, outside, root, directory, beside, swap };
+}
+
+type Held = ReturnType<typeof heldByPath>;
+
+const isLink = (error: unknown) => errorCode(error) === 'ERR_PERMWALK_SYMLINK_IN_PATH';
+
+const deeds: Record<string, (held: Held) => unknown> = {
+  makeDirectory: ({ directory }) => directory.makeDirectory('made', 0o700),
+  symlink: ({ directory }) => directory.symlink('made', 'nowhere'),
+  'rename out': ({ directory, beside }) => directory.rename('f', beside, 'f'),
+  'rename in': ({ directory, beside }) => beside.rename('g', directory, 'g'),
+  unlink: ({ directory }) => directory.unlink('f'),
+  removeDirectory: ({ directory }) => directory.removeDirectory('e'),
+  touch: ({ directory }) => directory.touch('f'),
+  listen: async ({ directory }) => (await directory.listen('made')).close(),
+  connect: ({ directory }) => directory.connect('f'),
+};
+
+for (const [name, act] of Object.entries(deeds)) {
+  test(`${name} in a directory that became a link is refused, and reaches nothing elsewhere`, async () => {
+    const held = heldByPath();
+    held.swap();
+    await (async () => act(held))().then(
+      () => assert.unreachable(name),
+      (error: unknown) => assert.ok(isLink(error), `${error}`),
+    );
+    assert.equal(modesBelow(held.outside), { '.': '755', e: '700', f: '600' });
+    assert.is(statSync(join(held.outside, 'f')).mtimeMs, 1000);
+    assert.ok(existsSync(join(held.tree, 'to/g')));
+  });
+}
+
+for (const [call, name] of [
+  ['mkdirSync', 'makeDirectory'],
+  ['symlinkSync', 'symlink'],
+  ['renameSync', 'rename out'],
+  ['renameSync', 'rename in'],
+] as const) {
+  test(`${name} in a directory that becomes a link right before the call is told`, async () => {
+    const held = heldByPath();
+    let calls = 0;
+    const first =
+      (original: Call): Call =>
+      (...parameters) => {
+        calls += 1;
+        if (calls === 1) held.swap();
+        return original(...parameters);
+      };
+    await around(call, first, () => assert.throws(() => deeds[name]?.(held), isLink));
+    assert.ok(calls > 0);
+  });
+}
+
+test('a directory that lies in another one than before has no parent', () => {
+  const { tree, root, directory, swap } = heldByPath();
+  const below = directory.openDirectory('e');
+  assert.is(below.openParent(directory), directory);
+  assert.is(below.openParent(root), undefined);
+  swap();
+  assert.is(below.openParent(directory), undefined);
+  assert.ok(existsSync(join(tree, 'aside/e')));
+});
+
+test('a link that takes the place of a file right before it is opened is not followed', () => {
+  const { tree, error } = changedMeanwhile((tree) => {
+    renameSync(join(tree, 'swapped/c000'), join(tree, 'aside'));
+    // Who follows it finds nothing there.
+    symlinkSync('nowhere', join(tree, 'swapped/c000'));
+  });
+  assert.is(errorCode(error), 'ERR_PERMWALK_SWAPPED');
+  assert.is(modeOf(tree, 'aside') & 0o111, 0);
 });
 
 /** What changing `swapped/c000` comes to where something happens before it is opened. */

@@ -1,16 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, constants, linkSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, linkSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Directory } from '../lib/directory/directory.ts';
 import { errorCode } from '../lib/directory/errors.ts';
 import { Place } from '../lib/directory/place.ts';
 import { applyPermissions } from '../lib/index.ts';
 import { whileExchanging } from './helpers/exchange.ts';
 import { extent } from './helpers/extent.ts';
+import { watchCalls } from './helpers/faults.ts';
 import { makeFifo } from './helpers/fifo.ts';
 import { longPasses } from './helpers/passes.ts';
-import { makeTree } from './helpers/tree.ts';
+import { makeTree, modeOf } from './helpers/tree.ts';
 
 // A FIFO stands for devices, too: whoever opens one of those may rewind a tape, or answer a modem.
 
@@ -96,6 +98,22 @@ async function withoutReader(fifo: string, act: () => Promise<void>): Promise<vo
 
 const root = new Place(undefined, '.');
 
+/** Somebody who opens the FIFO for a reader that waits in open(2), after three seconds, and says so: a spec that fails must end. */
+function rescueReader(fifo: string): ChildProcess {
+  const script = `
+import os, sys, time
+time.sleep(3)
+os.close(os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK))
+print("a reader waited", flush=True)`;
+  return spawn('python3', ['-c', script, fifo], { stdio: ['ignore', 'pipe', 'ignore'] });
+}
+
+async function outputOfKilled(child: ChildProcess): Promise<string> {
+  let output = '';
+  for await (const chunk of child.stdout ?? []) output += chunk;
+  return output;
+}
+
 for (const { backend, title, openTree } of longPasses) {
   const test = suite(`special files (${title})`);
 
@@ -118,6 +136,44 @@ for (const { backend, title, openTree } of longPasses) {
       tree.close();
     });
   });
+
+  if (backend === 'path') {
+    test('a FIFO that takes the place of a file right before it is opened is waited for by nobody', async () => {
+      const acts: [code: string, act: (directory: Directory, mode: number) => unknown][] = [
+        ['EINVAL', (directory) => directory.open('f').close()],
+        ['ERR_PERMWALK_SWAPPED', (directory, mode) => directory.chmod('f', () => mode)],
+      ];
+      for (const [code, act] of acts) {
+        const { tree: path, file, fifo } = makeCourse();
+        const tree = openTree(path);
+        const directory = tree.goTo(root);
+        const watched = watchCalls();
+        const rescue = rescueReader(fifo);
+        try {
+          watched.begin();
+          act(directory, 0o644);
+          const position = watched.calls.findIndex(({ name }) => name === 'open');
+          assert.ok(position > 0);
+          watched.begin(position, () => {
+            renameSync(file, `${file}-aside`);
+            linkSync(fifo, file);
+          });
+          assert.throws(
+            () => act(directory, 0o755),
+            (error: unknown) => errorCode(error) === code,
+          );
+          assert.equal(watched.leaked, []);
+        } finally {
+          watched.end();
+          watched.restore();
+          rescue.kill('SIGKILL');
+          tree.close();
+        }
+        assert.is(await outputOfKilled(rescue), '');
+        assert.is(modeOf(file), 0o644);
+      }
+    });
+  }
 
   // By path nothing can be proven before it is opened: there a FIFO in the place of a file is opened, without waiting.
   if (backend !== 'path') {

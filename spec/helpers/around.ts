@@ -23,7 +23,15 @@ function restoreNative(before: string | undefined): void {
 
 /** Put something around a function of node:fs while something else is done. Native calls, which would go past it, are off meanwhile. */
 export async function around<T>(
-  name: 'renameSync' | 'mkdirSync' | 'unlinkSync' | 'rmdirSync' | 'readdirSync' | 'chmodSync' | 'fchmodSync',
+  name:
+    | 'renameSync'
+    | 'mkdirSync'
+    | 'symlinkSync'
+    | 'unlinkSync'
+    | 'rmdirSync'
+    | 'readdirSync'
+    | 'chmodSync'
+    | 'fchmodSync',
   wrap: (original: Call) => Call,
   act: () => T | Promise<T>,
 ): Promise<T> {
