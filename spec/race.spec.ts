@@ -15,9 +15,14 @@ import * as assert from 'uvu/assert';
 import { openChecked } from '../lib/directory/checked.ts';
 import { errorCode, UnsafePathError } from '../lib/directory/errors.ts';
 import { isAnyRefused } from '../lib/directory/no-follow.ts';
+import { openTree } from '../lib/directory/open.ts';
+import type { ApplyOptions } from '../lib/options.ts';
+import { runPass } from '../lib/pass/apply.ts';
 import { around, type Call } from './helpers/around.ts';
 import type { PathTree } from './helpers/by-path.ts';
-import { type FaultCode, watchCalls } from './helpers/faults.ts';
+import { type FaultCode, type WatchedCalls, watchCalls } from './helpers/faults.ts';
+import { makeFifo } from './helpers/fifo.ts';
+import { watchNativeCalls } from './helpers/native-calls.ts';
 import { allPasses, openAnchored, pathPass } from './helpers/passes.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
 import { makeTree, modeOf, modesBelow } from './helpers/tree.ts';
@@ -418,3 +423,106 @@ for (const { title, open } of allPasses) {
 }
 
 test.run();
+
+/** Calls of one backend under our hands, and a pass that makes them. */
+function interleaved({ backend, apply }: (typeof allPasses)[number]): {
+  watched: Omit<WatchedCalls, 'calls' | 'leaked' | 'restore'> & { readonly calls: readonly unknown[] };
+  restore: () => void;
+  apply: typeof apply;
+} {
+  if (backend !== 'native') {
+    const watched = watchCalls();
+    return { watched, apply, restore: () => watched.restore() };
+  }
+  const watched = watchNativeCalls();
+  const begin = (position?: number, event?: FaultCode | (() => void)) =>
+    watched.begin(position, event as () => void);
+  return {
+    watched: { ...watched, begin, calls: watched.calls },
+    restore: () => undefined,
+    apply: (root, options = {}) =>
+      runPass(root, options, (path) => openTree(path, { native: watched.source })),
+  };
+}
+
+for (const pass of process.platform === 'linux' ? allPasses : []) {
+  const between = suite(`race: between any two calls (${pass.title})`);
+
+  for (const [how, options] of Object.entries<ApplyOptions>({
+    'a walk': { mode: 'a+rx' },
+    'a manifest': { mode: 'a+rx', manifest: ['a', { path: 'b', size: 0 }], retry: false },
+  })) {
+    between(`a FIFO that takes the place of a file is not changed by ${how}`, async () => {
+      const { watched, restore, apply } = interleaved(pass);
+      try {
+        const course = () => {
+          const tree = makeTree({ 'root/a': 0o600, 'root/b': 0o600 });
+          // In a directory of ours a mode may be changed by name.
+          chmodSync(join(tree, 'root'), 0o777);
+          makeFifo(join(tree, 'fifo'));
+          return { tree, root: join(tree, 'root'), file: join(tree, 'root/b') };
+        };
+        watched.begin();
+        await apply(course().root, options);
+        watched.end();
+        const { length } = watched.calls;
+        let unchanged = 0;
+        for (let position = 0; position < length; position += 1) {
+          const { tree, root, file } = course();
+          watched.begin(position, () => {
+            renameSync(file, join(tree, 'aside'));
+            renameSync(join(tree, 'fifo'), file);
+          });
+          await apply(root, { ...options, strict: false });
+          watched.end();
+          if (!existsSync(join(tree, 'aside'))) continue;
+          assert.is(modeOf(file), 0o644, `before call ${position}`);
+          if (modeOf(tree, 'aside') === 0o600) unchanged += 1;
+        }
+        assert.ok(unchanged > 0 && unchanged < length, 'it came before and after the change');
+      } finally {
+        watched.end();
+        restore();
+      }
+    });
+  }
+
+  for (const hardLinks of ['skip', 'error'] as const) {
+    between(`a hard link that comes and goes is not changed with hardLinks: '${hardLinks}'`, async () => {
+      const { watched, restore, apply } = interleaved(pass);
+      const options: ApplyOptions = { mode: 'a+rx', hardLinks };
+      try {
+        const course = () => {
+          const tree = makeTree({ 'root/f': 0o600, outside: 0o600 });
+          return { tree, root: join(tree, 'root'), file: join(tree, 'root/f') };
+        };
+        watched.begin();
+        await apply(course().root, options);
+        watched.end();
+        const { length } = watched.calls;
+        let taken = 0;
+        for (let position = 0; position < 3 * length; position += 1) {
+          const { tree, root, file } = course();
+          const take = () => {
+            renameSync(join(tree, 'aside'), file);
+            taken += 1;
+          };
+          watched.begin(Math.floor(position / 3), () => {
+            renameSync(file, join(tree, 'aside'));
+            linkSync(join(tree, 'outside'), file);
+            watched.begin(position % 3, take);
+          });
+          await apply(root, { ...options, strict: false });
+          watched.end();
+          assert.is(modeOf(tree, 'outside'), 0o600, `${position}`);
+        }
+        assert.ok(taken > length);
+      } finally {
+        watched.end();
+        restore();
+      }
+    });
+  }
+
+  between.run();
+}
