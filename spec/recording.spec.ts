@@ -8,6 +8,7 @@ import {
   symlinkSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { type as systemType } from 'node:os';
 import { join } from 'node:path';
@@ -116,6 +117,11 @@ for (const { title, openTree } of passes) {
     const change: Record<string, (path: string) => void> = {
       grows: (path) => appendFileSync(path, 'x'),
       shrinks: (path) => truncateSync(path, 1 << 20),
+      'is written over': (path) => {
+        const file = openSync(path, 'r+');
+        writeSync(file, 'x', 0);
+        closeSync(file);
+      },
     };
     for (const [how, act] of Object.entries(change)) {
       const root = makeTree({ 'd/f': '' });

@@ -147,3 +147,11 @@ export function isSameEntry(one: Identity, other: Identity): boolean {
 export function isSameTime(one: number, other: number): boolean {
   return Math.abs(one - other) < SAME_MS;
 }
+
+/** Whether nothing was written to a file between two looks at it, as far as its size and its time of writing tell. */
+export function isUnwritten(
+  one: Pick<EntryStats, 'size' | 'mtimeMs'>,
+  other: Pick<EntryStats, 'size' | 'mtimeMs'>,
+): boolean {
+  return one.size === other.size && isSameTime(one.mtimeMs, other.mtimeMs);
+}

@@ -1,5 +1,5 @@
 import type { Directory, OpenFile } from '../directory/directory.ts';
-import { type EntryStats, isSameEntry, isSameTime } from '../directory/entry-stats.ts';
+import { type EntryStats, isSameEntry, isSameTime, isUnwritten } from '../directory/entry-stats.ts';
 import { errorCode } from '../directory/errors.ts';
 import type { EntryFacts } from '../errors.ts';
 import { digestOf, type ManifestDigest, type ManifestEntry } from '../manifest/manifest.ts';
@@ -7,7 +7,7 @@ import { isExecutableFile, readerOf } from '../modes/detect.ts';
 import { SLICE_BYTES } from '../slices.ts';
 import type { Course, Digesting } from './course.ts';
 import type { Modes } from './modes.ts';
-import { isSameVersion, isUnwritten, type Reading, Readings, readingOf } from './readings.ts';
+import { isSameVersion, type Reading, Readings, readingOf } from './readings.ts';
 import type { Subject } from './slots.ts';
 
 const OWNER_READS = 0o400;

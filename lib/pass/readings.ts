@@ -1,4 +1,10 @@
-import { type EntryStats, type Identity, isSameEntry, isSameTime } from '../directory/entry-stats.ts';
+import {
+  type EntryStats,
+  type Identity,
+  isSameEntry,
+  isSameTime,
+  isUnwritten,
+} from '../directory/entry-stats.ts';
 
 /** What changed so many milliseconds ago or less may change again without another time: clocks of file systems are coarse. */
 const CLOCK_MS = 20;
@@ -33,11 +39,6 @@ function isOld(time: number, now: number): boolean {
 /** A copy to keep: facts hold more than tells a version. */
 function keptVersion({ dev, ino, size, mtimeMs, ctimeMs }: Version): Version {
   return { dev, ino, size, mtimeMs, ctimeMs };
-}
-
-/** Whether nothing was written to a file between two looks at it, as far as its size and its time of writing tell. */
-export function isUnwritten(one: Version, other: Version): boolean {
-  return one.size === other.size && isSameTime(one.mtimeMs, other.mtimeMs);
 }
 
 /** The same, and nothing else was done to it: whoever writes can set the time of writing back. */

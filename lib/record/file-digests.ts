@@ -1,5 +1,6 @@
 import type * as digests from '../directory/digest.ts';
 import type { OpenFile } from '../directory/directory.ts';
+import { isUnwritten } from '../directory/entry-stats.ts';
 import type { ManifestDigest } from '../manifest/manifest.ts';
 import { quoted } from '../printable.ts';
 import { SLICE_BYTES, type Slices } from '../slices.ts';
@@ -43,8 +44,9 @@ export class FileDigests {
     return stats.nlink > 1 ? this.#shared.get(keyOf(stats)) : undefined;
   }
 
-  #note({ stats }: OpenFile, path: string, value: string | undefined): ManifestDigest {
-    if (value === undefined) throw changed(path);
+  #note(file: OpenFile, path: string, value: string | undefined): ManifestDigest {
+    const { stats } = file;
+    if (value === undefined || !isUnwritten(file.now(), stats)) throw changed(path);
     const digest = { algorithm: ALGORITHM, value };
     if (stats.nlink > 1) this.#shared.set(keyOf(stats), digest);
     return digest;
