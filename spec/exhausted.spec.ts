@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { outputOf } from './helpers/child.ts';
 import { canRunOn, javascriptCommand } from './helpers/runtime.ts';
-import { makeTree, modeOf } from './helpers/tree.ts';
+import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
 
 const test = suite('exhausted');
 
@@ -23,5 +23,13 @@ testStarved(
     assert.is(modeOf(root, 'run'), 0o755);
   },
 );
+
+testStarved('an extractor that leaves no free descriptor leaves no staging directory', async () => {
+  const parent = tempDirectory();
+  const script = fileURLToPath(new URL('helpers/exhausted-extraction-child.js', import.meta.url));
+  const command = ['-c', 'ulimit -n 256; exec "$@"', 'sh', ...javascriptCommand, script, parent];
+  const found = JSON.parse(await outputOf(spawn('sh', command, { stdio: ['ignore', 'pipe', 'pipe'] })));
+  assert.equal(found, { outcomes: ['created', 'nothing is left'], left: ['first'] });
+});
 
 test.run();

@@ -1,14 +1,19 @@
 import { Buffer } from 'node:buffer';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { suite } from 'uvu';
@@ -24,14 +29,20 @@ import { Memory } from '../lib/directory/native/memory.ts';
 import { openNative } from '../lib/directory/native/native.ts';
 import { check } from '../lib/directory/native/self-check.ts';
 import { NativeStats } from '../lib/directory/native/statx.ts';
-import { callNumbers, libraryNames } from '../lib/directory/native/system-call.ts';
+import {
+  type CallNumbers,
+  callNumbers,
+  libraryNames,
+  type SystemCall,
+} from '../lib/directory/native/system-call.ts';
 import { holdDirectory, openTree } from '../lib/directory/open.ts';
+import { Place } from '../lib/directory/place.ts';
 import type { ApplyOptions } from '../lib/options.ts';
 import { runPass } from '../lib/pass/apply.ts';
 import type { PermissionReport } from '../lib/report.ts';
 import { entriesOf } from './helpers/by-path.ts';
 import { extent } from './helpers/extent.ts';
-import { type Instead, libcWith } from './helpers/native-calls.ts';
+import { type Instead, libcWith, openLibc } from './helpers/native-calls.ts';
 import { hasNative, nativePass } from './helpers/passes.ts';
 import { canUseByteNames, runtime } from './helpers/runtime.ts';
 import { makeTree, modesBelow, type TreeShape, tempDirectory } from './helpers/tree.ts';
@@ -160,6 +171,31 @@ loading('what is not there, is another version or does not load is not used, and
   );
 });
 
+/** Whether there is everything that native calls take. */
+function isInstalled(): boolean {
+  if (callNumbers() === undefined || process.env.PERMWALK_NATIVE === '0' || runtime === 'deno') return false;
+  try {
+    if (runtime === 'node') createRequire(import.meta.url).resolve('koffi');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+loading('where there is everything that it takes, it is used', () => {
+  // What is skipped where there are no native calls would be skipped where they are broken, too.
+  if (!isInstalled()) return console.log('  skipped: no koffi here, or no Linux');
+  assert.ok(hasNative);
+});
+
+loading('it pays after 250 calls, and at once where it is loaded already', async () => {
+  const module = new URL('../dist/directory/native/load.js', import.meta.url);
+  const text = `const { runtimeSource } = await import('${module}'); const before = runtimeSource.after;
+    process.stdout.write(JSON.stringify([before, runtimeSource.load() !== undefined, runtimeSource.after]));`;
+  const output = execFileSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8' });
+  assert.equal(JSON.parse(output), [250, hasNative, hasNative ? 0 : 250]);
+});
+
 if (hasNative) {
   loading('PERMWALK_NATIVE=0 turns it off', async () => {
     const root = makeTree({ f: 0o600 });
@@ -209,6 +245,56 @@ if (hasNative) {
     assert.equal(idle, { setsModes: false, renames: false });
   });
 
+  /** What a check says with other parameters of one call. */
+  const checkWithOther = (
+    name: keyof CallNumbers,
+    other: (...parameters: Parameters<SystemCall>) => Parameters<SystemCall>,
+  ) => {
+    const numbers = callNumbers() as CallNumbers;
+    const { call, addressOf } = openLibc();
+    const otherCall: SystemCall = (...parameters) =>
+      call(...(parameters[0] === numbers[name] ? other(...parameters) : parameters));
+    return check(new Kernel({ call: otherCall, addressOf }, numbers));
+  };
+
+  loading('a kernel that says or does something else is not', () => {
+    const temporary = openSync(tmpdir(), constants.O_RDONLY);
+    try {
+      const AT_EMPTY_PATH = 0x1000;
+      const ofAnother = checkWithOther('statx', (number, fd, address, flags, ...rest) => [
+        number,
+        (flags & AT_EMPTY_PATH) === 0 ? fd : temporary,
+        address,
+        flags,
+        ...rest,
+      ]);
+      assert.is(ofAnother, undefined);
+    } finally {
+      closeSync(temporary);
+    }
+    const RENAME_EXCHANGE = 2;
+    const replacing = checkWithOther('renameat2', (number, fd, from, to, target, flag) => {
+      return [number, fd, from, to, target, flag & RENAME_EXCHANGE];
+    });
+    assert.equal(replacing, { setsModes: true, renames: false });
+  });
+
+  loading('what is held is closed to programs that are started meanwhile', () => {
+    const root = makeTree({ 'a/b/f': 0o600 });
+    const tree = nativePass.openTree(root);
+    const top = new Place(undefined, '.');
+    const directory = tree.goTo(new Place(new Place(top, 'a'), 'b'));
+    const file = directory.open('f');
+    const targets = execFileSync('sh', ['-c', 'ls -l /proc/self/fd; true'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    assert.is(tree.backend, 'native');
+    file.close();
+    tree.close();
+    assert.not.match(targets, root);
+  });
+
   loading('a check leaves nothing behind', () => {
     const left = () =>
       ['/dev/shm', tmpdir()].flatMap((directory) =>
@@ -235,6 +321,7 @@ if (hasNative) {
     const open = makeCheckDirectory([folder]);
     const kept = makeCheckDirectory([folder]);
     const aimed = makeTree({ file: 0o600 });
+    chmodSync(aimed, 0o700);
     writeFileSync(join(kept, 'more'), '');
     chmodSync(open, 0o755);
     symlinkSync(aimed, join(folder, 'permwalk-check-aimed1'));

@@ -3,6 +3,7 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
+  readdirSync,
   renameSync,
   statSync,
   symlinkSync,
@@ -181,6 +182,7 @@ for (const [name, act] of Object.entries(deeds)) {
       () => assert.unreachable(name),
       (error: unknown) => assert.ok(isLink(error), `${error}`),
     );
+    assert.equal(readdirSync(held.outside).sort(), ['e', 'f']);
     assert.equal(modesBelow(held.outside), { '.': '755', e: '700', f: '600' });
     assert.is(statSync(join(held.outside, 'f')).mtimeMs, 1000);
     assert.ok(existsSync(join(held.tree, 'to/g')));
