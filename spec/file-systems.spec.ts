@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -228,6 +229,42 @@ for (const backend of ['anchored', ...native] as const) {
     assert.is(modeOf(root, 'b/f'), 0o600);
   });
 }
+
+testMounts('a mount on one of another device is known, too', async () => {
+  const elsewhere = makeTree({ secret: 0o600 });
+  const root = makeTree({ 'a/': 0o755 });
+  const setUp = `mount -t tmpfs none "$1/a"; mount --bind "${elsewhere}" "$1/a"`;
+  const { report } = await mountedPass({ root, options: { mode: 'a+rwX' } }, setUp);
+  assert.is(report.counts.ignored, 1);
+  assert.is(modeOf(elsewhere, 'secret'), 0o600);
+});
+
+testMounts(
+  'with a digest, what is mounted is not even read',
+  onEachBackend(async (backend) => {
+    // By path, what is mounted of the same device cannot be seen.
+    if (backend === 'path') return;
+    const elsewhere = makeTree({ file: 'content' });
+    const root = makeTree({ file: '', 'd/': 0o755 });
+    const digest = { algorithm: 'sha256', value: createHash('sha256').update('content').digest('hex') };
+    const file = { type: 'file', size: 7, mode: 0o755, digest } as const;
+    const options: ApplyOptions = {
+      verify: 'content',
+      retry: false,
+      manifest: [
+        { path: 'd/file', ...file },
+        { path: 'file', ...file },
+      ],
+    };
+    const setUp = `mount --bind "${elsewhere}/file" "$1/file"; mount --bind "${elsewhere}" "$1/d"`;
+    const report = await reportOf({ root, backend, options, setUp });
+    assert.equal(problemsOf(report), [
+      'd/file: unsafe-path ERR_PERMWALK_CROSS_DEVICE',
+      'file: unsafe-path ERR_PERMWALK_CROSS_DEVICE',
+    ]);
+    assert.is(modeOf(elsewhere, 'file'), 0o644);
+  }),
+);
 
 testMounts('the path backend does not enter another device', async () => {
   const { root, setUp } = makeMountedTree();
