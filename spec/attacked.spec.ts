@@ -101,6 +101,19 @@ test("'in-place' refuses a link that is put at the destination meanwhile", async
   assert.is(modeOf(victim, 'sub/key'), 0o600);
 });
 
+test("'in-place' extracts nothing through a link that is there", async () => {
+  const directory = tempDirectory();
+  // It leads nowhere: what leads to a directory is resolved when the call is made.
+  symlinkSync('nowhere', join(directory, 'app'));
+  const extract = wrapExtractor(() => assert.unreachable('it was called'), {
+    manifest: false,
+    publish: 'in-place',
+    existing: 'replace',
+  });
+  const error = await rejection(extract('none', join(directory, 'app')));
+  assert.is(error.code, 'ERR_PERMWALK_SYMLINK_IN_PATH');
+});
+
 test('a parent that is exchanged for a link: nothing elsewhere is touched', async () => {
   for (const existing of allExisting) {
     const base = tempDirectory();

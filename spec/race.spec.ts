@@ -20,7 +20,7 @@ import { openTree } from '../lib/directory/open.ts';
 import type { ApplyOptions } from '../lib/options.ts';
 import { runPass } from '../lib/pass/apply.ts';
 import { around, type Call } from './helpers/around.ts';
-import type { PathTree } from './helpers/by-path.ts';
+import { type PathTree, whenReading } from './helpers/by-path.ts';
 import { type FaultCode, type WatchedCalls, watchCalls } from './helpers/faults.ts';
 import { makeFifo } from './helpers/fifo.ts';
 import { watchNativeCalls } from './helpers/native-calls.ts';
@@ -425,6 +425,29 @@ for (const { title, open } of allPasses) {
 }
 
 test.run();
+
+const restless = suite('race: an entry that never is what it was');
+
+for (const { title, openTree: openTested } of allPasses) {
+  restless(`is given up, and told (${title})`, async () => {
+    const root = makeTree({ f: { mode: 0o644, content: '#!/bin/sh' } });
+    let reads = 0;
+    const report = await runPass(root, { detect: true, strict: false }, (path) =>
+      whenReading(openTested(path), () => {
+        reads += 1;
+        assert.ok(reads < 1000, 'it is looked at for ever');
+        throw Object.assign(new Error('no file'), { code: 'EINVAL' });
+      }),
+    );
+    assert.equal(
+      report.unresolved.map(({ path, reason, code }) => [path, reason, code]),
+      [['f', 'unsafe-path', 'ERR_PERMWALK_SWAPPED']],
+    );
+    assert.ok(reads > 1);
+  });
+}
+
+restless.run();
 
 /** Calls of one backend under our hands, and a pass that makes them. */
 function interleaved({ backend, apply }: (typeof allPasses)[number]): {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openTree } from '../lib/directory/open.ts';
 import type { ApplyOptions } from '../lib/options.ts';
 import { runPass } from '../lib/pass/apply.ts';
 import { settle, waitFor } from '../lib/pass/settle.ts';
@@ -26,6 +27,33 @@ const patient = { retries: 20, minTimeout: 1, factor: 1, maxTimeout: 5, maxRetry
 const rounds = suite('settle: rounds');
 const isPending = () => true;
 const bounds = { ...patient, randomize: false };
+
+rounds('have maxRetryTime together, were they begun anew for what was taken away meanwhile', async () => {
+  const root = makeTree({ b: 0o644 });
+  let began: number | undefined;
+  const waits: number[] = [];
+  const onProgress = ({ phase, waitingFor, waitMs }: PermissionProgress) => {
+    if (phase !== 'settle') return;
+    if (waitingFor === 'b') waits.push(waitMs ?? 0);
+    // Some time passes before the first comes, and with it the second goes.
+    began ??= performance.now();
+    if (waitingFor !== 'a' || performance.now() - began < 100) return;
+    writeFileSync(join(root, 'a'), '');
+    rmSync(join(root, 'b'), { force: true });
+  };
+  const retry = {
+    retries: 1000,
+    minTimeout: 5,
+    maxTimeout: 5,
+    factor: 1,
+    randomize: false,
+    maxRetryTime: 400,
+  };
+  const options = { manifest: ['a', 'b'], retry, onProgress, strict: false };
+  const report = await runPass(root, options, openTree);
+  assert.equal(reasonsOf(report), ['b: missing']);
+  assert.ok(waits.length > 0 && (waits[0] as number) <= 301, `${waits}`);
+});
 
 rounds('reject with the very thing that one throws, and are over', async () => {
   for (const thrown of [new Error('broken'), 'text', undefined]) {

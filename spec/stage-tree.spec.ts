@@ -500,6 +500,16 @@ test("existing 'replace' keeps the permission bits of the old root where nothing
   }
 });
 
+test("existing 'replace' hands no special bit of the old root on", async () => {
+  for (const mode of [0o4711, 0o2750, 0o1777]) {
+    const destination = newDestination();
+    mkdirSync(destination);
+    chmodSync(destination, mode);
+    await stageTree(destination, { existing: 'replace' }, writes('new'));
+    assert.is(modeOf(destination), mode & 0o777);
+  }
+});
+
 test.run();
 
 const wrapped = suite('what calls of a wrapped extractor share');

@@ -160,6 +160,36 @@ for (const [backend, hold] of backends) {
     assert.is(await owner(), 'alive');
   });
 
+  staging('has its marker touched every minute, as long as it lives', async () => {
+    const directory = tempDirectory();
+    const timers: [act: () => void, every: number][] = [];
+    const ended: unknown[] = [];
+    const { setInterval: begin, clearInterval: end } = globalThis;
+    const timer = { unref: () => timer };
+    Object.assign(globalThis, {
+      setInterval: (act: () => void, every: number) => {
+        timers.push([act, every]);
+        return timer;
+      },
+      clearInterval: (given: unknown) => ended.push(given),
+    });
+    try {
+      await at(directory, async ({ parent }) => {
+        const marker = await setMarker(parent);
+        const path = join(directory, marker?.name ?? '');
+        const [[touch, every] = []] = timers.splice(0);
+        assert.is(every, 60_000);
+        fs.lutimesSync(path, 1, 1);
+        touch?.();
+        assert.ok(Date.now() - fs.lstatSync(path).mtimeMs < 60_000);
+        marker?.close();
+        assert.ok(ended.includes(timer));
+      });
+    } finally {
+      Object.assign(globalThis, { setInterval: begin, clearInterval: end });
+    }
+  });
+
   staging(
     'goes without a marker where there can be no socket, but not where there are too many',
     async () => {
