@@ -148,13 +148,17 @@ test('a parent that is exchanged for a link: nothing elsewhere is touched', asyn
 });
 
 test('a parent that is exchanged while the extractor runs: the call rejects, and nothing is published', async () => {
-  for (const existing of allExisting) {
+  for (const [existing, isLink] of allExisting.flatMap((each) => [
+    [each, true] as const,
+    [each, false] as const,
+  ])) {
     const base = tempDirectory();
     addToTree(base, { 'p/': 0o755, 'sys/app/libc.so': 'important' });
     if (existing === 'replace') addToTree(base, { 'p/app/old': 'old' });
     const swap = () => {
       renameSync(join(base, 'p'), join(base, 'q'));
-      symlinkSync('sys', join(base, 'p'));
+      if (isLink) symlinkSync('sys', join(base, 'p'));
+      else mkdirSync(join(base, 'p'));
     };
     const error = await rejection(extractTo(join(base, 'p'), { existing, mode: 'a+rwX' }, swap));
     assert.is(error.code, 'ERR_PERMWALK_SWAPPED');

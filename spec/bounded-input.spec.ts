@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeFileSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import * as zlib from 'node:zlib';
 import { suite } from 'uvu';
@@ -9,6 +9,7 @@ import { readManifest } from '../lib/manifest/read.ts';
 import { readRecordManifest } from '../lib/manifest/record.ts';
 import { readTarManifest } from '../lib/manifest/tar.ts';
 import { readZipManifest } from '../lib/manifest/zip.ts';
+import { applyPermissions } from '../lib/pass/apply.ts';
 import { canRunOn } from './helpers/runtime.ts';
 import { packMember, packTar, paxHeader } from './helpers/tar.ts';
 import { makeTree, tempDirectory } from './helpers/tree.ts';
@@ -189,6 +190,41 @@ test('an extended header that is all records is read in slices, and keeps none o
   clearInterval(timer);
   assert.is(manifest.entries[0]?.path, 'named');
   assert.ok(turns > 1, `${turns} turns`);
+});
+
+test('names of a tar are 268,435,456 characters at most, were it the same again and again', async () => {
+  const member = packTar([paxHeader({ path: 'x'.repeat(65_536) }), { name: 'a' }]).subarray(0, -1024);
+  const path = fileOf('', '.tar');
+  const file = openSync(path, 'w');
+  const many = Array.from({ length: 64 }, () => member);
+  for (let times = 0; times <= 64; times += 1) writevSync(file, many);
+  closeSync(file);
+  const { message } = await failureOf(readManifest(path));
+  rmSync(path);
+  assert.match(message, /brings the names to 268500992 characters; at most 268435456$/);
+});
+
+test('a manifest is frozen, with all that is in it', async () => {
+  const listed = [{ path: 'a', digest: { algorithm: 'sha1', value: 'a'.repeat(40) } }];
+  for (const path of [fileOf(JSON.stringify(listed), '.json'), fileOf(tarOf(0), '.tar')]) {
+    const manifest = await readManifest(path);
+    const [entry] = manifest.entries;
+    for (const part of [manifest, manifest.entries, manifest.warnings, entry, entry?.digest])
+      assert.ok(part === undefined || Object.isFrozen(part));
+  }
+});
+
+test('a path of a manifest leads through no more directories than a tree has', async () => {
+  const root = tempDirectory();
+  const apply = (manifest: string[]) =>
+    applyPermissions(root, { manifest, retry: false, dryRun: true }).then(
+      () => 'it is taken',
+      ({ message }: Error) => message,
+    );
+  const fault = /leads through more directories than a tree has$/;
+  assert.match(await apply([`${'a/'.repeat(32_768)}f`]), fault);
+  const deep = (name: string) => `${`${name}/`.repeat(30_000)}f`;
+  assert.match(await apply(['a', 'b', 'c', 'd'].map(deep)), fault);
 });
 
 test('warnings are a thousand at most, and counted', async () => {

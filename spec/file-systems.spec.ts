@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Manifest } from '../lib/manifest/manifest.ts';
 import type { ApplyOptions } from '../lib/options.ts';
+import type { RecordOptions } from '../lib/record/options.ts';
 import type { PermissionReport } from '../lib/report.ts';
 import { canMount, isRoot, NOBODY, outputOf, startScript } from './helpers/child.ts';
 import { type MountedPass, type MountedResult, mountedAlone, passesIn } from './helpers/mounted.ts';
@@ -228,6 +230,26 @@ for (const backend of ['anchored', ...native] as const) {
     assert.equal(modesBelow(elsewhere), { '.': '755', d: '755', 'd/secret': '600', secret: '600' });
     assert.is(modeOf(root, 'b/f'), 0o600);
   });
+}
+
+for (const digest of ['none', 'sha256'] as const) {
+  testMounts(
+    `what is mounted inside is in no record, and each is named (digest: ${digest})`,
+    onEachBackend(async (backend) => {
+      // By path, what is mounted of the same device cannot be seen.
+      const { root, setUp } = makeMountedTree();
+      const options: RecordOptions = { digest, ignore: backend === 'path' ? 'bound*' : [] };
+      const question = { root, backend, setUp, options, isRecord: true };
+      const { entries, warnings } = await mounting.ask<Pick<Manifest, 'entries' | 'warnings'>>(question);
+      assert.equal(
+        entries.map(({ path }) => path),
+        ['.', 'a', 'a/f'],
+      );
+      const named = warnings.map(({ code, path }) => `${code} ${path}`).sort();
+      const all = ['mount-point a/tmp', 'mount-point bound', 'mount-point boundfile'];
+      assert.equal(named, backend === 'path' ? all.slice(0, 1) : all);
+    }),
+  );
 }
 
 testMounts('a mount on one of another device is known, too', async () => {

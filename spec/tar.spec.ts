@@ -862,6 +862,16 @@ const faults: [what: string, bytes: () => Buffer, fault: RegExp][] = [
     /has an extended header of 67108865 bytes; at most 67108864 are read/,
   ],
   [
+    'a name that is too long',
+    () => packTar([paxHeader({ path: 'x'.repeat(65_537) }), { name: 'a' }]),
+    /has a name of 65537 characters; at most 65536$/,
+  ],
+  [
+    'a link target that is too long',
+    () => packTar([paxHeader({ linkpath: 'x'.repeat(4097) }), { name: 'a', flag: '2' }]),
+    /has a link target of 4097 characters; at most 4096$/,
+  ],
+  [
     'a global path',
     () => packTar([paxHeader({ path: 'x' }, 'g'), { name: 'a' }]),
     /has a global header that sets path for every entry/,

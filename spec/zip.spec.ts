@@ -242,6 +242,19 @@ real('a zip64 end record with a central directory that is too large', async () =
   assert.match((await failureOf(readZipManifest(bytes))).message, /would not end before the end record/);
 });
 
+real('a zip64 end record and an end record that contradict each other', async () => {
+  for (const [field, length] of [
+    [10, 2],
+    [12, 4],
+    [16, 4],
+  ] as const) {
+    const bytes = readFileSync(many);
+    const end = bytes.lastIndexOf('PK\x05\x06', undefined, 'latin1');
+    bytes.writeUIntLE(1, end + field, length);
+    assert.match((await failureOf(readZipManifest(bytes))).message, /contradict each other$/, `${field}`);
+  }
+});
+
 real('the event loop turns while a large archive is read', async () => {
   const bytes = readFileSync(many);
   const { setImmediate: original } = globalThis;

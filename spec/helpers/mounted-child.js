@@ -1,6 +1,7 @@
 /**
  * Passes with permwalk as it is built, and the modes after each as this process sees them: what is mounted for it, no other can
- * see. Is asked `{ "root", "options", "backend", "become", "rename", "lent", "setUp" }`, answers `{ "report", "modes" }`.
+ * see. Is asked `{ "root", "options", "backend", "become", "rename", "lent", "setUp" }`, answers `{ "report", "modes" }`; with
+ * `"isRecord"` the options are those of a record, and the answer is the manifest.
  */
 import { lstatSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,9 +9,11 @@ import { openChecked } from '../../dist/directory/checked.js';
 import { neverNative, runtimeSource } from '../../dist/directory/native/load.js';
 import { openTree, realRootPath, treeOf } from '../../dist/directory/open.js';
 import { runPass } from '../../dist/pass/apply.js';
+import { recordTree } from '../../dist/record/record.js';
 import { answerAll } from './answer.js';
 
-await answerAll(async ({ root, options, backend, become, rename, lent: lendsWorkingDirectory = false }) => {
+await answerAll(async (pass) => {
+  const { root, options, backend, become, rename, lent: lendsWorkingDirectory = false, isRecord } = pass;
   if (become !== undefined) {
     process.setgroups?.([]);
     process.setgid?.(become);
@@ -20,6 +23,7 @@ await answerAll(async ({ root, options, backend, become, rename, lent: lendsWork
   const from = { native: { after: 0, load: () => runtimeSource.load() }, anchored: neverNative }[backend];
   const openHeld = (path) => openTree(path, { native: from ?? runtimeSource, lendsWorkingDirectory });
   const open = backend === 'path' ? openCheckedTree : openHeld;
+  if (isRecord) return recordTree(root, options, open);
   let isRenamed = rename === undefined;
   const onChange = () => {
     if (!isRenamed) renameSync(...rename);
