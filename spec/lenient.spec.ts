@@ -247,8 +247,76 @@ zip('control characters in a name that is not said to be UTF-8', async () => {
       ['bell\x07\x7f', 'bell•⌂'],
     ],
   );
-  const said = await readManifest(fileOf(rawZip([{ name: 'Icon\r', flags: 0x800 }]), '.zip'));
-  assert.is(said.entries[0]?.alternative, undefined);
+});
+
+zip('control characters and versions, which unzip leaves out', async () => {
+  const said = 0x800;
+  const manifest = await readHeld(
+    [
+      { name: 'Icon\r', mode: REGULAR | 0o644, content: 'x', flags: said },
+      { name: 'new\nline/a\x7fb', mode: REGULAR | 0o755, content: 'y', flags: said },
+      { name: 'lib.so;1', mode: REGULAR | 0o755, content: 'z' },
+      { name: 'caf\u00e9;22', mode: REGULAR | 0o755, content: 'zz', flags: said },
+      { name: 'none;', mode: REGULAR | 0o755 },
+      { name: 'd;1/a;b', mode: REGULAR | 0o755 },
+      { name: 'e;1/', mode: DIRECTORY | 0o755 },
+    ],
+    6,
+  );
+  assert.equal(
+    manifest.entries.map(({ path, alternative }) => [path, alternative]),
+    [
+      ['Icon\r', 'Icon'],
+      ['new\nline/a\x7fb', 'newline/ab'],
+      ['lib.so;1', 'lib.so'],
+      ['caf\u00e9;22', 'caf\u00e9'],
+      ['none;', 'none'],
+      ['d;1/a;b', undefined],
+      ['e;1', undefined],
+    ],
+  );
+  const lone = await readManifest(fileOf(rawZip([{ name: '\x01', flags: said }, { name: ';1' }]), '.zip'));
+  assert.equal(
+    lone.entries.map(({ path, alternative }) => [path, alternative]),
+    [
+      ['\x01', undefined],
+      [';1', undefined],
+    ],
+  );
+});
+
+zip('a link made on OS X, which most programs do not know for one', async () => {
+  const DARWIN = 19;
+  const manifest = await readHeld(
+    [
+      { name: 'bin/tool', system: DARWIN, mode: REGULAR | 0o755, content: '#!/bin/sh\n' },
+      { name: 'link', system: DARWIN, mode: LINK | 0o777, content: 'bin/tool' },
+      { name: 'd/', system: DARWIN, mode: DIRECTORY | 0o755 },
+    ],
+    6,
+  );
+  assert.equal(factsOf(manifest), [
+    { path: 'bin/tool', type: 'file', mode: 0o755, size: 10 },
+    { path: 'link' },
+    { path: 'd', type: 'directory', mode: 0o755 },
+  ]);
+  assert.equal(codesOf(manifest), ['link-or-file']);
+});
+
+zip('the label of a volume may be absent', async () => {
+  const LABEL = 0x08;
+  const entries = [
+    ...[FAT, 5, 6, 11].map((system) => ({ name: `label${system}`, system, attributes: LABEL, content: 'x' })),
+    { name: 'ntfs', system: NTFS, attributes: LABEL },
+    { name: 'unix', mode: REGULAR | 0o644, attributes: LABEL },
+    { name: 'd/', system: FAT, attributes: LABEL | DOS_DIRECTORY },
+  ];
+  const manifest = await readHeld(entries, 5);
+  assert.equal(
+    manifest.entries.map(({ optional }) => optional),
+    [true, true, true, true, undefined, undefined, true],
+  );
+  assert.equal(codesOf(manifest), ['volume-label']);
 });
 
 zip('a backslash in a name that is no UTF-8, as half of a character', async () => {

@@ -10,10 +10,12 @@ const SIGNS = '☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬�
 const DELETE_SIGN = '⌂';
 
 const isAscii = /^[\0-\x7f]*$/;
-/** Printable ASCII without a backslash and without what looks like a drive. */
-const plain = /^(?![A-Za-z]:)[ -[\]-~]*$/;
+/** Printable ASCII without a backslash, without what looks like a drive, and without a version. */
+const plain = /^(?![A-Za-z]:)[ -[\]-~]*$(?<!;\d*)/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
 const controls = /[\x01-\x1f\x7f]/g;
+/** What unzip takes for the version of a file, as VMS has them, and leaves out. */
+const version = /;\d*$/;
 /** What bsdtar and node-tar take for drives, and leave out. */
 const drives = /^(?:[A-Za-z]:)+(?=[^/])/;
 
@@ -60,6 +62,7 @@ export function isPlainName(latin1: string): boolean {
  *   the other way about (yauzl takes it for a separator everywhere)
  * - letters and accents that are said to be UTF-8: as they stand, or composed to one character (bsdtar)
  * - a letter and a colon at the beginning: a name, or nothing (bsdtar)
+ * - any other control character, and `;1` at the end: as it stands, or left out (unzip)
  */
 export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
   const latin1 = raw.toString('latin1');
@@ -68,8 +71,8 @@ export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
     ? { path: latin1, alternative: facts.isUtf8 ? undefined : withSigns(latin1) }
     : decode(raw, facts);
   if (!path.includes('\\')) {
-    const other = alternative ?? withoutDrive(path);
-    return { path, alternative: other && safely(other), oddity };
+    const other = alternative ?? withoutDrive(path) ?? withoutControls(path);
+    return { path, alternative: other === undefined ? undefined : safely(other), oddity };
   }
   const split = path.replaceAll('\\', '/');
   if (facts.isDosMade) {
@@ -94,6 +97,12 @@ function withSigns(name: string): string | undefined {
   if (name.includes('\\')) return undefined;
   const signs = name.replace(controls, (control) => SIGNS[control.charCodeAt(0) - 1] ?? DELETE_SIGN);
   return signs === name ? undefined : signs;
+}
+
+/** A name without control characters and a version, as unzip has it; `undefined` where it has none. */
+function withoutControls(name: string): string | undefined {
+  const rest = name.replace(controls, '').replace(version, '');
+  return rest === name ? undefined : rest;
 }
 
 /**

@@ -32,8 +32,11 @@ const METHOD_AES = 99;
 const IN_ZIP64 = 0xffffffff;
 /** Systems that an entry is made on, APPNOTE 4.4.2: those with a Unix mode in the high 16 bits of its attributes... */
 const UNIX_SYSTEMS: readonly number[] = [3, 19];
+const DARWIN = 19;
 /** ...and those of DOS and Windows: FAT, HPFS, NTFS (also under the number that Info-ZIP gives it), VFAT. */
 const DOS_SYSTEMS: readonly number[] = [0, 6, 10, 11, 14];
+/** ...and those of which unzip knows labels of volumes: FAT, Atari, HPFS, NTFS. */
+const LABEL_SYSTEMS: readonly number[] = [0, 5, 6, 11];
 
 /** One header of a central directory. One is used for all: a new one each would leave more garbage than all else that is read. */
 export class ZipEntry {
@@ -59,6 +62,14 @@ export class ZipEntry {
 
   get isUnixMade(): boolean {
     return UNIX_SYSTEMS.includes(this.system);
+  }
+
+  get isDarwinMade(): boolean {
+    return this.system === DARWIN;
+  }
+
+  get canHaveLabel(): boolean {
+    return LABEL_SYSTEMS.includes(this.system);
   }
 
   get isDosMade(): boolean {

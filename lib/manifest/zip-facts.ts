@@ -11,12 +11,15 @@ const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
 const S_IFLNK = 0o120000;
 const PERMISSIONS = 0o7777;
-/** The directory bit of DOS attributes. */
+/** Bits of DOS attributes: a directory, and the label of a volume. */
 const DOS_DIRECTORY = 0x10;
+const DOS_LABEL = 0x08;
 const DIRECTORY_BY_ATTRIBUTE =
   'is a directory only by its attributes, and others here may be, too: its name does not end in a slash';
 const LINK_OR_FILE =
-  'is a link that was not made on Unix, and others here may be, too: a file in its place is accepted';
+  'is a link that most programs take for a file, and others here may be, too: a file in its place is accepted';
+const VOLUME_LABEL =
+  'is a volume label, and others here may be, too: it may be absent, because unzip leaves it out';
 
 /** What a zip entry says, as extractors take it; its link target is read by whoever wants it. */
 export function readFacts(entry: ZipEntry, notes: Notes): ManifestEntry {
@@ -32,6 +35,10 @@ export function readFacts(entry: ZipEntry, notes: Notes): ManifestEntry {
       ? { path, type, mode, size, digest: crc32Digest(entry.crc32) }
       : { path, type, mode, size };
   if (alternative !== undefined) facts.alternative = alternative;
+  if (entry.canHaveLabel && (entry.attributes & DOS_LABEL) !== 0) {
+    notes.addFirst('volume-label', VOLUME_LABEL, path);
+    facts.optional = true;
+  }
   if (traits !== undefined) setTraits(facts, traits);
   return facts;
 }
@@ -43,12 +50,14 @@ interface Facts {
 }
 
 /** Of an entry made on Unix: the high word is its mode (APPNOTE 4.4.15). Without one, nothing is known of it. */
-function unixFacts({ attributes, size }: ZipEntry, path: string, notes: Notes): Facts {
+function unixFacts({ attributes, size, isDarwinMade }: ZipEntry, path: string, notes: Notes): Facts {
   const word = attributes >>> 16;
   const kind = word & S_IFMT;
   const mode = word === 0 ? undefined : word & PERMISSIONS;
   if (!path.endsWith('/')) {
-    return kind === S_IFDIR ? directoryByAttribute(mode, size, path, notes) : { type: typeOf(kind), mode };
+    if (kind === S_IFDIR) return directoryByAttribute(mode, size, path, notes);
+    // Go makes a link of it, and so do extract-zip and adm-zip; most others make a file.
+    return kind === S_IFLNK && isDarwinMade ? linkOrFile(path, notes) : { type: typeOf(kind), mode };
   }
   if (kind === S_IFLNK || kind === S_IFREG) {
     const what = kind === S_IFLNK ? 'a link' : 'a file';
@@ -65,6 +74,12 @@ function unixFacts({ attributes, size }: ZipEntry, path: string, notes: Notes): 
 function typeOf(kind: number): ManifestEntry['type'] {
   if (kind === 0 || kind === S_IFREG) return 'file';
   return kind === S_IFLNK ? 'symlink' : undefined;
+}
+
+/** A link for some programs, a file with the link's text for others. */
+function linkOrFile(path: string, notes: Notes): Facts {
+  notes.addFirst('link-or-file', LINK_OR_FILE, path);
+  return { type: undefined, mode: undefined, traits: { isPerhapsLink: true } };
 }
 
 /** Without a slash that every program knows, some make a file of it: an empty one, or one with its content. */
@@ -90,9 +105,7 @@ function otherFacts({ attributes, size, isDosMade, name }: ZipEntry, path: strin
     case S_IFREG:
       return { type: 'file', mode: word & PERMISSIONS };
     case S_IFLNK:
-      // A link for some programs, a file with the link's text for others.
-      notes.addFirst('link-or-file', LINK_OR_FILE, path);
-      return { type: undefined, mode: undefined, traits: { isPerhapsLink: true } };
+      return linkOrFile(path, notes);
     case S_IFDIR:
       return { type: undefined, mode: undefined };
     default:
