@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, linkSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32, gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
@@ -20,7 +20,7 @@ import {
 import { canUseByteNames } from './helpers/runtime.ts';
 import { endMark, type PackedMember, packMember, packTar, paxHeader } from './helpers/tar.ts';
 import { makeTree, modeOf, tempDirectory } from './helpers/tree.ts';
-import { factsOf, failureOf, hasCommand } from './helpers/zip.ts';
+import { alter, factsOf, failureOf, findRecords, hasCommand } from './helpers/zip.ts';
 
 const scratch = tempDirectory();
 let archives = 0;
@@ -283,6 +283,108 @@ zip('control characters and versions, which unzip leaves out', async () => {
       [';1', undefined],
     ],
   );
+});
+
+zip('UTF-8 made on FAT without an extra field, which unzip converts', async () => {
+  const said = 0x800;
+  const manifest = await readHeld(
+    [
+      { name: 'caf\u00e9/\u6f22\u5b57.so', system: FAT, flags: said, content: 'x' },
+      { name: '\u00d8\ud83d\ude00', system: 6, flags: said, content: 'yy' },
+      { name: 'a\tb\u00fc;1', system: FAT, flags: said, content: 'z' },
+      { name: '\u00e9', system: NTFS, flags: said },
+      { name: '\u00e8', mode: REGULAR | 0o644, flags: said },
+      // A time: unzip looks at the bit.
+      { name: '\u00e0', system: FAT, flags: said, extra: Buffer.from('5554050001000000ff', 'hex') },
+      { name: 'plain', system: FAT, flags: said },
+    ],
+    6,
+  );
+  assert.equal(
+    manifest.entries.map(({ path, alternative }) => [path, alternative]),
+    [
+      ['caf\u00e9/\u6f22\u5b57.so', 'caf+\udcae/\udcb5+\udcf3\u0561\udcf9.so'],
+      ['\u00d8\ud83d\ude00', '+\udcad\udc83\udcc7'],
+      ['a\tb\u00fc;1', 'ab++'],
+      ['\u00e9', undefined],
+      ['\u00e8', undefined],
+      ['\u00e0', undefined],
+      ['plain', undefined],
+    ],
+  );
+});
+
+zip('offsets modulo 4 GiB, as macOS writes them', async () => {
+  const GAP = 2 ** 32 + 1000;
+  const near = [
+    { name: 'l', mode: LINK | 0o777, content: 'bin/tool' },
+    { name: 'large', mode: REGULAR | 0o644, content: 'x' },
+  ];
+  const far = [
+    { name: 'bin/tool', mode: REGULAR | 0o755, content: '#!/bin/sh\n' },
+    { name: 'bin/l', mode: LINK | 0o777, content: 'tool' },
+  ];
+  const bytes = rawZip([...near, ...far]);
+  const { end, headers } = findRecords(bytes);
+  const split = bytes.readUInt32LE((headers[near.length] as number) + 42);
+  const moved = alter(bytes, (copy) => {
+    for (const field of [...headers.slice(near.length).map((header) => header + 42), end + 16]) {
+      copy.writeUInt32LE((copy.readUInt32LE(field) + GAP) % 2 ** 32, field);
+    }
+  });
+  const path = fileOf(moved.subarray(0, split), '.zip');
+  // A hole: it takes no room.
+  const file = openSync(path, 'r+');
+  writeSync(file, moved, split, moved.length - split, split + GAP);
+  closeSync(file);
+  const manifest = await readManifest(path);
+  assert.equal(factsOf(manifest), [
+    { path: 'l', type: 'symlink', mode: 0o777, linkTarget: 'bin/tool' },
+    { path: 'large', type: 'file', mode: 0o644, size: 1 },
+    { path: 'bin/tool', type: 'file', mode: 0o755, size: 10 },
+    { path: 'bin/l', type: 'symlink', mode: 0o777, linkTarget: 'tool' },
+  ]);
+  assert.equal(codesOf(manifest), ['wrapped-offsets']);
+  const broken = openSync(path, 'r+');
+  writeSync(broken, 'X', 0);
+  closeSync(broken);
+  assert.match(
+    (await failureOf(readManifest(path))).message,
+    /"l"\) at .*invalid local file header signature/,
+  );
+});
+
+zip('an archive modulo 4 GiB with a file that begins late', async () => {
+  const size = 2 ** 32 - 100_000;
+  const bytes = rawZip([
+    { name: 'a', mode: REGULAR | 0o644 },
+    { name: 'late', mode: REGULAR | 0o755, content: 'x' },
+  ]);
+  const { end, headers } = findRecords(bytes);
+  const [first = 0, late = 0] = headers;
+  const local = bytes.readUInt32LE(late + 42);
+  const moved = alter(bytes, (copy) => {
+    // What lies before it is a file of almost 4 GiB, and so is it.
+    for (const [header, at] of [
+      [first, 0],
+      [late, local],
+    ] as const) {
+      for (const field of [header + 20, header + 24, at + 18, at + 22]) copy.writeUInt32LE(size, field);
+    }
+    copy.writeUInt32LE(local + size, late + 42);
+    copy.writeUInt32LE((first + 2 * size) % 2 ** 32, end + 16);
+  });
+  const path = fileOf(moved.subarray(0, local), '.zip');
+  const file = openSync(path, 'r+');
+  writeSync(file, moved, local, first - local, local + size);
+  writeSync(file, moved, first, moved.length - first, first + 2 * size);
+  closeSync(file);
+  const manifest = await readManifest(path);
+  assert.equal(factsOf(manifest), [
+    { path: 'a', type: 'file', mode: 0o644, size },
+    { path: 'late', type: 'file', mode: 0o755, size },
+  ]);
+  assert.equal(codesOf(manifest), ['wrapped-offsets']);
 });
 
 zip('a link made on OS X, which most programs do not know for one', async () => {

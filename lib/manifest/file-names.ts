@@ -5,6 +5,18 @@ import { isSafePath } from './path.ts';
 const CP437 =
   'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0';
 
+/**
+ * What unzip makes of the bytes 0x80 to 0xff of a name that was made on FAT: code page 850 becomes ISO 8859-1, in hexadecimal
+ * (Info-ZIP, ebcdic.h, oem2iso_850).
+ */
+const OEM_TO_ISO = Buffer.from(
+  'c7fce9e2e4e0e5e7eaebe8efeeecc4c5c9e6c6f4f6f2fbf9ffd6dcf8a3d8d783e1edf3faf1d1aababfaeacbdbca1abbba6a6a6a6a6c1c2c0a9a6a62b2ba2a52b' +
+    '2b2d2d2b2d2be3c32b2b2d2da62d2ba4f0d0cacbc869cdcecf2b2ba65fa6ccafd3dfd4d2f5d5b5fededadbd9fdddafb4adb13dbeb6a7f7b8b0a8b7b9b3b2a6a0',
+  'hex',
+);
+/** It leaves out this byte of what it made. */
+const UNPRINTABLE = 0xff;
+
 /** Signs that it has in place of control characters, 0x01 to 0x1f, and 0x7f. */
 const SIGNS = '☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼';
 const DELETE_SIGN = '⌂';
@@ -42,6 +54,8 @@ export interface ZipNameFacts {
   readonly unicodePath: Buffer | undefined;
   /** Whether it was made on a system where a backslash separates names. */
   readonly isDosMade: boolean;
+  /** Whether unzip takes its bytes for those of a DOS code page, whatever is said of them. */
+  readonly isTakenForOem: boolean;
 }
 
 /** Whether a name has one spelling, whoever reads it. */
@@ -62,6 +76,7 @@ export function isPlainName(latin1: string): boolean {
  *   the other way about (yauzl takes it for a separator everywhere)
  * - letters and accents that are said to be UTF-8: as they stand, or composed to one character (bsdtar)
  * - a letter and a colon at the beginning: a name, or nothing (bsdtar)
+ * - letters that are said to be UTF-8, made on FAT, and without any extra field: as they stand, or converted once too often (unzip)
  * - any other control character, and `;1` at the end: as it stands, or left out (unzip)
  */
 export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
@@ -71,7 +86,9 @@ export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
     ? { path: latin1, alternative: facts.isUtf8 ? undefined : withSigns(latin1) }
     : decode(raw, facts);
   if (!path.includes('\\')) {
-    const other = alternative ?? withoutDrive(path) ?? withoutControls(path);
+    const isMangled = facts.isUtf8 && facts.isTakenForOem && !isPlainText;
+    const other =
+      alternative ?? withoutDrive(path) ?? (isMangled ? fromOem(raw) : undefined) ?? withoutControls(path);
     return { path, alternative: other === undefined ? undefined : safely(other), oddity };
   }
   const split = path.replaceAll('\\', '/');
@@ -97,6 +114,13 @@ function withSigns(name: string): string | undefined {
   if (name.includes('\\')) return undefined;
   const signs = name.replace(controls, (control) => SIGNS[control.charCodeAt(0) - 1] ?? DELETE_SIGN);
   return signs === name ? undefined : signs;
+}
+
+/** A name in UTF-8 as unzip has it that takes it for one in a DOS code page. */
+function fromOem(raw: Buffer): string {
+  const bytes = raw.map((byte) => (byte < 0x80 ? byte : (OEM_TO_ISO[byte - 0x80] as number)));
+  const name = decodeName(Buffer.from(bytes.filter((byte) => byte !== UNPRINTABLE)));
+  return withoutControls(name) ?? name;
 }
 
 /** A name without control characters and a version, as unzip has it; `undefined` where it has none. */

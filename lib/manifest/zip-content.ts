@@ -1,5 +1,5 @@
 import type { Archive } from './archive.ts';
-import type { Directory, Window } from './zip-directory.ts';
+import { type Directory, type Window, WRAP } from './zip-directory.ts';
 import { LOCAL_HEADER_LENGTH, METHOD_DEFLATED, type ZipEntry } from './zip-entry.ts';
 
 /** First four bytes of a local header as a little-endian number, APPNOTE 4.3.7. */
@@ -42,16 +42,26 @@ export function isLongerThan({ compressedSize, size }: ZipEntry, length: number)
 }
 
 /** The bytes of an entry behind its local header, as they are stored. */
-async function readStored({ content, directory, archive }: ContentSource, entry: ZipEntry): Promise<Buffer> {
-  const position = entry.offset + directory.shift;
-  await content.cover(position, LOCAL_HEADER_LENGTH);
+async function readStored(from: ContentSource, entry: ZipEntry): Promise<Buffer> {
+  const { content, archive } = from;
+  const position = await findHeader(from, entry);
   const header = content.slice(position, LOCAL_HEADER_LENGTH);
-  const signature = header.readUInt32LE(0);
-  if (signature !== LOCAL_HEADER_SIGNATURE) {
-    throw new Error(`invalid local file header signature: 0x${signature.toString(16)}`);
-  }
   const start = position + LOCAL_HEADER_LENGTH + header.readUInt16LE(26) + header.readUInt16LE(28);
   if (start + entry.compressedSize > archive.size) throw new Error('file data overflows file bounds');
   await content.cover(start, entry.compressedSize);
   return content.slice(start, entry.compressedSize);
+}
+
+/** Where the local header of an entry begins. Where offsets are counted modulo 4 GiB, the last place that has one counts. */
+async function findHeader({ content, directory }: ContentSource, entry: ZipEntry): Promise<number> {
+  const { shift, start, isWrapped } = directory;
+  const last = entry.offset + shift;
+  let signature = 0;
+  for (let position = last; position >= (isWrapped ? entry.offset : last); position -= WRAP) {
+    if (isWrapped && position + LOCAL_HEADER_LENGTH > start) continue;
+    await content.cover(position, LOCAL_HEADER_LENGTH);
+    signature = content.slice(position, LOCAL_HEADER_LENGTH).readUInt32LE(0);
+    if (signature === LOCAL_HEADER_SIGNATURE) return position;
+  }
+  throw new Error(`invalid local file header signature: 0x${signature.toString(16)}`);
 }

@@ -12,6 +12,10 @@ const ZIP64_LOCATOR_SIGNATURE = 0x07064b50;
 const END_LENGTH = 22;
 const ZIP64_END_LENGTH = 56;
 const ZIP64_LOCATOR_LENGTH = 20;
+/** What 32-bit fields are counted by, where a program does not know zip64. */
+export const WRAP = 2 ** 32;
+const WRAPPED =
+  'is longer than 4 GiB, and has no zip64: its offsets and sizes are counted modulo 4 GiB, as macOS writes them';
 /** Furthest that an end of central directory record can lie before the end: with the longest comment. */
 const MAX_END_LENGTH = END_LENGTH + 0xffff;
 
@@ -106,6 +110,8 @@ export interface Directory {
   readonly end: number;
   /** What must be added to the archive's own offsets: the length of a prefix that they do not count. */
   readonly shift: number;
+  /** Whether its offsets are counted modulo {@link WRAP}: an entry lies behind its own by as much as the shift, or by less. */
+  readonly isWrapped: boolean;
   /** How many entries it has, as the archive says. */
   readonly count: number;
   /** What that number is counted by: programs that do not know zip64 let it wrap. */
@@ -141,7 +147,9 @@ export async function locateDirectory(archive: Archive, tail: Window, notes: Not
   }
   if (zip64 !== undefined) checkAgreement(record, zip64, source);
   const modulus = zip64 === undefined ? 0x10000 : Number.POSITIVE_INFINITY;
-  return { start: shift + offset, end: shift + offset + size, shift, count, modulus };
+  const isWrapped = zip64 === undefined && shift > 0 && shift % WRAP === 0;
+  if (isWrapped) notes.add('wrapped-offsets', WRAPPED);
+  return { start: shift + offset, end: shift + offset + size, shift, isWrapped, count, modulus };
 }
 
 /** Note what follows the end record, and is not its comment. */

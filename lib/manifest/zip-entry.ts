@@ -37,6 +37,8 @@ const DARWIN = 19;
 const DOS_SYSTEMS: readonly number[] = [0, 6, 10, 11, 14];
 /** ...and those of which unzip knows labels of volumes: FAT, Atari, HPFS, NTFS. */
 const LABEL_SYSTEMS: readonly number[] = [0, 5, 6, 11];
+/** ...and those whose names unzip converts, where no extra field makes it look at the UTF-8 bit: FAT, HPFS. */
+const OEM_SYSTEMS: readonly number[] = [0, 6];
 
 /** One header of a central directory. One is used for all: a new one each would leave more garbage than all else that is read. */
 export class ZipEntry {
@@ -123,6 +125,7 @@ export class ZipEntry {
       isUtf8: (this.flags & FLAG_UTF8) !== 0,
       unicodePath: unicode && unicodePathOf(unicode, raw),
       isDosMade: this.isDosMade,
+      isTakenForOem: OEM_SYSTEMS.includes(this.system) && extraEnd === nameEnd,
     });
   }
 
@@ -131,7 +134,7 @@ export class ZipEntry {
    *
    * @throws Error
    */
-  check({ start, shift }: Directory): void {
+  check({ start, shift, isWrapped }: Directory): void {
     if (this.flags & (FLAG_STRONG_ENCRYPTION | FLAG_MASKED)) {
       throw new Error('is strongly encrypted, so its type and size cannot be read');
     }
@@ -139,7 +142,7 @@ export class ZipEntry {
     if (this.method === METHOD_STORED && this.compressedSize !== storedSize) {
       throw new Error(`is stored, and states two sizes: ${this.compressedSize} and ${storedSize} bytes`);
     }
-    const offset = this.offset + shift;
+    const offset = this.offset + (isWrapped ? 0 : shift);
     if (offset + LOCAL_HEADER_LENGTH + this.compressedSize > start) {
       const data = `${this.compressedSize} bytes of data after a header at offset ${offset}`;
       throw new Error(`states ${data}, but the central directory begins at ${start}`);
