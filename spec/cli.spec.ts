@@ -1223,6 +1223,20 @@ extraction('Ctrl-C stops the command, publishes nothing and leaves nothing: exit
   assert.equal(readdirSync(directory), ['app.zip']);
 });
 
+extraction('a reader of stderr that goes away does not stop the command', async () => {
+  const directory = fresh();
+  const archive = makeZip(join(directory, 'app.zip'), bundle);
+  const destination = join(directory, 'app');
+  // More than a pipe holds, on both of its outputs.
+  const script = 'for n in 1 2; do seq 100000 >&$n; done; python3 -m zipfile -e "$1" "$2"';
+  const command = ['sh', '-c', script, 'sh', '{archive}', '{destination}'];
+  const shell = `{ { "$@"; echo "code $?" >&4; } 2>&1 >&3 | true; } 3>&1 4>&2`;
+  const args = [...cliCommand, 'extract', '--json', archive, destination, '--', ...command];
+  const { stdout, stderr } = await start(['sh', '-c', shell, 'sh', ...args]).result;
+  assert.is(JSON.parse(stdout).outcome, 'created');
+  assert.is(stderr, 'code 0\n');
+});
+
 extraction('exit codes that are no failure, and directories that were made for nothing', async () => {
   const directory = fresh();
   const archive = makeZip(join(directory, 'app.zip'), bundle);

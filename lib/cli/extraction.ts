@@ -9,6 +9,7 @@ import { quoted } from '../printable.ts';
 import { startOfBatchFile } from './batch-file.ts';
 import { CommandFailure } from './failure.ts';
 import type { ExtractFlags } from './flags.ts';
+import { passToError } from './output.ts';
 import { missingParents, removeEmpty } from './parents.ts';
 import { runPass } from './pass.ts';
 
@@ -116,8 +117,8 @@ function start(
 ): ChildProcess {
   const { program, args, isVerbatim } = commandFor(extractor, archive, destination);
   const child = spawned(program, args, isVerbatim);
-  child.stdout.pipe(process.stderr, { end: false });
-  child.stderr.pipe(process.stderr, { end: false });
+  passToError(child.stdout);
+  passToError(child.stderr);
   signal?.addEventListener('abort', () => child.kill(), { once: true });
   return child;
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { styleText } from 'node:util';
 import { printableText } from './printable.ts';
 
@@ -69,6 +70,18 @@ export async function outDrained(): Promise<void> {
 /** Write to stderr, as long as somebody reads it. */
 export function writeError(text: string): void {
   write(process.stderr, text);
+}
+
+/** Hand on to stderr what a stream says. Where that cannot be written any more, it is read all the same: a full pipe stops who fills it. */
+export function passToError(stream: Readable): void {
+  const { stderr } = process;
+  const readOn = () => {
+    stream.unpipe(stderr);
+    stream.resume();
+  };
+  if (unwritable.has(stderr)) return readOn();
+  stream.pipe(stderr, { end: false });
+  stderr.on('error', readOn);
 }
 
 /** Colours, if stdout is a terminal that wants them, or `FORCE_COLOR` says so; that is stronger than `NO_COLOR`, as in Node. */
