@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -1221,6 +1222,21 @@ extraction('Ctrl-C stops the command, publishes nothing and leaves nothing: exit
   assert.is(code, 130);
   assert.match(stdout, /\(nothing was published\)\n\ninterrupted by SIGINT: nothing was published\n$/);
   assert.equal(readdirSync(directory), ['app.zip']);
+});
+
+extraction('an interruption leaves nothing, however long the command takes to end', async () => {
+  const directory = fresh();
+  const archive = makeZip(join(directory, 'app.zip'), bundle);
+  const script = 'trap "" INT; echo started; while [ -e "$1" ]; do sleep 0.01; done';
+  const command = ['sh', '-c', script, '{destination}', '{archive}'];
+  const running = startCli(['extract', archive, join(directory, 'a/b/app'), '--', ...command]);
+  await running.seen('stderr', /started/);
+  running.send('SIGINT');
+  await running.seen('stdout', /interrupted by SIGINT/);
+  rmSync(archive);
+  const { code, signal } = await running.result;
+  assert.equal([code, signal], [130, null]);
+  assert.equal(readdirSync(directory), []);
 });
 
 extraction('a reader of stderr that goes away does not stop the command', async () => {

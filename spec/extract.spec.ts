@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -18,7 +19,7 @@ import { pathToFileURL } from 'node:url';
 import { unzipSync } from 'fflate';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readManifest, UnresolvedEntriesError, wrapExtractor } from '../lib/index.ts';
+import { ManifestError, readManifest, UnresolvedEntriesError, wrapExtractor } from '../lib/index.ts';
 import { around, type Call, systemFailure } from './helpers/around.ts';
 import { numberedFiles, writeBundle } from './helpers/bundle.ts';
 import { isRoot, NOBODY } from './helpers/child.ts';
@@ -100,6 +101,64 @@ test('makes the parents, and follows a destination that is a link', async () => 
   const report = await wrapExtractor(unpack, { existing: 'replace' })(other, join(directory, 'link'));
   assert.is(report.destination, deep);
   assert.is(version(deep), 'two');
+});
+
+test('leaves no parents that it has made where nothing is published', async () => {
+  const { directory, archive } = workspace();
+  const before = readdirSync(directory);
+  const deep = join(directory, 'a/b/c');
+  const fails = () => {
+    throw new Error('full');
+  };
+  const extract = (to: string) => wrapExtractor(fails)(archive, to);
+  assert.is((await rejection(extract(deep))).message, 'full');
+  assert.instance(await rejection(wrapExtractor(unpack)(join(directory, 'none.zip'), deep)), ManifestError);
+  const inPlace = wrapExtractor(() => undefined, {
+    publish: 'in-place',
+    manifest: () => Promise.reject(new Error('no manifest')),
+  });
+  assert.is((await rejection(inPlace(archive, deep))).message, 'no manifest');
+  assert.equal(readdirSync(directory), before);
+  // What was there, and what others have put there meanwhile, stays.
+  mkdirSync(join(directory, 'mine'));
+  const joins = wrapExtractor(() => {
+    mkdirSync(join(directory, 'mine/a/theirs'));
+    throw new Error('full');
+  });
+  await rejection(extract(join(directory, 'mine/c')));
+  await rejection(joins(archive, join(directory, 'mine/a/b/c')));
+  assert.equal(readdirSync(join(directory, 'mine'), { recursive: true }).sort(), ['a', 'a/theirs']);
+});
+
+test('a parent that another call has made, and removes, is made anew', async () => {
+  const { directory, archive } = workspace();
+  for (const publish of ['atomic', 'in-place'] as const) {
+    const parent = join(directory, publish, 'cache');
+    const promises = await readManifest(archive);
+    const manifest = () => {
+      rmSync(join(directory, publish), { recursive: true });
+      return promises;
+    };
+    const { outcome } = await wrapExtractor(unpack, { publish, manifest })(archive, join(parent, 'app'));
+    assert.is(outcome, publish === 'atomic' ? 'created' : 'in-place');
+    assert.is(version(join(parent, 'app')), 'one');
+  }
+});
+
+test('a link that takes the place of a parent is not followed', async () => {
+  const { directory, archive } = workspace();
+  mkdirSync(join(directory, 'elsewhere'));
+  for (const publish of ['atomic', 'in-place'] as const) {
+    const parent = join(directory, publish);
+    const manifest = () => {
+      rmdirSync(parent);
+      symlinkSync('elsewhere', parent);
+      return ['f'];
+    };
+    const error = await rejection(wrapExtractor(unpack, { publish, manifest })(archive, join(parent, 'app')));
+    assert.is(error.code, 'ERR_PERMWALK_SWAPPED');
+    assert.equal(readdirSync(join(directory, 'elsewhere')), []);
+  }
 });
 
 test('waits for writes that an extractor has not done when it returns', async () => {

@@ -11,10 +11,6 @@ const allowed: Record<string, { names: string[]; reason: string }> = {
     names: ['readFileSync'],
     reason: 'reads the version from our own package.json, which may lie in an archive of Electron',
   },
-  'cli/parents.ts': {
-    names: ['fs.existsSync', 'fs.rmdirSync'],
-    reason: 'removes empty directories that were made for a destination that was not',
-  },
   'modes/umask.ts': {
     names: ['fs.lstatSync', 'fs.mkdirSync', 'fs.mkdtempSync', 'fs.readFileSync', 'fs.rmdirSync'],
     reason: 'reads the umask in /proc, or makes a directory of its own to see it',

@@ -10,7 +10,6 @@ import { startOfBatchFile } from './batch-file.ts';
 import { CommandFailure } from './failure.ts';
 import type { ExtractFlags } from './flags.ts';
 import { passToError } from './output.ts';
-import { missingParents, removeEmpty } from './parents.ts';
 import { runPass } from './pass.ts';
 
 /**
@@ -33,36 +32,28 @@ export async function runExtraction(
   // wrapExtractor reads the archive as it is.
   const source = manifest ?? (isMapped ? archive : false);
   const given = source === false ? passFlags : { ...passFlags, manifest: source };
-  const missing = missingParents(destination);
   let isStarted = false;
-  let isPublished = false;
-  try {
-    return await runPass(destination, given, {
-      // If nothing was started, the existing tree was verified. In place, the tree is what the command left.
-      leftAs: () => (publish === 'in-place' || !isStarted ? undefined : 'nothing was published'),
-      act: async (options, say) => {
-        const wrapOptions: WrapOptions<string> = { ...options, publish, existing, durable };
-        if (manifest === false) wrapOptions.manifest = false;
-        const run = async (path: string, directory: string) => {
-          isStarted = true;
-          say(`extracting: ${extractor[0]} is running`);
-          const consequence = publish === 'in-place' ? '' : ': nothing was published';
-          await completion(
-            start(extractor, path, directory, options.signal),
-            extractor,
-            exitCodes,
-            consequence,
-          );
-          say('extracted');
-        };
-        const report = await wrapExtractor(run, wrapOptions)(archive, destination);
-        isPublished = true;
-        return report;
-      },
-    });
-  } finally {
-    if (!isPublished) removeEmpty(missing);
-  }
+  return runPass(destination, given, {
+    // If nothing was started, the existing tree was verified. In place, the tree is what the command left.
+    leftAs: () => (publish === 'in-place' || !isStarted ? undefined : 'nothing was published'),
+    act: async (options, say) => {
+      const wrapOptions: WrapOptions<string> = { ...options, publish, existing, durable };
+      if (manifest === false) wrapOptions.manifest = false;
+      const run = async (path: string, directory: string) => {
+        isStarted = true;
+        say(`extracting: ${extractor[0]} is running`);
+        const consequence = publish === 'in-place' ? '' : ': nothing was published';
+        await completion(
+          start(extractor, path, directory, options.signal),
+          extractor,
+          exitCodes,
+          consequence,
+        );
+        say('extracted');
+      };
+      return wrapExtractor(run, wrapOptions)(archive, destination);
+    },
+  });
 }
 
 /** Refuse a command that cannot be one, before anything is touched. */

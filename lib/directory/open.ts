@@ -13,6 +13,9 @@ import { isFileSystemRoot, realPath } from './real-path.ts';
 import { Tree } from './tree.ts';
 import { WorkingDirectory } from './working-directory.ts';
 
+/** How often others may remove what is being made. */
+const MAX_TRIES = 8;
+
 /** What a tree is opened with. */
 export interface TreeUse {
   /**
@@ -91,9 +94,35 @@ export function leadsTo(realPath: string, directory: Directory): boolean {
   }
 }
 
-/** Make a directory that the caller names, and what is missing on the way to it. */
-export function makeParents(path: string): void {
-  fs.mkdirSync(encodeName(path), { recursive: true, mode: 0o777 });
+/**
+ * Make a directory that the caller names, and what is missing on the way to it.
+ *
+ * @param onMade called for each that was made, from above to below
+ */
+export function makeDirectories(path: string, onMade: (path: string, identity: Identity) => void): void {
+  for (let tries = 1; ; tries += 1) {
+    const missing: string[] = [];
+    for (let at = path; !fs.existsSync(encodeName(at)) && dirname(at) !== at; at = dirname(at))
+      missing.push(at);
+    try {
+      for (const each of missing.reverse()) makeDirectory(each, onMade);
+      return;
+    } catch (error) {
+      // Another process has removed what lies above it.
+      if (errorCode(error) !== 'ENOENT' || tries === MAX_TRIES) throw error;
+    }
+  }
+}
+
+function makeDirectory(path: string, onMade: (path: string, identity: Identity) => void): void {
+  try {
+    fs.mkdirSync(encodeName(path), { mode: 0o777 });
+  } catch (error) {
+    // Another process was faster.
+    if (errorCode(error) === 'EEXIST') return;
+    throw located(error, path);
+  }
+  onMade(path, toExactStats(fs.lstatSync(encodeName(path), { bigint: true })));
 }
 
 /** The directories that the real path of a file leads through, from the nearest to `/`. Throws ENOENT where there is none. */

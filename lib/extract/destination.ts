@@ -4,28 +4,60 @@ import type { Directory } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
 import { errorCode, located } from '../directory/errors.ts';
 import { foldingOf } from '../directory/folding.ts';
-import { holdDirectory, leadsTo, makeParents } from '../directory/open.ts';
+import { holdDirectory, leadsTo } from '../directory/open.ts';
 import { isWindows } from '../directory/platform.ts';
 import { absolute, isFileSystemRoot, realPath } from '../directory/real-path.ts';
 import { windowsFault } from '../directory/windows-names.ts';
 import { quoted } from '../printable.ts';
 import { notADirectory, parentSwapped } from './errors.ts';
+import { MadeParents } from './made-parents.ts';
+
+/** How often others may remove the parent of a destination while it is resolved. */
+const MAX_TRIES = 8;
 
 /** Where a tree is extracted to: a name in its parent, which is held from the moment that the path is resolved. */
 export class Destination {
   /** Real path, as it was resolved. */
   readonly path: string;
   readonly name: string;
-  /** The directory that it lies in. */
-  readonly parent: Directory;
   readonly parentPath: string;
+  #parent: Directory;
+  readonly #made: MadeParents;
   #holders = 1;
 
-  constructor(path: string) {
+  /** @param made directories above it that were made for it */
+  constructor(path: string, made = new MadeParents()) {
     this.path = path;
     this.name = basename(path);
     this.parentPath = dirname(path);
-    this.parent = holdDirectory(this.parentPath);
+    this.#made = made;
+    this.#parent = holdDirectory(this.parentPath);
+  }
+
+  /** The directory that it lies in. */
+  get parent(): Directory {
+    return this.#parent;
+  }
+
+  /**
+   * Make the parent anew where another process has removed it before anything was in it: whoever had made it does so when nothing is
+   * published there.
+   */
+  renew(): void {
+    if (!this.#isParentGone()) return;
+    this.#made.make(this.parentPath);
+    if (realPath(this.parentPath) !== this.parentPath) throw parentSwapped(this.path);
+    const renewed = holdDirectory(this.parentPath);
+    this.#parent.close();
+    this.#parent = renewed;
+  }
+
+  #isParentGone(): boolean {
+    try {
+      return this.#parent.stats().nlink === 0;
+    } catch (error) {
+      return errorCode(error) === 'ENOENT';
+    }
   }
 
   /** Its facts; `undefined` where nothing is there. */
@@ -68,10 +100,12 @@ export class Destination {
     this.#holders += 1;
   }
 
-  /** Let go of the parent. */
+  /** Let go of the parent. Directories that were made for it, and are empty now, are removed. */
   release(): void {
     this.#holders -= 1;
-    if (this.#holders === 0) this.parent.close();
+    if (this.#holders > 0) return;
+    this.#parent.close();
+    this.#made.remove();
   }
 }
 
@@ -84,19 +118,33 @@ export class Destination {
 export function resolveDestination(destination: unknown): Destination {
   checkPath('destination', destination);
   const path = absolute(destination);
-  const real = realDestination(path);
-  if (isFileSystemRoot(real)) {
-    throw new RangeError('destination: is the root of the file system: name a directory below it');
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return resolveOnce(path);
+    } catch (error) {
+      // Another process may remove a parent that is empty: it had made it for nothing.
+      if (errorCode(error) !== 'ENOENT' || tries === MAX_TRIES) throw error;
+    }
   }
-  const resolved = new Destination(real);
+}
+
+function resolveOnce(path: string): Destination {
+  const made = new MadeParents();
+  let resolved: Destination | undefined;
   try {
+    const real = realDestination(path, made);
+    if (isFileSystemRoot(real)) {
+      throw new RangeError('destination: is the root of the file system: name a directory below it');
+    }
+    resolved = new Destination(real, made);
     const found = resolved.lstat();
     // It may also be a dangling link, or one that was put there just now: later steps decide about links.
     if (found !== undefined && found.type !== 'directory' && found.type !== 'symlink')
       throw notADirectory(path);
     return resolved;
   } catch (error) {
-    resolved.release();
+    if (resolved === undefined) made.remove();
+    else resolved.release();
     throw error;
   }
 }
@@ -109,13 +157,13 @@ function refuseName(path: string): void {
 }
 
 /** What a path leads to. Where nothing is there, or another process has just moved it aside: its name in its real parent. */
-function realDestination(path: string): string {
+function realDestination(path: string, made: MadeParents): string {
   try {
     return realPath(path);
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;
   }
   if (isWindows) refuseName(path);
-  makeParents(dirname(path));
+  made.make(dirname(path));
   return join(realPath(dirname(path)), basename(path));
 }

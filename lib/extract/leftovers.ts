@@ -34,7 +34,7 @@ export async function clearLeftovers(destination: Destination): Promise<void> {
   }
 }
 
-/** Names that staging directories may have; none where we may not list, for then we can find nothing of ours. */
+/** Names that staging directories may have; none where we may not list, or nothing is, for then we can find nothing of ours. */
 function leftoversIn({ parent, parentPath }: Destination): string[] {
   const names: string[] = [];
   try {
@@ -44,7 +44,7 @@ function leftoversIn({ parent, parentPath }: Destination): string[] {
       if (STAGING_NAME.test(name) && isOurs(parent, name)) names.push(name);
     }
   } catch (error) {
-    if (errorCode(error) !== 'EACCES') throw located(error, parentPath);
+    if (!['EACCES', 'ENOENT'].includes(errorCode(error) ?? '')) throw located(error, parentPath);
   }
   return names;
 }

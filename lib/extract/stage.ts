@@ -70,6 +70,7 @@ export async function extractOnce(extraction: Extraction): Promise<ExtractionRep
 async function extract(work: Work): Promise<ExtractionReport> {
   const { destination, settings, lifetime, options } = work;
   const { existing, publish } = settings;
+  destination.renew();
   await clearLeftovers(destination);
   for (let tries = 1; ; tries += 1) {
     const found = destination.lstat();
@@ -169,11 +170,12 @@ function treeAround({ treePath, path }: Staging, root: Directory): Tree {
 
 async function extractInPlace(work: Work): Promise<ExtractionReport> {
   const { destination, lifetime } = work;
-  const { path, parent, name } = destination;
-  if (destination.lstat() === undefined) destination.act(() => parent.makeDirectory(name, 0o777));
+  const { path, name } = destination;
+  destination.renew();
+  if (destination.lstat() === undefined) destination.act(() => destination.parent.makeDirectory(name, 0o777));
   destination.openRoot().close();
   await abortable(work.fill(path, lifetime), lifetime.signal);
-  const open = () => destination.act(() => openTreeIn(parent, name, path));
+  const open = () => destination.act(() => openTreeIn(destination.parent, name, path));
   const report = await runPass(path, await work.options(), open);
   return { ...report, destination: path, outcome: 'in-place' };
 }

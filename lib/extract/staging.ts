@@ -70,6 +70,7 @@ export async function createStaging(destination: Destination): Promise<Staging> 
       // Until it is marked, another process may take it for one that was left behind.
       const isTaken = ['ENOENT', 'EEXIST'].includes(errorCode(error) ?? '');
       if (!isTaken || tries === MAX_TRIES) throw explained(error, destination.path);
+      destination.renew();
     }
   }
 }

@@ -35,9 +35,9 @@ export type WrappedExtractor<Archive, Rest extends unknown[]> = (
  * the modes and waits for entries that the archive names; then it publishes the tree with one rename.
  *
  * Calls in this process for one destination share one extraction if they ask for the same archive; otherwise they take
- * turns. If anything fails, the destination stays as it was, and the staging directory is removed. The destination is
- * resolved once, when the call begins. Its parent is held open until the call ends, and entries are named relative to it.
- * Each call clears up what killed processes left in that parent.
+ * turns. If anything fails, the destination stays as it was, and the staging directory and the parents that were made for it
+ * are removed. The destination is resolved once, when the call begins. Its parent is held open until the call ends, and
+ * entries are named relative to it. Each call clears up what killed processes left in that parent.
  *
  * @param extract called with the archive, an empty directory to write to, and the rest of the arguments. It may return a
  * promise, a stream, a child process, an emitter that ends with `close`, `finish`, `end` or `error`, or nothing. It learns
