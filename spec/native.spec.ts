@@ -1,10 +1,12 @@
 import { Buffer } from 'node:buffer';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   closeSync,
   constants,
   existsSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -16,6 +18,7 @@ import {
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Directory, Listing } from '../lib/directory/directory.ts';
@@ -508,3 +511,52 @@ if (hasNative) {
 }
 
 names.run();
+
+const threads = suite('native: in a thread');
+
+if (hasNative) {
+  /** Works on a tree by native calls, says so, and ends when it is told to. */
+  const work = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    import(workerData.library).then(async ({ applyPermissions, stageTree }) => {
+      for (const mode of ['a+x', 'a-x']) await applyPermissions(workerData.root, { mode });
+      for (let times = 0; times < 3; times += 1)
+        await stageTree(workerData.root + '/app', { existing: 'replace' }, () => undefined);
+      const { backend } = await applyPermissions(workerData.root, { mode: 'a+x' });
+      parentPort.once('message', () => process.exit());
+      parentPort.postMessage(backend);
+    });`;
+
+  threads('when it ends, the descriptors of other threads stay open', async () => {
+    const shape = Object.fromEntries(
+      Array.from({ length: 400 }, (_, index) => [`d${index % 20}/f${index}`, 0o600]),
+    );
+    const root = makeTree(shape);
+    const library = new URL('../dist/index.js', import.meta.url).href;
+    const worker = new Worker(work, { eval: true, workerData: { library, root }, stderr: true });
+    let warnings = '';
+    worker.stderr.setEncoding('utf8').on('data', (text: string) => {
+      warnings += text;
+    });
+    const ended = once(worker, 'exit');
+    const [backend] = await once(worker, 'message');
+    // They get the numbers that the thread has used.
+    const opened = Array.from({ length: 50 }, () => openSync(join(root, 'd0/f0'), 'r'));
+    worker.postMessage('end');
+    await ended;
+    const { ino } = lstatSync(join(root, 'd0/f0'));
+    const lost = opened.filter((fd) => {
+      try {
+        return fstatSync(fd).ino !== ino;
+      } catch {
+        return true;
+      }
+    });
+    for (const fd of opened) if (!lost.includes(fd)) closeSync(fd);
+    assert.is(backend, 'native');
+    assert.equal(lost, []);
+    assert.is(warnings, '');
+  });
+}
+
+threads.run();

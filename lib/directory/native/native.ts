@@ -39,13 +39,17 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
   readonly #use: NativeUse;
   /** Whether its descriptor can be listed: it was opened for that, and was not listed yet. */
   #isFresh: boolean;
+  /** What opened its descriptor, where that was not node:fs. */
+  readonly #opener: Kernel | undefined;
   /** Whether only root or we can put anything in it. */
   #isOurs: boolean;
 
-  constructor(fd: number, opened: EntryStats, anchor: Anchor, use: NativeUse, isFresh = false) {
+  /** @param opener the kernel that has just opened its descriptor, to list it; `undefined`: node:fs has opened it */
+  constructor(fd: number, opened: EntryStats, anchor: Anchor, use: NativeUse, opener?: Kernel) {
     super(fd, opened, anchor);
     this.#use = use;
-    this.#isFresh = isFresh;
+    this.#opener = opener;
+    this.#isFresh = opener !== undefined;
     this.#isOurs = this.#isOursWith(opened.mode);
   }
 
@@ -78,7 +82,7 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
     const fd = kernel?.openDirectory(this.fd, entryName(name));
     if (kernel === undefined || fd === undefined) return super.openDirectory(name);
     const opened = kernel.look(fd, ITSELF);
-    if (opened !== undefined) return new NativeDirectory(fd, opened, this.anchor, this.#use, true);
+    if (opened !== undefined) return new NativeDirectory(fd, opened, this.anchor, this.#use, kernel);
     kernel.close(fd);
     return super.openDirectory(name);
   }
@@ -123,10 +127,10 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
   }
 
   override close(): void {
-    const { kernel } = this.#use;
-    if (kernel === undefined) return super.close();
+    // Node notes what a worker opens and closes by node:fs, and closes the rest when the worker ends, whosever it is by then.
+    if (this.#opener === undefined) return super.close();
     this.anchor.workingDirectory?.forget(this.fd);
-    kernel.close(this.fd);
+    this.#opener.close(this.fd);
   }
 
   protected override sibling(fd: number, opened: EntryStats, anchor = this.anchor): AnchoredDirectory {
