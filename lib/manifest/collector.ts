@@ -1,3 +1,4 @@
+import { show } from '../checks.ts';
 import { formatMode, ManifestError } from '../errors.ts';
 import { quoted } from '../printable.ts';
 import { normalDigest } from './digest.ts';
@@ -255,6 +256,5 @@ function isLinkTarget(value: unknown): boolean {
 }
 
 function showValue(value: unknown): string {
-  if (value === undefined) return 'unknown';
-  return typeof value === 'string' ? quoted(value) : String(value);
+  return value === undefined ? 'unknown' : show(value);
 }
