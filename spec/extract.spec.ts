@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import {
+import fs, {
   chmodSync,
   existsSync,
   mkdirSync,
@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { chmod, lstat, mkdir, rm, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
@@ -605,6 +606,49 @@ test('an abort at the last moment publishes nothing, and an abort before the fir
     assert.is(await rejection(extract(archive, destination)), reason);
   }
   assert.is(starts, 0);
+  assert.equal(namesIn(directory), []);
+});
+
+test('what fails between filling and publishing names the destination, not a descriptor', async () => {
+  const { directory, archive, destination } = workspace();
+  // A directory that its owner may not write to is noted before it is moved.
+  const readOnly = { directoryMode: 0o555 };
+  const onNote =
+    (original: Call): Call =>
+    (...parameters) => {
+      if (/lock-\d+-\d+$/.test(`${parameters[0]}`)) throw systemFailure('ENOSPC', 'mkdir');
+      return original(...parameters);
+    };
+  const noted = await around('mkdirSync', onNote, () =>
+    rejection(wrapExtractor(unpack, readOnly)(archive, destination)),
+  );
+  const { openSync } = fs;
+  let isFilled = false;
+  const fill = async (path: string, to: string) => {
+    await unpack(path, to);
+    isFilled = true;
+  };
+  // To be synced, what is held is opened once more, by its descriptor.
+  fs.openSync = (path, ...rest) => {
+    if (isFilled && /^\/proc\/(?:self|\d+)\/fd\/\d+$/.test(`${path}`)) throw systemFailure('EMFILE', 'open');
+    return openSync(path, ...rest);
+  };
+  syncBuiltinESMExports();
+  let synced: NodeJS.ErrnoException;
+  try {
+    synced = await rejection(wrapExtractor(fill, { durable: true })(archive, destination));
+  } finally {
+    fs.openSync = openSync;
+    syncBuiltinESMExports();
+  }
+  for (const [error, code] of [
+    [noted, 'ENOSPC'],
+    [synced, 'EMFILE'],
+  ] as const) {
+    assert.is(error.code, code);
+    assert.is(error.path, destination);
+    assert.is(error.message, `${code}: broken, extract to ${JSON.stringify(destination)}`);
+  }
   assert.equal(namesIn(directory), []);
 });
 

@@ -13,7 +13,12 @@ import { makeTree } from './helpers/tree.ts';
 const test = suite('real paths');
 
 /** What a path comes to where realpath(3) fails with a code for some of them: its real path, or a code. */
-function resolved(path: string, fails: (path: string) => boolean, code = 'EACCES'): string | undefined {
+function resolved(
+  path: string,
+  fails: (path: string) => boolean,
+  code = 'EACCES',
+  told: (error: unknown) => string | undefined = errorCode,
+): string | undefined {
   const { realpathSync } = fs;
   const { native } = realpathSync;
   const failing = (given: fs.PathLike, options: fs.BufferEncodingOption): Buffer => {
@@ -25,7 +30,7 @@ function resolved(path: string, fails: (path: string) => boolean, code = 'EACCES
   try {
     return realPath(path);
   } catch (error) {
-    return errorCode(error);
+    return told(error);
   } finally {
     realpathSync.native = native;
   }
@@ -67,6 +72,12 @@ test('what may not be read has the name that it has in the real path of its dire
 test('an error that says something else is told, not gone around', () => {
   const tree = makeTree({ 'd/': 0o755 });
   for (const code of ['EIO', 'ELOOP']) assert.is(resolved(join(tree, 'd'), isBelow(tree), code), code);
+});
+
+test('an error on the way is one line, whatever the name', () => {
+  const tree = makeTree({});
+  const message = resolved(join(tree, 'a\nb'), isBelow(tree), 'EACCES', (error) => (error as Error).message);
+  assert.is(message, `ENOENT: no such file or directory, lstat ${JSON.stringify(join(tree, 'a\nb'))}`);
 });
 
 test('forty links are followed, and at the next it is a loop', () => {

@@ -42,9 +42,20 @@ export function realPath(path: string): string {
       if (errorCode(error) !== 'EACCES' || isFileSystemRoot(at)) throw located(error, at);
       const parent = realPath(dirname(at));
       const named = join(parent, basename(at));
-      if (!fs.lstatSync(encodeName(named)).isSymbolicLink()) return named;
-      at = resolve(parent, decodeName(fs.readlinkSync(encodeName(named), { encoding: 'buffer' })));
+      const target = linkTarget(named);
+      if (target === undefined) return named;
+      at = resolve(parent, target);
     }
   }
   throw systemError('ELOOP', 'too many symbolic links', 'realpath', path);
+}
+
+/** The text of a link; `undefined` for anything else. */
+function linkTarget(path: string): string | undefined {
+  try {
+    if (!fs.lstatSync(encodeName(path)).isSymbolicLink()) return undefined;
+    return decodeName(fs.readlinkSync(encodeName(path), { encoding: 'buffer' }));
+  } catch (error) {
+    throw located(error, path);
+  }
 }

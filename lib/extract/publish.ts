@@ -53,7 +53,11 @@ export async function publish(
 ): Promise<Published> {
   const { directory, asides } = staging;
   const tree = directory.lstat(TREE);
-  if (tree !== undefined) noteLocked(directory, tree);
+  try {
+    if (tree !== undefined) noteLocked(directory, tree);
+  } catch (error) {
+    throw explained(error, staging.destination.path);
+  }
   const published = await whileInUse(() => tryToPublish(staging, finished, existing, retry), retry, signal);
   for (const each of asides) each.retire();
   return published;

@@ -9,7 +9,7 @@ import type { ApplyOptions } from '../options.ts';
 import { runPass } from '../pass/apply.ts';
 import { type PermissionReport, UnresolvedEntriesError } from '../report.ts';
 import type { Destination } from './destination.ts';
-import { alreadyThere, mountedOn } from './errors.ts';
+import { alreadyThere, explained, mountedOn } from './errors.ts';
 import type { ExtractionReport } from './extraction-report.ts';
 import { keep } from './keep.ts';
 import { clearLeftovers } from './leftovers.ts';
@@ -108,7 +108,7 @@ async function extractAtomically(work: Work): Promise<ExtractionReport | undefin
     root = finished.root;
     const isOfNobody = !finished.isRootListed && root.opened.mode === madeMode;
     if (existing === 'replace' && isOfNobody) keepMode(root, destination, settings);
-    if (durable) await syncTree(treeAround(staging, root), signal);
+    if (durable) await sync(staging, root, signal);
     signal.throwIfAborted();
     const outcome = await (durable ? publishDurably : publish)(staging, root.opened, existing, {
       retry,
@@ -147,6 +147,15 @@ async function finish(
     root?.close();
     if (!(error instanceof UnresolvedEntriesError) || error.report.root !== treePath) throw error;
     throw new UnresolvedEntriesError({ ...error.report, root: destination.path });
+  }
+}
+
+/** fsync the tree. An error of the system names the destination, not a descriptor. */
+async function sync(staging: Staging, root: Directory, signal: AbortSignal): Promise<void> {
+  try {
+    await syncTree(treeAround(staging, root), signal);
+  } catch (error) {
+    throw explained(error, staging.destination.path);
   }
 }
 
