@@ -417,6 +417,23 @@ for (const [backend, hold] of backends) {
     assert.equal(openDirectories(), []);
   });
 
+  staging('that another process removes at the last moment is not warned of', async () => {
+    const directory = tempDirectory();
+    await at(directory, async (destination) => {
+      const made = await createStaging(destination);
+      const removing =
+        (original: Call): Call =>
+        (path) => {
+          if (basename(`${path}`) === made.name) original(path);
+          return original(path);
+        };
+      const remove = () => around('rmdirSync', removing, () => removeStaging(made, undefined));
+      assert.equal(await warningsOf(remove), []);
+      assert.not.ok(existsSync(made.path));
+    });
+    assert.equal(openDirectories(), []);
+  });
+
   staging('that cannot be listed is warned of', async () => {
     const directory = tempDirectory();
     await at(directory, async (destination) => {
@@ -542,6 +559,19 @@ for (const [backend, hold] of backends) {
     const warnings = await warningsOf(() => around('unlinkSync', removing, () => clear(directory)));
     assert.equal(warnings, []);
     assert.equal(readdirSync(directory), []);
+  });
+
+  leftovers('that are none, because their owner is about to mark them, stay', async () => {
+    const directory = tempDirectory();
+    const made = await leftover(directory, {}, '');
+    const marking =
+      (original: Call): Call =>
+      (path) => {
+        writeFileSync(join(made, 'marker'), '');
+        return original(path);
+      };
+    assert.equal(await warningsOf(() => around('rmdirSync', marking, () => clear(directory))), []);
+    assert.equal(readdirSync(made), ['marker']);
   });
 
   leftovers('where what is there cannot be listed, that is said', async () => {

@@ -61,11 +61,7 @@ async function clear(parent: Directory, name: string, path: string): Promise<voi
     if (!isPrivate(directory.opened)) return;
     const owner = await ownerOf(directory);
     if (owner === 'alive') return;
-    if (owner === 'unmarked') {
-      // One that was just made, or that was about to be removed.
-      if (directory.list(1).size === 0) removeNamed(parent, name, directory.opened);
-      return;
-    }
+    if (owner === 'unmarked') return removeUnmarked(parent, name, directory);
     putBackAll(directory, parent);
     lockAgain(directory, parent);
     if (owner === 'elsewhere') return;
@@ -74,5 +70,16 @@ async function clear(parent: Directory, name: string, path: string): Promise<voi
     await dismantle(parent, { name, path, directory });
   } finally {
     directory.close();
+  }
+}
+
+/** Remove one that was just made, or that was about to be removed. */
+function removeUnmarked(parent: Directory, name: string, directory: Directory): void {
+  if (directory.list(1).size > 0) return;
+  try {
+    removeNamed(parent, name, directory.opened);
+  } catch (error) {
+    // Its owner has just marked it, and lives.
+    if (!['ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) throw error;
   }
 }

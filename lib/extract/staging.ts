@@ -246,7 +246,13 @@ async function removeWithin(
 /** Remove an empty directory by its name, if the name still leads to it. */
 export function removeNamed(parent: Directory, name: string, identity: Identity): void {
   const found = parent.lstat(name);
-  if (found !== undefined && isSameEntry(found, identity)) parent.removeDirectory(name);
+  if (found === undefined || !isSameEntry(found, identity)) return;
+  try {
+    parent.removeDirectory(name);
+  } catch (error) {
+    // Another process, which takes it for a leftover, was faster.
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
 }
 
 /** Names in a directory that is held; none where another process has removed it. */
