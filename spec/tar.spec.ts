@@ -757,7 +757,7 @@ const faults: [what: string, bytes: () => Buffer, fault: RegExp][] = [
   [
     'something else',
     () => Buffer.alloc(2000, 'text '),
-    /entry 1 at offset 0: the header at offset 0 has a wrong checksum: it is broken, or not a tar/,
+    /entry 1 at offset 0: the header at offset 0 has a wrong checksum: broken, or not a tar header$/,
   ],
   ['no name', () => packTar([{ name: '' }]), /path "" is empty/],
   [

@@ -98,9 +98,7 @@ export class TarReader {
     }
     if (block.length < BLOCK_LENGTH) {
       const end = this.#bytes.offset;
-      throw new Error(
-        `the archive ends at offset ${end}, within a header: it is cut off, or not a tar archive`,
-      );
+      throw new Error(`the archive ends at offset ${end}, within a header: it is cut off, or not a tar`);
     }
     if (checksumOf(block) === undefined && (await this.#skipIgnored())) return true;
     this.#checkChecksum(block);
@@ -119,9 +117,7 @@ export class TarReader {
     const checksum = checksumOf(block);
     if (checksum === undefined) {
       const offset = this.#bytes.offset - BLOCK_LENGTH;
-      throw new Error(
-        `the header at offset ${offset} has a wrong checksum: it is broken, or not a tar header`,
-      );
+      throw new Error(`the header at offset ${offset} has a wrong checksum: broken, or not a tar header`);
     }
     if (checksum === 'plain' || this.#hasSignedChecksum) return;
     this.#hasSignedChecksum = true;
@@ -194,18 +190,14 @@ export class TarReader {
   /** A compressed archive of a few bytes can hold names without end. */
   #checkLengths(path: string, linkTarget: string): void {
     if (path.length > MAX_PATH_LENGTH) {
-      throw new Error(`has a name of ${path.length} characters; at most ${MAX_PATH_LENGTH} are read`);
+      throw new Error(`has a name of ${path.length} characters; at most ${MAX_PATH_LENGTH}`);
     }
     if (linkTarget.length > MAX_LINK_TARGET) {
-      throw new Error(
-        `has a link target of ${linkTarget.length} characters; at most ${MAX_LINK_TARGET} are read`,
-      );
+      throw new Error(`has a link target of ${linkTarget.length} characters; at most ${MAX_LINK_TARGET}`);
     }
     this.#textLength += path.length + linkTarget.length;
     if (this.#textLength > MAX_TEXT_LENGTH) {
-      throw new Error(
-        `brings all names together to ${this.#textLength} characters; at most ${MAX_TEXT_LENGTH} are read`,
-      );
+      throw new Error(`brings the names to ${this.#textLength} characters; at most ${MAX_TEXT_LENGTH}`);
     }
   }
 
