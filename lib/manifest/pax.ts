@@ -47,7 +47,7 @@ export async function parsePax(bytes: Buffer): Promise<Map<string, Buffer>> {
     const digits = bytes.toString('latin1', start, Math.min(Math.max(start, space), start + MAX_DIGITS));
     const end = /^\d+$/.test(digits) ? start + Number(digits) : Number.NaN;
     const equals = bytes.indexOf('=', space);
-    const isRecord = end <= bytes.length && equals > space + 1 && equals < end - 1 && bytes[end - 1] === 0x0a;
+    const isRecord = end <= bytes.length && equals > space && equals < end - 1 && bytes[end - 1] === 0x0a;
     if (!isRecord) throw new Error(`has an extended header with a broken record at its byte ${start}`);
     const key = bytes.toString('utf8', space + 1, equals);
     const kept = isSparseKey(key) && !keptKeys.has(key) ? OTHER_SPARSE : key;
