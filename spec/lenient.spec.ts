@@ -1,5 +1,6 @@
 import { closeSync, linkSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { crc32, gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -236,9 +237,7 @@ zip('control characters in a name that is not said to be UTF-8', async () => {
       { name: 'Icon\r', mode: REGULAR | 0o644, content: 'x' },
       { name: 'bell\x07\x7f', mode: REGULAR | 0o644 },
     ],
-    4,
-    // It leaves them out.
-    ['unzip'],
+    5,
   );
   assert.equal(
     manifest.entries.map(({ path, alternative }) => [path, alternative]),
@@ -313,6 +312,90 @@ zip('UTF-8 made on FAT without an extra field, which unzip converts', async () =
     ],
   );
 });
+
+zip('names of Windows in a DOS code page, of which unzip makes a third spelling', async () => {
+  const entries: RawEntry[] = [
+    { name: Buffer.from('6772819f652e657865', 'hex'), system: FAT, content: 'x' },
+    {
+      name: Buffer.from('64848261', 'hex'),
+      system: FAT,
+      content: 'yy',
+      extra: Buffer.from('5554050001000000ff', 'hex'),
+    },
+    { name: Buffer.from('6d812f', 'hex'), system: 6, attributes: DOS_DIRECTORY },
+    { name: Buffer.from('6e81', 'hex'), system: NTFS },
+  ];
+  // It replaces what is no UTF-8.
+  const manifest = await readHeld(entries, 4, ['adm-zip']);
+  assert.equal(
+    manifest.entries.map(({ path, alternative }) => [path, alternative]),
+    [
+      ['gr\u00fc\u0192e.exe', 'gr\udc81\udc9fe.exe'],
+      ['d\u00e4\u00e9a', 'd\udc84\udc82a'],
+      ['m\u00fc', 'm\udc81'],
+      ['n\u00fc', 'n\udc81'],
+    ],
+  );
+  const strict = { manifest, retry: false, strict: false } as const;
+  // Nothing is there: each is named once, by its path.
+  const none = await applyPermissions(makeTree({}), strict);
+  assert.equal(
+    none.unresolved.map(({ path, reason }) => [path, reason]).sort(),
+    manifest.entries.map(({ path }) => [path, 'missing']).sort(),
+  );
+  assert.is(none.counts.unlisted, 0);
+});
+
+zip(
+  'what is wrong with a third spelling is named by it, and it is waited for, mapped and ignored',
+  async () => {
+    const name = (text: string): RawEntry => ({ name: text, mode: REGULAR | 0o755, content: 'x' });
+    const path = fileOf(rawZip([name('p/a\tb'), name('p/c')]), '.zip');
+    const manifest = await readManifest(path);
+    const wrong = await applyPermissions(makeTree({ 'p/ab': 'xx', 'p/c': 'x' }), {
+      manifest,
+      retry: false,
+      strict: false,
+    });
+    assert.equal(
+      wrong.unresolved.map((error) => [error.path, error.reason]),
+      [['p/ab', 'size-mismatch']],
+    );
+    const right = await applyPermissions(makeTree({ 'p/ab': 'x', 'p/c': 'x' }), {
+      manifest,
+      unlisted: 'error',
+    });
+    assert.is(right.counts.changed, 2);
+    const mapped = await readManifest(path, { strip: 1 });
+    assert.ok((await applyPermissions(makeTree({ ab: 'x', c: 'x' }), { manifest: mapped, retry: false })).ok);
+    const ignored = await applyPermissions(makeTree({ 'p/c': 'x' }), {
+      manifest,
+      retry: false,
+      ignore: 'p/ab',
+    });
+    assert.ok(ignored.ok);
+    const late = makeTree({ 'p/c': 'x' });
+    const [report] = await Promise.all([
+      applyPermissions(late, { manifest, retry: { minTimeout: 1, maxTimeout: 20, maxRetryTime: 20_000 } }),
+      (async () => {
+        await setImmediate();
+        writeFileSync(join(late, 'p/ab'), 'x');
+      })(),
+    ]);
+    assert.ok(report.ok);
+    // Another entry has it for its own.
+    const both = await readManifest(fileOf(rawZip([name('a\tb'), name('ab')]), '.zip'));
+    const one = await applyPermissions(makeTree({ ab: 'x' }), {
+      manifest: both,
+      retry: false,
+      strict: false,
+    });
+    assert.equal(
+      one.unresolved.map((error) => [error.path, error.reason]),
+      [['a\tb', 'missing']],
+    );
+  },
+);
 
 zip('offsets modulo 4 GiB, as macOS writes them', async () => {
   const GAP = 2 ** 32 + 1000;
@@ -747,6 +830,20 @@ const busybox: PackedMember[] = [
   { name: 'bin/false', flag: '1', link: './bin/permwalk-box' },
   { name: 'bin/other', flag: '1', link: 'bin/true' },
 ];
+
+tar('a pax record without a keyword is passed over', async () => {
+  const header: PackedMember = { name: 'PaxHeaders/a', flag: 'x', content: '14 path=b/run\n5 =a\n' };
+  const named: PackedMember = { name: 'a', mode: '0000755', content: '1' };
+  // bsdtar takes no archive that has one.
+  const manifest = await readTar(packTar([header, named, { name: 'c' }]), 3, ['bsdtar']);
+  assert.equal(
+    manifest.entries.map(({ path, mode, size }) => [path, mode, size]),
+    [
+      ['b/run', 0o755, 1],
+      ['c', 0o644, 0],
+    ],
+  );
+});
 
 tar('an absolute hard link target lies below the root', async () => {
   const manifest = await readTar(packTar(busybox), 2);

@@ -2,7 +2,15 @@ import { show } from '../checks.ts';
 import { formatMode, ManifestError } from '../errors.ts';
 import { quoted } from '../printable.ts';
 import { normalDigest } from './digest.ts';
-import { alternativeOf, digestOf, isOptional, linksOf, type ManifestEntry } from './manifest.ts';
+import {
+  alternativeOf,
+  digestOf,
+  isOptional,
+  linksOf,
+  type ManifestEntry,
+  setTraits,
+  traitsOf,
+} from './manifest.ts';
 import type { Notes } from './notes.ts';
 import { type NormalizedPath, normalizeManifestPath, tryNormalize } from './path.ts';
 import { entryProperties, findMisspelled } from './properties.ts';
@@ -65,6 +73,10 @@ export class EntryCollector {
       if (alternative === undefined) continue;
       if (this.#paths.has(alternative) || taken.has(alternative)) delete entry.alternative;
       else taken.add(alternative);
+      const { third } = traitsOf(entry);
+      if (third === undefined) continue;
+      if (this.#paths.has(third) || taken.has(third)) setTraits(entry, { third: undefined });
+      else taken.add(third);
     }
     return entries;
   }

@@ -35,6 +35,8 @@ const drives = /^(?:[A-Za-z]:)+(?=[^/])/;
 export interface SpelledName {
   readonly path: string;
   readonly alternative?: string | undefined;
+  /** As unzip reads it, where that is neither of the two. */
+  readonly third?: string | undefined;
   /** Why it has two, where the archive is odd. */
   readonly oddity?: keyof typeof oddities | undefined;
 }
@@ -54,7 +56,7 @@ export interface ZipNameFacts {
   readonly unicodePath: Buffer | undefined;
   /** Whether it was made on a system where a backslash separates names. */
   readonly isDosMade: boolean;
-  /** Whether unzip takes its bytes for those of a DOS code page, whatever is said of them. */
+  /** Whether unzip takes its bytes for those of a DOS code page. */
   readonly isTakenForOem: boolean;
 }
 
@@ -76,19 +78,25 @@ export function isPlainName(latin1: string): boolean {
  *   the other way about (yauzl takes it for a separator everywhere)
  * - letters and accents that are said to be UTF-8: as they stand, or composed to one character (bsdtar)
  * - a letter and a colon at the beginning: a name, or nothing (bsdtar)
- * - letters that are said to be UTF-8, made on FAT, and without any extra field: as they stand, or converted once too often (unzip)
- * - any other control character, and `;1` at the end: as it stands, or left out (unzip)
+ *
+ * What unzip makes of it is the second or the third spelling: see {@link unzipName}.
  */
 export function zipName(raw: Buffer, facts: ZipNameFacts): SpelledName {
+  const spelled = spell(raw, facts);
+  const { path, alternative } = spelled;
+  const other = safely(unzipName(raw, facts));
+  if (other === undefined || other === path || other === alternative) return spelled;
+  return alternative === undefined ? { ...spelled, alternative: other } : { ...spelled, third: other };
+}
+
+function spell(raw: Buffer, facts: ZipNameFacts): SpelledName {
   const latin1 = raw.toString('latin1');
   const isPlainText = facts.unicodePath === undefined && isAscii.test(latin1);
   const { path, alternative, oddity }: SpelledName = isPlainText
     ? { path: latin1, alternative: facts.isUtf8 ? undefined : withSigns(latin1) }
     : decode(raw, facts);
   if (!path.includes('\\')) {
-    const isMangled = facts.isUtf8 && facts.isTakenForOem && !isPlainText;
-    const other =
-      alternative ?? withoutDrive(path) ?? (isMangled ? fromOem(raw) : undefined) ?? withoutControls(path);
+    const other = alternative ?? withoutDrive(path);
     return { path, alternative: other === undefined ? undefined : safely(other), oddity };
   }
   const split = path.replaceAll('\\', '/');
@@ -116,17 +124,17 @@ function withSigns(name: string): string | undefined {
   return signs === name ? undefined : signs;
 }
 
-/** A name in UTF-8 as unzip has it that takes it for one in a DOS code page. */
-function fromOem(raw: Buffer): string {
-  const bytes = raw.map((byte) => (byte < 0x80 ? byte : (OEM_TO_ISO[byte - 0x80] as number)));
-  const name = decodeName(Buffer.from(bytes.filter((byte) => byte !== UNPRINTABLE)));
-  return withoutControls(name) ?? name;
-}
-
-/** A name without control characters and a version, as unzip has it; `undefined` where it has none. */
-function withoutControls(name: string): string | undefined {
-  const rest = name.replace(controls, '').replace(version, '');
-  return rest === name ? undefined : rest;
+/**
+ * The name as unzip has it: without control characters, 0xff and a version; made on FAT, converted from a DOS code page, and with
+ * backslashes for slashes where it has none of these.
+ */
+function unzipName(raw: Buffer, { isUtf8, unicodePath, isTakenForOem }: ZipNameFacts): string {
+  const given = isUtf8 ? raw : (unicodePath ?? raw);
+  const isConverted = isTakenForOem && given === raw;
+  const bytes = isConverted ? raw.map((byte) => OEM_TO_ISO[byte - 0x80] ?? byte) : given;
+  const text = decodeName(Buffer.from(bytes.filter((byte) => byte !== UNPRINTABLE)));
+  const name = isTakenForOem && !text.includes('/') ? text.replaceAll('\\', '/') : text;
+  return name.replace(controls, '').replace(version, '');
 }
 
 /**

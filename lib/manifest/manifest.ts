@@ -79,6 +79,8 @@ export interface EntryTraits {
   readonly isAbsoluteHardLink?: boolean;
   /** Of a hard link, the path of the file that it is another name of. */
   readonly firstName?: string;
+  /** The whole path in a third spelling, in its one form: safe, and that of no other entry. */
+  readonly third?: string | undefined;
   /** A directory of which some extractors make an empty file. */
   readonly isPerhapsEmptyFile?: boolean;
   /** A link of which most extractors make a file: it need not lead anywhere. */

@@ -191,8 +191,10 @@ class Mapper {
       if (alternative === undefined || alternative === path) delete mapped.alternative;
       else mapped.alternative = alternative;
     }
-    const traits = traitsOf(entry);
-    const { firstName } = traits;
+    const whole = traitsOf(entry);
+    const { firstName } = whole;
+    const third = whole.third === undefined ? undefined : this.#map(whole.third);
+    const traits = third === whole.third ? whole : { ...whole, third: third === path ? undefined : third };
     if (firstName === undefined) setTraits(mapped, traits);
     // The names of one file stay together where the first one is cut: no path has a NUL.
     else setTraits(mapped, { ...traits, firstName: this.#map(firstName) ?? `\0${firstName}` });

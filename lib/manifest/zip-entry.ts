@@ -37,7 +37,7 @@ const DARWIN = 19;
 const DOS_SYSTEMS: readonly number[] = [0, 6, 10, 11, 14];
 /** ...and those of which unzip knows labels of volumes: FAT, Atari, HPFS, NTFS. */
 const LABEL_SYSTEMS: readonly number[] = [0, 5, 6, 11];
-/** ...and those whose names unzip converts, where no extra field makes it look at the UTF-8 bit: FAT, HPFS. */
+/** ...and those whose names unzip converts: FAT, HPFS. It looks at the UTF-8 bit of an entry that has an extra field. */
 const OEM_SYSTEMS: readonly number[] = [0, 6];
 
 /** One header of a central directory. One is used for all: a new one each would leave more garbage than all else that is read. */
@@ -121,11 +121,12 @@ export class ZipEntry {
       return;
     }
     const raw = bytes.subarray(start + HEADER_LENGTH, nameEnd);
+    const isUtf8 = (this.flags & FLAG_UTF8) !== 0;
     this.name = zipName(raw, {
-      isUtf8: (this.flags & FLAG_UTF8) !== 0,
+      isUtf8,
       unicodePath: unicode && unicodePathOf(unicode, raw),
       isDosMade: this.isDosMade,
-      isTakenForOem: OEM_SYSTEMS.includes(this.system) && extraEnd === nameEnd,
+      isTakenForOem: OEM_SYSTEMS.includes(this.system) && !(isUtf8 && extraEnd > nameEnd),
     });
   }
 

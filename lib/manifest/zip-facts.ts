@@ -3,6 +3,7 @@ import { oddities } from './file-names.ts';
 import type { EntryTraits, ManifestEntry } from './manifest.ts';
 import { setTraits } from './manifest.ts';
 import type { Notes } from './notes.ts';
+import { tryNormalize } from './path.ts';
 import type { ZipEntry } from './zip-entry.ts';
 
 /** Bits of a Unix mode that say what kind of entry it is, and the kinds. */
@@ -23,7 +24,7 @@ const VOLUME_LABEL =
 
 /** What a zip entry says, as extractors take it; its link target is read by whoever wants it. */
 export function readFacts(entry: ZipEntry, notes: Notes): ManifestEntry {
-  const { path, alternative, oddity } = entry.name;
+  const { path, alternative, third, oddity } = entry.name;
   if (oddity !== undefined) notes.addFirst(oddity, oddities[oddity], path);
   const { type, mode, traits } = entry.isUnixMade
     ? unixFacts(entry, path, notes)
@@ -35,12 +36,20 @@ export function readFacts(entry: ZipEntry, notes: Notes): ManifestEntry {
       ? { path, type, mode, size, digest: crc32Digest(entry.crc32) }
       : { path, type, mode, size };
   if (alternative !== undefined) facts.alternative = alternative;
+  if (third !== undefined) setThird(facts, third);
   if (entry.canHaveLabel && (entry.attributes & DOS_LABEL) !== 0) {
     notes.addFirst('volume-label', VOLUME_LABEL, path);
     facts.optional = true;
   }
   if (traits !== undefined) setTraits(facts, traits);
   return facts;
+}
+
+/** A third spelling, in its one form. */
+function setThird(facts: ManifestEntry, spelled: string): void {
+  const normal = tryNormalize(spelled);
+  const isAnother = !('fault' in normal) && ![facts.path, facts.alternative].includes(spelled);
+  if (isAnother && normal.path !== '.') setTraits(facts, { third: normal.path });
 }
 
 interface Facts {

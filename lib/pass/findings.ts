@@ -93,8 +93,8 @@ export class Findings {
       return this.#ledger.end(slot, 'vanished');
     }
     if (this.#slots.isOptional(slot)) return this.#absent(slot);
-    const twin = this.#slots.twin(slot);
-    if (twin !== undefined && this.#slots.state(twin) === 'done') return this.#ledger.drop(slot);
+    const twins = this.#slots.twins(slot);
+    if (twins.some((twin) => this.#slots.state(twin) === 'done')) return this.#ledger.drop(slot);
     // U+FFFD stands for bytes that were lost when the manifest was made: such a name can never be found.
     const reason = hasLostBytes(subject) ? 'undecodable-name' : 'missing';
     this.#ledger.wait(subject, { reason, ...facts, expected: this.expected(slot) });
@@ -102,15 +102,15 @@ export class Findings {
 
   /** Something that may be absent counts once, in whichever spelling. */
   #absent(slot: number): void {
-    const twin = this.#slots.twin(slot);
-    const isUndecided = twin !== undefined && this.#slots.state(twin) !== 'done';
-    const isThere = twin !== undefined && this.#slots.ending(twin) !== undefined;
+    const twins = this.#slots.twins(slot);
+    const isUndecided = twins.some((twin) => this.#slots.state(twin) !== 'done');
+    const isThere = twins.some((twin) => this.#slots.ending(twin) !== undefined);
     if (isUndecided || isThere) this.#ledger.drop(slot);
     else this.#ledger.absent(slot);
   }
 
   #hasOtherSpelling(slot: number): boolean {
-    return this.#slots.twin(slot) !== undefined || this.#slots.isSoft(slot);
+    return this.#slots.twins(slot).length > 0 || this.#slots.isSoft(slot);
   }
 
   /** What the manifest says of an entry. */

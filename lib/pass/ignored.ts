@@ -60,7 +60,9 @@ export function* ignoredIn(
     }
     if (slices.isOver()) yield;
   }
-  for (const [slot, twin] of plan.twins) if (marks[twin] === 1 && marks[slot] === 0) mark(slot, true, true);
+  for (const [slot, twins] of plan.twins) {
+    if (marks[slot] === 0 && twins.some((twin) => marks[twin] === 1)) mark(slot, true, true);
+  }
   // From the last to the first: a directory that leads only to ignored entries leads to nothing.
   const needed = new Uint8Array(directories.length);
   for (let index = directories.length - 1; index > 0; index -= 1) {

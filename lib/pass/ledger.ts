@@ -159,8 +159,9 @@ export class Ledger {
     this.#slots.setEnding(slot, undefined);
     this.#slots.setState(slot, 'open');
     // It may be in its other spelling by now.
-    const twin = this.#slots.twin(slot);
-    if (twin !== undefined && this.#slots.ending(twin) === undefined) this.#slots.setState(twin, 'open');
+    for (const twin of this.#slots.twins(slot)) {
+      if (this.#slots.ending(twin) === undefined) this.#slots.setState(twin, 'open');
+    }
   }
 
   /** An entry that is as it was promised, whatever is still to be done to it: nothing waits for it any more. */
@@ -168,18 +169,19 @@ export class Ledger {
     if (slot === NO_SLOT) return;
     this.#slots.setState(slot, 'done');
     if (this.#waits.size === 0) return;
-    this.#releaseTwin(slot);
+    this.#releaseTwins(slot);
     if (!this.#stopWaiting(slot)) return;
     this.progressed = true;
     if (this.#slots.origin(slot) === 'listed') this.recovered += 1;
   }
 
-  /** Nothing waits for a second spelling where one is there. */
-  #releaseTwin(slot: number): void {
-    const twin = this.#slots.twin(slot);
-    if (twin === undefined || !isMissing(this.#waits.get(twin)?.finding)) return;
-    this.drop(twin);
-    this.progressed = true;
+  /** Nothing waits for another spelling where one is there. */
+  #releaseTwins(slot: number): void {
+    for (const twin of this.#slots.twins(slot)) {
+      if (!isMissing(this.#waits.get(twin)?.finding)) continue;
+      this.drop(twin);
+      this.progressed = true;
+    }
   }
 
   #stopWaiting(slot: number): boolean {
@@ -222,7 +224,7 @@ export class Ledger {
     if (slot !== NO_SLOT) {
       if (this.#stopWaiting(slot)) this.progressed = true;
       this.#slots.setState(slot, 'done');
-      this.#releaseTwin(slot);
+      this.#releaseTwins(slot);
     }
     const attempts = (wait?.attempts ?? 0) + 1;
     const elapsedMs = wait === undefined ? 0 : Math.round(performance.now() - wait.since);
@@ -276,13 +278,15 @@ export class Ledger {
     return new UnresolvedEntryError({ path, attempts, elapsedMs, ...finding });
   }
 
-  /** Of two spellings that are both missing the first is named; of two of which one is there, that one. */
+  /** Of spellings that are all missing the first is named; of those of which one is there, that one. */
   #isSaidByTwin(slot: number, finding: Finding): boolean {
-    const twin = this.#slots.twin(slot);
-    if (twin === undefined) return false;
-    if (!isMissing(finding)) return this.#slots.ending(twin) !== undefined;
-    const other = this.#waits.get(twin)?.finding;
-    return this.#slots.isAlternative(slot) || (other !== undefined && !isMissing(other));
+    const twins = this.#slots.twins(slot);
+    if (twins.length === 0) return false;
+    if (!isMissing(finding)) return twins.some((twin) => this.#slots.ending(twin) !== undefined);
+    const others = twins.map((twin) => this.#waits.get(twin)?.finding);
+    return (
+      this.#slots.isAlternative(slot) || others.some((other) => other !== undefined && !isMissing(other))
+    );
   }
 }
 

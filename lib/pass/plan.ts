@@ -48,21 +48,21 @@ export interface PlanParts {
   readonly parents: Int32Array;
   readonly lacksExecutables: boolean;
   readonly hasAbsoluteHardLinks: boolean;
-  /** Slots of what is spelled in two ways. */
-  readonly pairs: readonly (readonly [number, number])[];
+  /** Slots of what is spelled in more than one way: those of one thing together, its path first. */
+  readonly spellings: readonly (readonly number[])[];
 }
 
 /**
  * A manifest by directory. Everything that it lists, and each directory on the way, has a slot: first the entries in the manifest's
- * order, then their second spellings, then the directories. It holds no state of a pass, so each manifest needs only one plan.
+ * order, then their further spellings, then the directories. It holds no state of a pass, so each manifest needs only one plan.
  */
 export class Plan {
-  /** What the manifest lists, and behind that an entry for each second spelling. */
+  /** What the manifest lists, and behind that an entry for each further spelling. */
   readonly entries: readonly ManifestEntry[];
   /** How many of them the manifest lists. */
   readonly listed: number;
-  /** Of what may be spelled in two ways, the slot of the other spelling. */
-  readonly twins: ReadonlyMap<number, number>;
+  /** Of what may be spelled in more than one way, the slots of the other spellings. */
+  readonly twins: ReadonlyMap<number, readonly number[]>;
   /** The root first, each after the one that it is in. */
   readonly directories: readonly PlannedDirectory[];
   /** Entries that are no directories, by directory. */
@@ -70,7 +70,7 @@ export class Plan {
   /** The directory that each entry is in, by its number; -1 for what is planned as a directory itself. */
   readonly #parents: Int32Array;
   readonly #names = new Map<PlannedDirectory, ReadonlyMap<string, number>>();
-  /** Slots of second spellings. */
+  /** Slots of further spellings. */
   readonly #alternatives: ReadonlySet<number>;
   /** Whether it lists files with modes, and none of them is executable: whoever made it has no exec bits. */
   readonly lacksExecutables: boolean;
@@ -86,14 +86,18 @@ export class Plan {
     this.directories = directories;
     this.#parents = parents;
     this.order = orderOf(directories, parents);
-    const { pairs } = parts;
+    const { spellings } = parts;
     this.lacksExecutables = parts.lacksExecutables;
     this.hasAbsoluteHardLinks = parts.hasAbsoluteHardLinks;
-    this.#alternatives = new Set(pairs.map(([, other]) => other));
-    this.twins = new Map(pairs.flatMap(([one, other]) => [[one, other] as const, [other, one] as const]));
+    this.#alternatives = new Set(spellings.flatMap(([, ...others]) => others));
+    this.twins = new Map(
+      spellings.flatMap((slots) =>
+        slots.map((one) => [one, slots.filter((other) => other !== one)] as const),
+      ),
+    );
   }
 
-  /** Whether it is the second spelling of something. */
+  /** Whether it is a further spelling of something. */
   isAlternative(slot: number): boolean {
     return this.#alternatives.size > 0 && this.#alternatives.has(slot);
   }

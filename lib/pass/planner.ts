@@ -118,17 +118,20 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
     parents = new Int32Array(given.length + spelledTwice).fill(-1);
     parents.set(placed);
   }
-  const twins: [number, number][] = [];
+  const spellings: (readonly number[])[] = [];
   for (let index = 0; spelledTwice > 0 && index < given.length; index += 1) {
     const entry = given[index] as ManifestEntry;
-    // A directory that leads to another entry is no second spelling.
-    const alternative = alternativeOf(entry);
-    if (alternative === undefined || planner.known(alternative) !== undefined) continue;
-    const second = { ...entry, path: alternative, alternative: undefined };
-    setTraits(second, traitsOf(entry));
-    twins.push([index, entries.length]);
-    (entries as ManifestEntry[]).push(second);
-    place(second, entries.length - 1);
+    // A directory that leads to another entry is no further spelling.
+    const others = [alternativeOf(entry), traitsOf(entry).third];
+    const further = others.filter((path) => path !== undefined && planner.known(path) === undefined);
+    if (further.length === 0) continue;
+    spellings.push([index, ...further.map((_, place) => entries.length + place)]);
+    for (const path of further as string[]) {
+      const second = { ...entry, path, alternative: undefined };
+      setTraits(second, traitsOf(entry));
+      (entries as ManifestEntry[]).push(second);
+      place(second, entries.length - 1);
+    }
     if (slices.isOver()) yield;
   }
   // A listed path with entries below it: without a type it is a directory; with another type, both stand for the same path.
@@ -162,17 +165,17 @@ function* createPlan(given: readonly ManifestEntry[], slices: Slices): Generator
     lacksExecutables: sums.hasModes && !sums.hasExecutables,
     hasAbsoluteHardLinks: sums.hasAbsoluteHardLinks,
   };
-  if (twins.length > 0 || sums.hasOptional) yield* markFree(planner, parts, twins, slices);
+  if (spellings.length > 0 || sums.hasOptional) yield* markFree(planner, parts, spellings, slices);
   const slotOf = (index: number) =>
     parents[index] === -1
       ? entries.length + planner.directory((entries[index] as ManifestEntry).path).index
       : index;
-  return new Plan({ ...parts, pairs: twins.map(([one, other]) => [slotOf(one), slotOf(other)] as const) });
+  return new Plan({ ...parts, spellings: spellings.map((indices) => indices.map(slotOf)) });
 }
 
 /** What is true of a manifest as a whole. */
 class Sums {
-  /** How many entries have a second spelling. */
+  /** How many further spellings entries have. */
   spelledTwice = 0;
   hasOptional = false;
   hasAbsoluteHardLinks = false;
@@ -184,7 +187,8 @@ class Sums {
     const { type, mode } = entry;
     if (alternativeOf(entry) !== undefined) this.spelledTwice += 1;
     this.hasOptional ||= isOptional(entry);
-    const { isAbsoluteHardLink, isMarkedExecutable } = traitsOf(entry);
+    const { isAbsoluteHardLink, isMarkedExecutable, third } = traitsOf(entry);
+    if (third !== undefined) this.spelledTwice += 1;
     this.hasAbsoluteHardLinks ||= isAbsoluteHardLink === true;
     if (mode === undefined || type === 'directory' || type === 'symlink') return;
     this.hasModes = true;
@@ -195,11 +199,11 @@ class Sums {
 /** Mark the directories in which nothing is required: everything in them is optional, or spelled in two ways. */
 function* markFree(
   planner: Planner,
-  { entries, parents, directories }: Omit<PlanParts, 'pairs'>,
-  twins: readonly (readonly [number, number])[],
+  { entries, parents, directories }: Omit<PlanParts, 'spellings'>,
+  spellings: readonly (readonly number[])[],
   slices: Slices,
 ): Generator<void> {
-  const mayBeAbsent = new Set(twins.flat());
+  const mayBeAbsent = new Set(spellings.flat());
   for (const directory of directories) directory.isFree = directory.parent !== undefined;
   for (let index = 0; index < entries.length; index += 1) {
     if (slices.isOver()) yield;

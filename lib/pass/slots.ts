@@ -3,6 +3,8 @@ import type { Place } from '../directory/place.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
 import type { Plan } from './plan.ts';
 
+const none: readonly number[] = [];
+
 /** Slot of an entry that nothing is known of and that nobody comes back to. */
 export const NO_SLOT = -1;
 
@@ -147,9 +149,9 @@ export class Slots {
     return this.facts(slot) === undefined ? 'implied' : 'listed';
   }
 
-  /** Of what may be spelled in two ways, the slot of the other spelling. */
-  twin(slot: number): number | undefined {
-    return this.#plan.twins.size === 0 ? undefined : this.#plan.twins.get(slot);
+  /** Of what may be spelled in more than one way, the slots of the other spellings. */
+  twins(slot: number): readonly number[] {
+    return this.#plan.twins.size === 0 ? none : (this.#plan.twins.get(slot) ?? none);
   }
 
   /** Whether nothing is waited for because of it alone: a second spelling, or a directory of which nothing is required. */
@@ -169,8 +171,7 @@ export class Slots {
 
   /** Whether it is waited for: it must be there, and is not in its other spelling. */
   isPromised(slot: number): boolean {
-    const twin = this.twin(slot);
-    const isThereOtherwise = twin !== undefined && this.state(twin) === 'done';
+    const isThereOtherwise = this.twins(slot).some((twin) => this.state(twin) === 'done');
     return !this.isOptional(slot) && !this.#plan.isFree(slot) && !isThereOtherwise;
   }
 
