@@ -39,6 +39,13 @@ async function unresolved(): Promise<UnresolvedEntriesError> {
   return rejection(applyPermissions(root, { manifest, retry: false, discover: true }));
 }
 
+test('a message is one harmless line, whatever the root is called', async () => {
+  const root = join(tempDirectory(), 'forged\nline \u202e\u001b[31m');
+  mkdirSync(root);
+  const { message } = await rejection(applyPermissions(root, { manifest: ['never\n'], retry: false }));
+  assert.match(message, /^1 missing in [ -~]*never[ -~]*$/);
+});
+
 /** Every documented field of an unresolved entry. */
 const fieldsOf = ({
   path,

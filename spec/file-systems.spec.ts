@@ -410,6 +410,35 @@ testOverlay(
   }),
 );
 
+testOverlay(
+  'an overlay of two file systems, whose files have their devices: what is mounted on it is known all the same',
+  async () => {
+    for (const backend of ['anchored', ...native] as const) {
+      const lower = makeTree({ 'd/low': 0o600, 'd/m/': 0o700, file: 0o600 });
+      const elsewhere = makeTree({ secret: 0o600 });
+      const [scratch, root] = [tempDirectory(), tempDirectory()];
+      const setUp = `
+        mount -t tmpfs none "${scratch}"; mkdir "${scratch}/upper" "${scratch}/work"
+        mount -t overlay none -o "xino=off,lowerdir=${lower},upperdir=${scratch}/upper,workdir=${scratch}/work" "$1"
+        touch "$1/d/up" "$1/bound" "$1/other"; chmod 600 "$1/d/up"
+        mount --bind "${elsewhere}" "$1/d/m"; mount --bind "$1/file" "$1/bound"
+        mount --bind "${elsewhere}/secret" "$1/other"`;
+      const { report, modes } = await mountedPass({ root, options: { mode: 'a+r' }, backend }, setUp);
+      assert.equal(problemsOf(report), []);
+      const { changed, ignored } = report.counts;
+      assert.equal({ changed, ignored }, { changed: 3, ignored: 3 }, backend);
+      assert.equal([modes['d/low'], modes['d/up'], modes.file], ['644', '644', '644']);
+      assert.is(modeOf(elsewhere, 'secret'), 0o600);
+      const question = { root, backend, options: {}, isRecord: true };
+      const { entries } = await mounting.ask<Pick<Manifest, 'entries'>>(question);
+      assert.equal(
+        entries.map(({ path }) => path),
+        ['.', 'd', 'd/low', 'd/up', 'file'],
+      );
+    }
+  },
+);
+
 testMounts(
   'a tree that is mounted read-only: what has its mode is well, all else is read-only',
   onEachBackend(async (backend) => {

@@ -13,14 +13,13 @@ export interface MountsAlike {
 }
 
 /**
- * What is mounted below the mount of an open directory, and of the same file system; `undefined` where nothing is. Whether it lies
- * below the directory does not count: whoever renames a directory moves what is mounted in it.
+ * What is mounted below a mount, and of the same file system; `undefined` where nothing is. Where below does not count: whoever renames
+ * a directory moves what is mounted in it.
  *
+ * @param own the mount
  * @param hasFixedNumbers whether an inode keeps its number, as on overlayfs not every one does
  */
-export function mountsAlike(fd: number, hasFixedNumbers: boolean): MountsAlike | undefined {
-  const own = mountOf(fd);
-  if (own === undefined) return undefined;
+export function mountsAlike(own: string, hasFixedNumbers: boolean): MountsAlike | undefined {
   const mounts = new Map(listMounts().map((mount) => [mount.id, mount]));
   // Where the root directory of the process was changed, its own mount may not be listed.
   const device = mounts.get(own)?.device;

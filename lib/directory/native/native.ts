@@ -103,9 +103,10 @@ class NativeDirectory extends AnchoredDirectory implements ListedDirectory {
   }
 
   isBeyond(found: EntryStats): boolean | undefined {
-    const { dev, mounts } = this.anchor;
-    if (found.dev !== dev) return true;
-    if (mounts === undefined || mounts.roots?.has(found.ino) === false) return false;
+    const { dev, isLayered, mounts } = this.anchor;
+    const hasOtherDevice = found.dev !== dev;
+    if (hasOtherDevice && !isLayered) return true;
+    if (mounts === undefined || (!hasOtherDevice && mounts.roots?.has(found.ino) === false)) return false;
     if (!(found instanceof NativeStats) || found.mount === undefined) return undefined;
     return String(found.mount) !== mounts.own;
   }
