@@ -256,7 +256,8 @@ testMounts('a mount on one of another device is known, too', async () => {
   const elsewhere = makeTree({ secret: 0o600 });
   const root = makeTree({ 'a/': 0o755 });
   const setUp = `mount -t tmpfs none "$1/a"; mount --bind "${elsewhere}" "$1/a"`;
-  const { report } = await mountedPass({ root, options: { mode: 'a+rwX' } }, setUp);
+  // Alone: where one mount cannot be told, all are compared.
+  const { report } = await mountedAlone({ root, options: { mode: 'a+rwX' } }, { setUp });
   assert.is(report.counts.ignored, 1);
   assert.is(modeOf(elsewhere, 'secret'), 0o600);
 });
@@ -408,6 +409,23 @@ testOverlay(
       'nothing else is copied up',
     );
   }),
+);
+
+testOverlay(
+  'what is mounted on an overlay of two file systems is known where nothing of itself is',
+  async () => {
+    const lower = makeTree({ 'd/low': 0o600, 'd/m/': 0o700 });
+    const elsewhere = makeTree({ secret: 0o600 });
+    const [scratch, root] = [tempDirectory(), tempDirectory()];
+    const setUp = `
+    mount -t tmpfs none "${scratch}"; mkdir "${scratch}/upper" "${scratch}/work"
+    mount -t overlay none -o "xino=off,lowerdir=${lower},upperdir=${scratch}/upper,workdir=${scratch}/work" "$1"
+    mount --bind "${elsewhere}" "$1/d/m"`;
+    const { report } = await mountedAlone({ root, options: { mode: 'a+r' } }, { setUp });
+    const { changed, ignored } = report.counts;
+    assert.equal({ changed, ignored }, { changed: 1, ignored: 1 });
+    assert.is(modeOf(elsewhere, 'secret'), 0o600);
+  },
 );
 
 testOverlay(
