@@ -17,6 +17,7 @@ import { openChecked } from '../lib/directory/checked.ts';
 import { errorCode, UnsafePathError } from '../lib/directory/errors.ts';
 import { isAnyRefused } from '../lib/directory/no-follow.ts';
 import { openTree } from '../lib/directory/open.ts';
+import { readManifest } from '../lib/manifest/read.ts';
 import type { ApplyOptions } from '../lib/options.ts';
 import { runPass } from '../lib/pass/apply.ts';
 import { around, type Call } from './helpers/around.ts';
@@ -26,6 +27,7 @@ import { makeFifo } from './helpers/fifo.ts';
 import { watchNativeCalls } from './helpers/native-calls.ts';
 import { allPasses, openAnchored, pathPass } from './helpers/passes.ts';
 import { giveAway, withoutRights } from './helpers/rights.ts';
+import { packTar } from './helpers/tar.ts';
 import { makeTree, modeOf, modesBelow } from './helpers/tree.ts';
 import { deepPaths, deepSwapped, directoryCourse, names } from './soak/course.ts';
 
@@ -548,6 +550,44 @@ for (const pass of process.platform === 'linux' ? allPasses : []) {
       }
     });
   }
+
+  between('an absolute hard link of an archive changes no file outside that takes its place', async () => {
+    const { watched, restore, apply } = interleaved(pass);
+    const archive = join(makeTree({}), 'a.tar');
+    const [name, mode, content] = ['f', '0000755', 'hi'];
+    writeFileSync(
+      archive,
+      packTar([
+        { name, mode, content },
+        { name: 'g', flag: '1', link: '/f' },
+      ]),
+    );
+    const options: ApplyOptions = { manifest: await readManifest(archive), umask: 0, retry: false };
+    try {
+      const course = () => {
+        const file = { mode: 0o644, content };
+        const tree = makeTree({ 'root/f': file, 'root/g': file, outside: file });
+        return { tree, root: join(tree, 'root'), file: join(tree, 'root/g') };
+      };
+      watched.begin();
+      await apply(course().root, options);
+      watched.end();
+      const { length } = watched.calls;
+      for (let position = 0; position < length; position += 1) {
+        const { tree, root, file } = course();
+        watched.begin(position, () => {
+          renameSync(file, join(tree, 'aside'));
+          linkSync(join(tree, 'outside'), file);
+        });
+        await apply(root, { ...options, strict: false });
+        watched.end();
+        assert.is(modeOf(tree, 'outside'), 0o644, `before call ${position} of ${length}`);
+      }
+    } finally {
+      watched.end();
+      restore();
+    }
+  });
 
   between.run();
 }
