@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import fs, {
+import {
   chmodSync,
   existsSync,
   mkdirSync,
@@ -13,7 +13,6 @@ import fs, {
   writeFileSync,
 } from 'node:fs';
 import { chmod, lstat, mkdir, rm, writeFile } from 'node:fs/promises';
-import { syncBuiltinESMExports } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
@@ -622,25 +621,20 @@ test('what fails between filling and publishing names the destination, not a des
   const noted = await around('mkdirSync', onNote, () =>
     rejection(wrapExtractor(unpack, readOnly)(archive, destination)),
   );
-  const { openSync } = fs;
   let isFilled = false;
   const fill = async (path: string, to: string) => {
     await unpack(path, to);
     isFilled = true;
   };
-  // To be synced, what is held is opened once more, by its descriptor.
-  fs.openSync = (path, ...rest) => {
-    if (isFilled && /^\/proc\/(?:self|\d+)\/fd\/\d+$/.test(`${path}`)) throw systemFailure('EMFILE', 'open');
-    return openSync(path, ...rest);
-  };
-  syncBuiltinESMExports();
-  let synced: NodeJS.ErrnoException;
-  try {
-    synced = await rejection(wrapExtractor(fill, { durable: true })(archive, destination));
-  } finally {
-    fs.openSync = openSync;
-    syncBuiltinESMExports();
-  }
+  const onSync =
+    (original: Call): Call =>
+    (...parameters) => {
+      if (isFilled) throw systemFailure('EMFILE', 'open');
+      return original(...parameters);
+    };
+  const synced = await around('fsyncSync', onSync, () =>
+    rejection(wrapExtractor(fill, { durable: true })(archive, destination)),
+  );
   for (const [error, code] of [
     [noted, 'ENOSPC'],
     [synced, 'EMFILE'],

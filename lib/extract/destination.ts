@@ -2,7 +2,7 @@ import { basename, dirname, join, parse, sep } from 'node:path';
 import { checkPath } from '../checks.ts';
 import type { Directory } from '../directory/directory.ts';
 import type { EntryStats } from '../directory/entry-stats.ts';
-import { errorCode, located } from '../directory/errors.ts';
+import { errorCode, located, UnsafePathError } from '../directory/errors.ts';
 import { foldingOf } from '../directory/folding.ts';
 import { holdDirectory, leadsTo } from '../directory/open.ts';
 import { isWindows } from '../directory/platform.ts';
@@ -56,6 +56,7 @@ export class Destination {
     try {
       return this.#parent.stats().nlink === 0;
     } catch (error) {
+      if (error instanceof UnsafePathError) throw parentSwapped(this.path);
       return errorCode(error) === 'ENOENT';
     }
   }

@@ -31,7 +31,8 @@ export async function around<T>(
     | 'rmdirSync'
     | 'readdirSync'
     | 'chmodSync'
-    | 'fchmodSync',
+    | 'fchmodSync'
+    | 'fsyncSync',
   wrap: (original: Call) => Call,
   act: () => T | Promise<T>,
 ): Promise<T> {
