@@ -13,7 +13,7 @@ const TICK_MS = 5;
 const LEAST_SHARE = extent({ short: 0.2, full: 0.3 });
 /** A short pass has few stretches, of which garbage collection may be one. */
 const LONGEST_STRETCH = extent({ short: 0.5, full: 0.25 });
-const DIRECTORIES = extent({ short: 60, full: 500 });
+const DIRECTORIES = extent({ short: 60, full: 250 });
 const FILES_EACH = 100;
 const FILES_IN_ONE = extent({ short: 4000, full: 20_000 });
 /** Each is read and replaced, which takes ten times as long as a look at it. */

@@ -18,7 +18,7 @@ import { type BytePlant, byteTrees, inWords, plantBytes } from './helpers/byte-t
 import { extent } from './helpers/extent.ts';
 import { makeTree, tempDirectory } from './helpers/tree.ts';
 
-const RUNS = extent({ short: 5, full: 100 });
+const RUNS = extent({ short: 5, full: 50 });
 const KEYWORDS = 'type,mode,size,link,nlink,sha256';
 /** NetBSD's: macOS has an older one by that name. */
 const hasMtree =

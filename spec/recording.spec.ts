@@ -38,7 +38,7 @@ function writeZeros(path: string, size: number): void {
   truncateSync(path, size);
 }
 
-const RUNS = extent({ short: 6, full: 150 });
+const RUNS = extent({ short: 6, full: 75 });
 
 /** Everything that a manifest is written as. */
 function textOf(manifest: Iterable<ManifestEntry>, format: 'mtree' | 'json'): string {

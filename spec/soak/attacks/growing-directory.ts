@@ -12,9 +12,9 @@ import { type Course, calmCourse, neglected } from '../course.ts';
 
 const attacker = new URL('../attackers/grow.py', import.meta.url);
 /** As many files as are made in the end: what the disk can bear. */
-const MOST = extent({ short: 4000, full: 150_000 });
+const MOST = extent({ short: 4000, full: 80_000 });
 /** As many as must be there before the bound is looked at. */
-const MANY = extent({ short: 3000, full: 60_000 });
+const MANY = extent({ short: 3000, full: 30_000 });
 /** How many times less a pass takes that stops early; a short listing is soon done. */
 const LESS = extent({ short: 0.5, full: 3 });
 const MAX_ENTRIES = extent({ short: 200, full: 1000 });
