@@ -22,7 +22,7 @@ import { askTarfile, type PackedMember, packTar, paxHeader } from './helpers/tar
 import { makeTree, tempDirectory } from './helpers/tree.ts';
 import { factsOf, hasCommand, makeWithPython, run } from './helpers/zip.ts';
 
-const RUNS = extent({ short: 8, full: 80 });
+const RUNS = extent({ short: 8, full: 50 });
 
 const scratch = tempDirectory();
 const at = (name: string): string => join(scratch, name);

@@ -8,7 +8,7 @@ import { attacks } from './soak/attacks/index.ts';
 import { runAttack } from './soak/run.ts';
 import { runTogether } from './soak/together.ts';
 
-const SECONDS = extent({ short: 0.1, full: 2 });
+const SECONDS = extent({ short: 0.1, full: 1 });
 /** Attacks at once, in a process each: they have nothing to do with each other. */
 const AT_ONCE = 5;
 

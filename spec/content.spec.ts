@@ -335,7 +335,7 @@ for (const { title, apply } of passes) {
           assert.is(modeOf(root, `d/f${index}`), expectedOf[state] === undefined ? mode : 0o644);
         }
       }),
-      { numRuns: extent({ short: 10, full: 300 }) },
+      { numRuns: extent({ short: 10, full: 150 }) },
     );
   });
 

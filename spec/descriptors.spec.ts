@@ -11,8 +11,8 @@ import { canRunOn, scriptPath } from './helpers/runtime.ts';
 import { tempDirectory } from './helpers/tree.ts';
 
 const DEPTH = extent({ short: 60, full: 200 });
-const WIDE_FILES = extent({ short: 900, full: 45_000 });
-const WIDE_DIRECTORIES = extent({ short: 100, full: 5000 });
+const WIDE_FILES = extent({ short: 900, full: 20_000 });
+const WIDE_DIRECTORIES = extent({ short: 100, full: 2500 });
 const WIDTH = WIDE_FILES + WIDE_DIRECTORIES;
 const LIMIT = 64;
 /** Directories that are held open on the way to where the work is, and to where a link led; what is open for a moment beside. */

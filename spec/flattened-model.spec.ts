@@ -19,7 +19,7 @@ import { entriesBelow, makeTree, tempDirectory } from './helpers/tree.ts';
 // What becomes a link and what does not, in random trees of links, flattened links and directories, held against a model that knows
 // nothing of the code; and against the kernel, which says where each link leads.
 
-const RUNS = extent({ short: 15, full: 500 });
+const RUNS = extent({ short: 15, full: 250 });
 /** As many links as Linux follows (path_resolution(7)). */
 const MOST_LINKS = 40;
 
