@@ -175,3 +175,15 @@ function isAnother(error: unknown): boolean {
 function pathIn(tree: Tree, place: Place): string {
   return place.parent === undefined ? tree.path : `${tree.path}/${place.path}`;
 }
+
+/** Remove an empty directory by its name, if the name still leads to it. */
+export function removeNamed(parent: Directory, name: string, identity: Identity): void {
+  const found = parent.lstat(name);
+  if (found === undefined || !isSameEntry(found, identity)) return;
+  try {
+    parent.removeDirectory(name);
+  } catch (error) {
+    // Another process was faster.
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+}

@@ -1,5 +1,6 @@
 import type { Directory } from '../directory/directory.ts';
 import { errorCode, located } from '../directory/errors.ts';
+import { removeNamed } from '../directory/remove.ts';
 import { quoted } from '../printable.ts';
 import { putBackAll, retireAll } from './aside.ts';
 import type { Destination } from './destination.ts';
@@ -8,7 +9,7 @@ import { cleaning, whileInUse } from './in-use.ts';
 import { lockAgain } from './lock.ts';
 import { ownerOf } from './marker.ts';
 import { isPrivate } from './private.ts';
-import { beside, dismantle, removeNamed, STAGING_NAME } from './staging.ts';
+import { beside, dismantle, STAGING_NAME } from './staging.ts';
 
 /** Leftovers that were warned of: the next call finds the same. */
 const warned = new Set<string>();

@@ -1,8 +1,9 @@
 import { basename, dirname } from 'node:path';
 import type { Directory } from '../directory/directory.ts';
-import { type Identity, isSameEntry } from '../directory/entry-stats.ts';
+import type { Identity } from '../directory/entry-stats.ts';
 import { holdDirectory, makeDirectories } from '../directory/open.ts';
 import { realPath } from '../directory/real-path.ts';
+import { removeNamed } from '../directory/remove.ts';
 
 /** Directories that were made on the way to a destination: they go again where nothing comes of it. */
 export class MadeParents {
@@ -25,8 +26,7 @@ export class MadeParents {
       let parent: Directory | undefined;
       try {
         parent = holdDirectory(dirname(path));
-        const found = parent.lstat(basename(path));
-        if (found !== undefined && isSameEntry(found, identity)) parent.removeDirectory(basename(path));
+        removeNamed(parent, basename(path), identity);
       } catch {
         // The tree is in it, or what others have put there; what lies above it is in use then, too.
         return;

@@ -2,9 +2,9 @@ import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Directory } from '../directory/directory.ts';
-import { type EntryStats, type Identity, isSameEntry } from '../directory/entry-stats.ts';
+import { type EntryStats, isSameEntry } from '../directory/entry-stats.ts';
 import { errorCode, located, swapped, UnsafePathError } from '../directory/errors.ts';
-import { removal } from '../directory/remove.ts';
+import { removal, removeNamed } from '../directory/remove.ts';
 import { quoted } from '../printable.ts';
 import { runInSlices, Slices } from '../slices.ts';
 import { type Aside, OLD } from './aside.ts';
@@ -241,18 +241,6 @@ async function removeWithin(
     }
   }
   if (failures.length > 0) throw failures[0];
-}
-
-/** Remove an empty directory by its name, if the name still leads to it. */
-export function removeNamed(parent: Directory, name: string, identity: Identity): void {
-  const found = parent.lstat(name);
-  if (found === undefined || !isSameEntry(found, identity)) return;
-  try {
-    parent.removeDirectory(name);
-  } catch (error) {
-    // Another process, which takes it for a leftover, was faster.
-    if (errorCode(error) !== 'ENOENT') throw error;
-  }
 }
 
 /** Names in a directory that is held; none where another process has removed it. */
