@@ -518,7 +518,7 @@ if (hasNative) {
   /** Works on a tree by native calls, says so, and ends when it is told to. */
   const work = `
     const { parentPort, workerData } = require('node:worker_threads');
-    import(workerData.library).then(async ({ applyPermissions, stageTree }) => {
+    import(workerData.url).then(async ({ applyPermissions, stageTree }) => {
       for (const mode of ['a+x', 'a-x']) await applyPermissions(workerData.root, { mode });
       for (let times = 0; times < 3; times += 1)
         await stageTree(workerData.root + '/app', { existing: 'replace' }, () => undefined);
@@ -532,8 +532,8 @@ if (hasNative) {
       Array.from({ length: 400 }, (_, index) => [`d${index % 20}/f${index}`, 0o600]),
     );
     const root = makeTree(shape);
-    const library = new URL('../dist/index.js', import.meta.url).href;
-    const worker = new Worker(work, { eval: true, workerData: { library, root }, stderr: true });
+    const url = new URL('../dist/index.js', import.meta.url).href;
+    const worker = new Worker(work, { eval: true, workerData: { url, root }, stderr: true });
     let warnings = '';
     worker.stderr.setEncoding('utf8').on('data', (text: string) => {
       warnings += text;

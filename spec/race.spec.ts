@@ -472,6 +472,44 @@ function interleaved({ backend, apply }: (typeof allPasses)[number]): {
   };
 }
 
+/** A tree whose file something happens to. */
+interface Course {
+  tree: string;
+  root: string;
+  file: string;
+}
+
+type Begin = (position: number, act: () => void) => void;
+/** Run the pass on a new course, with something done before one of its calls; `begin` has more done before a later one. */
+type Attempt = (position: number, act: (course: Course, begin: Begin) => void) => Promise<Course>;
+
+/** Count the calls of a pass, and have something done before them. */
+async function betweenCalls(
+  pass: (typeof allPasses)[number],
+  options: ApplyOptions,
+  makeCourse: () => Course,
+  work: (attempt: Attempt, calls: number) => Promise<void>,
+): Promise<void> {
+  const { watched, restore, apply } = interleaved(pass);
+  try {
+    watched.begin();
+    await apply(makeCourse().root, options);
+    watched.end();
+    const { length } = watched.calls;
+    const attempt: Attempt = async (position, act) => {
+      const course = makeCourse();
+      watched.begin(position, () => act(course, (next, more) => watched.begin(next, more)));
+      await apply(course.root, { ...options, strict: false });
+      watched.end();
+      return course;
+    };
+    await work(attempt, length);
+  } finally {
+    watched.end();
+    restore();
+  }
+}
+
 for (const pass of process.platform === 'linux' ? allPasses : []) {
   const between = suite(`race: between any two calls (${pass.title})`);
 
@@ -480,79 +518,55 @@ for (const pass of process.platform === 'linux' ? allPasses : []) {
     'a manifest': { mode: 'a+rx', manifest: ['a', { path: 'b', size: 0 }], retry: false },
   })) {
     between(`a FIFO that takes the place of a file is not changed by ${how}`, async () => {
-      const { watched, restore, apply } = interleaved(pass);
-      try {
-        const course = () => {
-          const tree = makeTree({ 'root/a': 0o600, 'root/b': 0o600 });
-          // In a directory of ours a mode may be changed by name.
-          chmodSync(join(tree, 'root'), 0o777);
-          makeFifo(join(tree, 'fifo'));
-          return { tree, root: join(tree, 'root'), file: join(tree, 'root/b') };
-        };
-        watched.begin();
-        await apply(course().root, options);
-        watched.end();
-        const { length } = watched.calls;
+      const makeCourse = () => {
+        const tree = makeTree({ 'root/a': 0o600, 'root/b': 0o600 });
+        // In a directory of ours a mode may be changed by name.
+        chmodSync(join(tree, 'root'), 0o777);
+        makeFifo(join(tree, 'fifo'));
+        return { tree, root: join(tree, 'root'), file: join(tree, 'root/b') };
+      };
+      await betweenCalls(pass, options, makeCourse, async (attempt, length) => {
         let unchanged = 0;
         for (let position = 0; position < length; position += 1) {
-          const { tree, root, file } = course();
-          watched.begin(position, () => {
-            renameSync(file, join(tree, 'aside'));
-            renameSync(join(tree, 'fifo'), file);
+          const { tree, file } = await attempt(position, (course) => {
+            renameSync(course.file, join(course.tree, 'aside'));
+            renameSync(join(course.tree, 'fifo'), course.file);
           });
-          await apply(root, { ...options, strict: false });
-          watched.end();
           if (!existsSync(join(tree, 'aside'))) continue;
           assert.is(modeOf(file), 0o644, `before call ${position}`);
           if (modeOf(tree, 'aside') === 0o600) unchanged += 1;
         }
         assert.ok(unchanged > 0 && unchanged < length, 'it came before and after the change');
-      } finally {
-        watched.end();
-        restore();
-      }
+      });
     });
   }
 
   for (const hardLinks of ['skip', 'error'] as const) {
     between(`a hard link that comes and goes is not changed with hardLinks: '${hardLinks}'`, async () => {
-      const { watched, restore, apply } = interleaved(pass);
       const options: ApplyOptions = { mode: 'a+rx', hardLinks };
-      try {
-        const course = () => {
-          const tree = makeTree({ 'root/f': 0o600, outside: 0o600 });
-          return { tree, root: join(tree, 'root'), file: join(tree, 'root/f') };
-        };
-        watched.begin();
-        await apply(course().root, options);
-        watched.end();
-        const { length } = watched.calls;
+      const makeCourse = () => {
+        const tree = makeTree({ 'root/f': 0o600, outside: 0o600 });
+        return { tree, root: join(tree, 'root'), file: join(tree, 'root/f') };
+      };
+      await betweenCalls(pass, options, makeCourse, async (attempt, length) => {
         let taken = 0;
         for (let position = 0; position < 3 * length; position += 1) {
-          const { tree, root, file } = course();
-          const take = () => {
-            renameSync(join(tree, 'aside'), file);
-            taken += 1;
-          };
-          watched.begin(Math.floor(position / 3), () => {
-            renameSync(file, join(tree, 'aside'));
-            linkSync(join(tree, 'outside'), file);
-            watched.begin(position % 3, take);
+          const { tree } = await attempt(Math.floor(position / 3), (course, begin) => {
+            renameSync(course.file, join(course.tree, 'aside'));
+            linkSync(join(course.tree, 'outside'), course.file);
+            begin(position % 3, () => {
+              renameSync(join(course.tree, 'aside'), course.file);
+              taken += 1;
+            });
           });
-          await apply(root, { ...options, strict: false });
-          watched.end();
           assert.is(modeOf(tree, 'outside'), 0o600, `${position}`);
         }
         assert.ok(taken > length);
-      } finally {
-        watched.end();
-        restore();
-      }
+      });
     });
   }
 
   between('an absolute hard link of an archive changes no file outside that takes its place', async () => {
-    const { watched, restore, apply } = interleaved(pass);
     const archive = join(makeTree({}), 'a.tar');
     const [name, mode, content] = ['f', '0000755', 'hi'];
     writeFileSync(
@@ -563,30 +577,20 @@ for (const pass of process.platform === 'linux' ? allPasses : []) {
       ]),
     );
     const options: ApplyOptions = { manifest: await readManifest(archive), umask: 0, retry: false };
-    try {
-      const course = () => {
-        const file = { mode: 0o644, content };
-        const tree = makeTree({ 'root/f': file, 'root/g': file, outside: file });
-        return { tree, root: join(tree, 'root'), file: join(tree, 'root/g') };
-      };
-      watched.begin();
-      await apply(course().root, options);
-      watched.end();
-      const { length } = watched.calls;
+    const makeCourse = () => {
+      const file = { mode: 0o644, content };
+      const tree = makeTree({ 'root/f': file, 'root/g': file, outside: file });
+      return { tree, root: join(tree, 'root'), file: join(tree, 'root/g') };
+    };
+    await betweenCalls(pass, options, makeCourse, async (attempt, length) => {
       for (let position = 0; position < length; position += 1) {
-        const { tree, root, file } = course();
-        watched.begin(position, () => {
-          renameSync(file, join(tree, 'aside'));
-          linkSync(join(tree, 'outside'), file);
+        const { tree } = await attempt(position, (course) => {
+          renameSync(course.file, join(course.tree, 'aside'));
+          linkSync(join(course.tree, 'outside'), course.file);
         });
-        await apply(root, { ...options, strict: false });
-        watched.end();
         assert.is(modeOf(tree, 'outside'), 0o644, `before call ${position} of ${length}`);
       }
-    } finally {
-      watched.end();
-      restore();
-    }
+    });
   });
 
   between.run();
